@@ -1,0 +1,1 @@
+"""PATRIOT: one signal becomes N safe orders on N clients' own exchange accounts."""
