@@ -1,0 +1,1 @@
+"""What every domain speaks: deciders, events, the log, time, ids, money. Knows no domain, framework or network."""
