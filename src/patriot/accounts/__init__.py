@@ -1,0 +1,1 @@
+"""Exchange accounts that clients linked: their keys, their status, their consent."""

@@ -1,0 +1,169 @@
+"""Facts of exchange accounts: their life (stream type ACCOUNT) and their money as the exchange reports it (BALANCE)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from patriot.kernel.codec import event
+from patriot.kernel.trading import AccountId, Environment, Exchange, UserId
+
+STREAM_TYPE = "ACCOUNT"
+LEDGER_STREAM_TYPE = "BALANCE"  # stream id: derived_id("balance", account_id)
+
+
+class AccountStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    UNLINKED = "UNLINKED"
+
+
+class PositionMode(StrEnum):
+    ONE_WAY = "ONE_WAY"
+    HEDGE = "HEDGE"
+
+
+class CredentialProblem(StrEnum):
+    INVALID = "INVALID"
+    WITHDRAW_ENABLED = "WITHDRAW_ENABLED"
+    TRANSFER_ENABLED = "TRANSFER_ENABLED"
+    NO_TRADE_PERMISSION = "NO_TRADE_PERMISSION"
+    NO_READ_PERMISSION = "NO_READ_PERMISSION"
+    IP_NOT_ALLOWED = "IP_NOT_ALLOWED"
+    EXPIRED = "EXPIRED"
+
+
+class SampleReason(StrEnum):
+    HOURLY = "HOURLY"
+    TRANSFER = "TRANSFER"
+    PERIOD_END = "PERIOD_END"
+    LINKED = "LINKED"
+
+
+@event("account.linked")
+@dataclass(frozen=True, slots=True)
+class AccountLinked:
+    account_id: AccountId
+    user_id: UserId
+    exchange: Exchange
+    environment: Environment
+    position_mode: PositionMode
+    quote_asset: str
+    credential_version: int
+    linked_at: datetime
+
+
+@event("account.credentials_rejected")
+@dataclass(frozen=True, slots=True)
+class CredentialsRejected:
+    """The key was refused at linking, or lost its innocence later."""
+
+    account_id: AccountId
+    user_id: UserId
+    exchange: Exchange
+    reason_code: CredentialProblem
+    rejected_at: datetime
+
+
+@event("account.credentials_updated")
+@dataclass(frozen=True, slots=True)
+class CredentialsUpdated:
+    account_id: AccountId
+    user_id: UserId
+    credential_version: int
+    updated_at: datetime
+
+
+@event("account.status_changed")
+@dataclass(frozen=True, slots=True)
+class AccountStatusChanged:
+    account_id: AccountId
+    user_id: UserId
+    previous_status: AccountStatus
+    new_status: AccountStatus
+    reason_code: str
+    changed_at: datetime
+
+
+@event("account.unlinked")
+@dataclass(frozen=True, slots=True)
+class AccountUnlinked:
+    account_id: AccountId
+    user_id: UserId
+    exchange: Exchange
+    reason_code: str
+    unlinked_at: datetime
+
+
+AccountEvent = AccountLinked | CredentialsRejected | CredentialsUpdated | AccountStatusChanged | AccountUnlinked
+
+
+@event("account.transfer_recorded")
+@dataclass(frozen=True, slots=True)
+class TransferRecorded:
+    """Money moved in (positive) or out (negative), as the exchange's income record says."""
+
+    account_id: AccountId
+    user_id: UserId
+    record_id: str  # the exchange's own id: recorded once
+    asset: str
+    amount: Decimal
+    transferred_at: datetime
+
+
+@event("funding.paid")
+@dataclass(frozen=True, slots=True)
+class FundingPaid:
+    """Funding received (positive) or paid (negative)."""
+
+    account_id: AccountId
+    user_id: UserId
+    record_id: str
+    symbol: str
+    asset: str
+    amount: Decimal
+    funding_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PositionSample:
+    """One open position as the exchange reports it. Units: base asset, quote per base, quote."""
+
+    symbol: str
+    quantity: Decimal  # signed: negative is short
+    entry_price: Decimal
+    mark_price: Decimal
+    unrealized_pnl: Decimal
+
+
+@event("account.equity_sampled")
+@dataclass(frozen=True, slots=True)
+class EquitySampled:
+    """What the exchange says the account is worth: equity = wallet_balance + sum of unrealized_pnl, in the quote asset."""
+
+    account_id: AccountId
+    user_id: UserId
+    reason: SampleReason
+    asset: str
+    wallet_balance: Decimal
+    equity: Decimal
+    positions: tuple[PositionSample, ...]
+    sampled_at: datetime
+
+
+@event("account.reconciled")
+@dataclass(frozen=True, slots=True)
+class AccountReconciled:
+    """PATRIOT's records and the exchange's were compared; `unexplained` is exchange wallet minus the wallet the events give."""
+
+    account_id: AccountId
+    user_id: UserId
+    fills_added: int
+    orders_updated: int
+    foreign_orders: int
+    unexplained: Decimal
+    unexplained_since: datetime | None
+    reconciled_at: datetime
+
+
+LedgerEvent = TransferRecorded | FundingPaid | EquitySampled | AccountReconciled

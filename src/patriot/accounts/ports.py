@@ -1,0 +1,72 @@
+"""What linking, reading and reconciling an account needs: its exchange session, and the vault of its key."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from patriot.kernel.exchange import AccountSnapshot, IncomeRecord, KeyPermissions, PrivateReport
+from patriot.kernel.trading import AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A client's exchange key in the clear: only in the process that signs, never shown, logged, or pickled."""
+
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+
+    def __reduce__(self) -> str:
+        raise TypeError("an ApiKey does not leave its process")
+
+
+class KeyProbe(Protocol):
+    """Asks an exchange what a key may do, before it is kept."""
+
+    async def permissions(self, key: ApiKey) -> KeyPermissions:
+        """Return the rights of a key. Errors: ExchangeRefused if the exchange does not know it."""
+        ...
+
+
+class AccountVenue(Protocol):
+    """One account's balances, settings and private stream on its exchange."""
+
+    async def snapshot(self) -> AccountSnapshot:
+        """Return balances and positions of this moment."""
+        ...
+
+    async def income(self, since: datetime) -> list[IncomeRecord]:
+        """Return the wallet's changes from a time on, ascending, all pages."""
+        ...
+
+    async def permissions(self) -> KeyPermissions:
+        """Return what the account's key may do now."""
+        ...
+
+    async def position_mode_is_hedge(self) -> bool:
+        """Return whether the account holds long and short apart."""
+        ...
+
+    async def prepare_symbol(self, symbol: str, leverage: int) -> None:
+        """Set leverage and isolated margin for a symbol; already so is success. Never touches an open position's mode."""
+        ...
+
+    def reports(self) -> AsyncIterator[PrivateReport]:
+        """Yield private reports for ever, reconnecting; StreamResumed comes first and after each gap."""
+        ...
+
+
+class KeyVault(Protocol):
+    """Where sealed keys rest."""
+
+    async def store(self, account_id: AccountId, version: int, key: ApiKey) -> None:
+        """Seal and keep a key."""
+        ...
+
+    async def open(self, account_id: AccountId) -> ApiKey:
+        """Unseal the newest key of an account. Errors: NotFound."""
+        ...
+
+    async def destroy(self, account_id: AccountId) -> None:
+        """Forget every key of an account."""
+        ...

@@ -1,0 +1,1 @@
+"""From one signal to one protected order per account."""

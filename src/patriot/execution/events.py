@@ -1,0 +1,88 @@
+"""Facts of execution: what became of a signal on every account (stream type EXECUTION), and alarms of protection."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from patriot.kernel.codec import event
+from patriot.kernel.trading import AccountId, OrderId, SignalId, StrategyId, UserId
+
+STREAM_TYPE = "EXECUTION"  # stream id: the signal id
+PROTECTION_STREAM_TYPE = "PROTECTION"  # stream id: the group id
+
+
+class Routing(StrEnum):
+    SENT = "SENT"  # an order was decided on; see the order's own stream for its fate
+    SKIPPED = "SKIPPED"
+    DENIED = "DENIED"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedAccount:
+    """One account's share of a signal, in the rotated order they were served."""
+
+    account_id: AccountId
+    routing: Routing
+    order_id: OrderId | None
+    reason_code: str | None
+    quantity: Decimal | None
+
+
+@event("execution.signal_routed")
+@dataclass(frozen=True, slots=True)
+class SignalRouted:
+    signal_id: SignalId
+    strategy_id: StrategyId
+    accounts: tuple[RoutedAccount, ...]
+    routed_at: datetime
+
+
+@event("execution.position_protected")
+@dataclass(frozen=True, slots=True)
+class PositionProtected:
+    """The stop for the first fill rests on the exchange; seconds are the larger of exchange and monotonic time."""
+
+    group_id: OrderId
+    account_id: AccountId
+    symbol: str
+    first_filled_at: datetime
+    protected_at: datetime
+    unprotected_seconds: Decimal
+
+
+@event("execution.protection_failed")
+@dataclass(frozen=True, slots=True)
+class ProtectionFailed:
+    """Three tries to place a stop failed: the position is closed at market. CRITICAL."""
+
+    group_id: OrderId
+    account_id: AccountId
+    user_id: UserId
+    symbol: str
+    attempts: int
+    failed_at: datetime
+
+
+@event("position.closed")
+@dataclass(frozen=True, slots=True)
+class PositionClosed:
+    """A bracket is over: flat, nothing rests. Units: base asset, quote per base, quote."""
+
+    group_id: OrderId
+    user_id: UserId
+    account_id: AccountId
+    strategy_id: StrategyId | None
+    symbol: str
+    quantity: Decimal
+    entry_price: Decimal | None
+    exit_price: Decimal | None
+    realized_pnl: Decimal
+    commission: Decimal
+    close_reason: str
+    opened_at: datetime | None
+    closed_at: datetime
+
+
+ExecutionEvent = SignalRouted
+ProtectionEvent = PositionProtected | ProtectionFailed | PositionClosed

@@ -1,0 +1,1 @@
+"""Bars, prices and instruments as the venues publish them."""

@@ -1,0 +1,32 @@
+"""What market data needs from an exchange."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Protocol
+
+from patriot.kernel.trading import Instrument
+from patriot.market.events import Bar, MarkPrice
+
+
+class MarketVenue(Protocol):
+    """Public data of one exchange."""
+
+    async def server_time(self) -> datetime:
+        """Return the exchange's clock."""
+        ...
+
+    async def instruments(self) -> list[Instrument]:
+        """Return the filters of every tradable symbol."""
+        ...
+
+    async def bars(self, symbol: str, interval: str, limit: int) -> list[Bar]:
+        """Return the newest closed bars, ascending by opened_at."""
+        ...
+
+    async def mark_price(self, symbol: str) -> MarkPrice:
+        """Return the mark and index price of this moment."""
+        ...
+
+    def stream(self, symbols: tuple[str, ...], intervals: tuple[str, ...]) -> AsyncIterator[Bar | MarkPrice]:
+        """Yield closed bars and mark prices for ever, reconnecting; bars missed in a gap are filled in by request."""
+        ...

@@ -1,0 +1,1 @@
+"""The life of one order, from the wish to the last fill."""

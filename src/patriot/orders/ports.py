@@ -1,0 +1,33 @@
+"""What placing and following orders needs from one account's exchange session."""
+
+from datetime import datetime
+from typing import Protocol
+
+from patriot.kernel.exchange import OrderReport, TradeReport, VenueOrder
+
+
+class OrderVenue(Protocol):
+    """One account's orders on its exchange. The key is behind this port; nobody here sees it.
+
+    Errors of every call: ExchangeRefused (final no), ExchangeUnavailable (did nothing), OutcomeUnknown (sent, no answer).
+    """
+
+    async def place(self, order: VenueOrder, sent_at: datetime) -> OrderReport:
+        """Place an order, plain or conditional. The request is signed with `sent_at` and expires with its receive window."""
+        ...
+
+    async def cancel(self, symbol: str, client_order_id: str, *, conditional: bool) -> None:
+        """Cancel a resting order. ExchangeRefused means that it is not resting (any more)."""
+        ...
+
+    async def find_order(self, symbol: str, client_order_id: str, *, conditional: bool) -> OrderReport | None:
+        """Return the newest order with this client id, or None if the exchange proves that it has none."""
+        ...
+
+    async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
+        """Return every resting order, plain and conditional, ours or not."""
+        ...
+
+    async def trades(self, symbol: str, since: datetime) -> list[TradeReport]:
+        """Return executions from a time on, ascending, all pages."""
+        ...

@@ -1,0 +1,1 @@
+"""Limits, reservations and halts: what may be traded at all."""

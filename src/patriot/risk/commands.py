@@ -1,0 +1,86 @@
+"""Wishes to the risk of one account, and to limits and halts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from patriot.kernel.trading import AccountId, OrderId, StrategyId
+from patriot.risk.events import HaltLevel, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveLimits:
+    """The strictest of GLOBAL, USER, ACCOUNT and STRATEGY for one entry. Units: quote asset; fractions of 1."""
+
+    max_position_notional: Decimal
+    max_total_exposure: Decimal
+    max_leverage: Decimal
+    max_daily_loss_fraction: Decimal
+    max_drawdown_fraction: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRisk:
+    """What an account is worth when an entry is decided, in its quote asset; flows are taken out of both references."""
+
+    equity: Decimal
+    day_start_equity: Decimal  # at 00:00 UTC, plus transfers since
+    peak_equity: Decimal  # highest so far, moved by transfers
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveExposure:
+    """May this entry go out? Facts, limits and halts arrive inside; `risk` is None when equity is not known."""
+
+    account_id: AccountId
+    order_id: OrderId
+    strategy_id: StrategyId | None
+    symbol: str
+    notional: Decimal
+    risk: AccountRisk | None
+    limits: EffectiveLimits
+    halt: HaltLevel | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseExposure:
+    account_id: AccountId
+    order_id: OrderId
+    at: datetime
+
+
+RiskCommand = ReserveExposure | ReleaseExposure
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimit:
+    limits_id: UUID
+    scope: Scope
+    reference: str
+    name: str
+    value: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HaltTrading:
+    """Raise a halt. `reference` is the user, account or strategy id; empty for GLOBAL."""
+
+    scope: Scope
+    reference: str
+    level: HaltLevel
+    reason_code: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeTrading:
+    scope: Scope
+    reference: str
+    reason_code: str
+    at: datetime
+
+
+HaltCommand = HaltTrading | ResumeTrading

@@ -1,0 +1,134 @@
+"""Facts of risk: exposure reserved or refused per account (stream type RISK), limits, halts (stream type HALT)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from patriot.kernel.codec import event
+from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
+
+STREAM_TYPE = "RISK"  # stream id: the account id
+LIMITS_STREAM_TYPE = "RISK_LIMITS"
+HALT_STREAM_TYPE = "HALT"
+
+
+class ReasonCode(StrEnum):
+    """Why an entry was refused, or an account skipped."""
+
+    HALTED = "HALTED"
+    SYMBOL_OWNED = "SYMBOL_OWNED"
+    POSITION_OPEN = "POSITION_OPEN"
+    POSITION_SIZE = "POSITION_SIZE"
+    LEVERAGE = "LEVERAGE"
+    DAILY_LOSS = "DAILY_LOSS"
+    MAX_DRAWDOWN = "MAX_DRAWDOWN"
+    TOTAL_EXPOSURE = "TOTAL_EXPOSURE"
+    INSUFFICIENT_EQUITY = "INSUFFICIENT_EQUITY"
+    ACCOUNT_NOT_ACTIVE = "ACCOUNT_NOT_ACTIVE"
+    EQUITY_UNKNOWN = "EQUITY_UNKNOWN"
+    FEE_OVERDUE = "FEE_OVERDUE"
+    BELOW_MIN_NOTIONAL = "BELOW_MIN_NOTIONAL"
+    SIGNAL_EXPIRED = "SIGNAL_EXPIRED"
+    NO_POSITION = "NO_POSITION"
+
+
+class Scope(StrEnum):
+    GLOBAL = "GLOBAL"
+    USER = "USER"
+    ACCOUNT = "ACCOUNT"
+    STRATEGY = "STRATEGY"
+
+
+class HaltLevel(StrEnum):
+    H1 = "H1"  # no new entries
+    H2 = "H2"  # and open entry orders are canceled
+    H3 = "H3"  # and positions are closed at market
+
+
+@event("risk.exposure_reserved")
+@dataclass(frozen=True, slots=True)
+class ExposureReserved:
+    """An entry may go out: the account's risk holds its notional (quote asset) and the symbol's ownership."""
+
+    account_id: AccountId
+    order_id: OrderId
+    strategy_id: StrategyId | None
+    symbol: str
+    notional: Decimal
+
+
+@event("risk.exposure_refused")
+@dataclass(frozen=True, slots=True)
+class ExposureRefused:
+    account_id: AccountId
+    order_id: OrderId
+    strategy_id: StrategyId | None
+    symbol: str
+    reason_code: ReasonCode
+    value: Decimal | None
+    limit: Decimal | None
+
+
+@event("risk.exposure_released")
+@dataclass(frozen=True, slots=True)
+class ExposureReleased:
+    """The bracket of this entry is over: flat and nothing rests."""
+
+    account_id: AccountId
+    order_id: OrderId
+    symbol: str
+
+
+RiskEvent = ExposureReserved | ExposureRefused | ExposureReleased
+
+
+@event("risk.limit_set")
+@dataclass(frozen=True, slots=True)
+class LimitSet:
+    """One limit of one scope. `reference` is the user, account or strategy id, empty for GLOBAL."""
+
+    scope: Scope
+    reference: str
+    name: str  # a field of risk/limits.py Limits
+    value: Decimal
+    set_at: datetime
+
+
+LimitEvent = LimitSet
+
+
+@event("trading.halted")
+@dataclass(frozen=True, slots=True)
+class TradingHalted:
+    scope: Scope
+    reference: str
+    level: HaltLevel
+    reason_code: str
+    halted_at: datetime
+
+
+@event("trading.resumed")
+@dataclass(frozen=True, slots=True)
+class TradingResumed:
+    scope: Scope
+    reference: str
+    reason_code: str
+    resumed_at: datetime
+
+
+HaltEvent = TradingHalted | TradingResumed
+
+
+@event("risk.violation")
+@dataclass(frozen=True, slots=True)
+class RiskViolation:
+    """A limit was passed by an account that is trading already. Stream type RISK, of the account."""
+
+    account_id: AccountId
+    user_id: UserId
+    violation_type: ReasonCode
+    severity: str
+    current_value: Decimal
+    limit_value: Decimal
+    detected_at: datetime

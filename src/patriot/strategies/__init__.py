@@ -1,0 +1,1 @@
+"""Strategies: what they are, which accounts follow them, and the interface they are written against."""

@@ -1,0 +1,153 @@
+"""Facts of strategies (stream type STRATEGY), of who follows them, and of their signals (stream type SIGNAL)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from patriot.kernel.codec import event
+from patriot.kernel.trading import AccountId, Exchange, SignalId, StrategyId, UserId
+
+STREAM_TYPE = "STRATEGY"
+SIGNAL_STREAM_TYPE = "SIGNAL"
+
+
+class StrategyStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    STOPPED = "STOPPED"
+
+
+class SignalAction(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+    CLOSE = "CLOSE"
+
+
+@event("strategy.created")
+@dataclass(frozen=True, slots=True)
+class StrategyCreated:
+    """`kind` names the code (`strategies/catalogue.py`); parameters are its own, as decimal strings."""
+
+    strategy_id: StrategyId
+    name: str
+    kind: str
+    exchange: Exchange
+    symbol: str
+    interval: str  # of its bars: "15m", "1h", ...
+    parameters: dict[str, str]
+    risk_per_trade_fraction: Decimal  # of the allocated equity, lost if the stop is hit
+    max_leverage: Decimal
+    fee_rate: Decimal  # fraction of profit above the high-water mark
+    created_at: datetime
+
+
+@event("strategy.config_changed")
+@dataclass(frozen=True, slots=True)
+class StrategyConfigChanged:
+    strategy_id: StrategyId
+    parameters: dict[str, str]
+    risk_per_trade_fraction: Decimal
+    config_version: int
+    changed_at: datetime
+
+
+@event("strategy.paused")
+@dataclass(frozen=True, slots=True)
+class StrategyPaused:
+    strategy_id: StrategyId
+    reason_code: str
+    paused_at: datetime
+
+
+@event("strategy.resumed")
+@dataclass(frozen=True, slots=True)
+class StrategyResumed:
+    strategy_id: StrategyId
+    resumed_at: datetime
+
+
+@event("strategy.stopped")
+@dataclass(frozen=True, slots=True)
+class StrategyStopped:
+    """Emergency stop: no signals any more, and followers' positions are closed."""
+
+    strategy_id: StrategyId
+    reason_code: str
+    stopped_at: datetime
+
+
+@event("strategy.assigned")
+@dataclass(frozen=True, slots=True)
+class StrategyAssigned:
+    """An account follows a strategy, with its owner's consent. `allocation_fraction` of the account's equity, 0.05 to 1."""
+
+    strategy_id: StrategyId
+    assignment_id: UUID
+    user_id: UserId
+    account_id: AccountId
+    allocation_fraction: Decimal
+    risk_multiplier: Decimal
+    consented_at: datetime
+    assigned_at: datetime
+
+
+@event("strategy.allocation_changed")
+@dataclass(frozen=True, slots=True)
+class AllocationChanged:
+    strategy_id: StrategyId
+    assignment_id: UUID
+    account_id: AccountId
+    allocation_fraction: Decimal
+    risk_multiplier: Decimal
+    changed_at: datetime
+
+
+@event("strategy.unassigned")
+@dataclass(frozen=True, slots=True)
+class StrategyUnassigned:
+    strategy_id: StrategyId
+    assignment_id: UUID
+    user_id: UserId
+    account_id: AccountId
+    reason_code: str
+    unassigned_at: datetime
+
+
+StrategyEvent = (
+    StrategyCreated
+    | StrategyConfigChanged
+    | StrategyPaused
+    | StrategyResumed
+    | StrategyStopped
+    | StrategyAssigned
+    | AllocationChanged
+    | StrategyUnassigned
+)
+
+
+@event("strategy.signal_generated")
+@dataclass(frozen=True, slots=True)
+class SignalGenerated:
+    """What a strategy wants, once per strategy, symbol and bar close. Prices are quote per base, absolute.
+
+    `signal_id` is derived from (strategy, symbol, bar_closed_at), so a restarted runner repeats nothing.
+    """
+
+    signal_id: SignalId
+    strategy_id: StrategyId
+    exchange: Exchange
+    symbol: str
+    action: SignalAction
+    reference_price: Decimal
+    stop_price: Decimal | None  # required for BUY and SELL
+    take_profit_price: Decimal | None
+    confidence: Decimal
+    indicators: dict[str, str]
+    bar_closed_at: datetime
+    generated_at: datetime
+    valid_until: datetime
+
+
+SignalEvent = SignalGenerated
