@@ -1,0 +1,1 @@
+"""Exchanges behind the ports of orders, accounts and market."""

@@ -1,0 +1,1 @@
+"""Performance fees over a high-water mark, and their proof."""

@@ -1,0 +1,1 @@
+"""What every account holds and earned, computed from events alone."""

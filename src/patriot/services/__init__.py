@@ -1,0 +1,1 @@
+"""One short module per service; the only code that wires parts together."""
