@@ -1,0 +1,116 @@
+"""Fixtures of the whole suite: one PostgreSQL server per session, one fresh migrated database per test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shutil
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, settings
+
+from patriot.adapters.postgres.embedded import EmbeddedPostgres
+from patriot.adapters.postgres.migrate import migrate
+
+T = TypeVar("T")
+
+SERVER_FIXTURES = frozenset({"postgres_server", "database"})
+TEMPLATE = "patriot_template"
+numbers = itertools.count(1)
+
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden files; a person reviews the change")
+    parser.addoption("--no-server-skips", action="store_true", help="count a skipped server-backed test as failed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_server_backed(item):
+            item.add_marker(pytest.mark.postgres)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and is_server_backed(item) and item.config.getoption("--no-server-skips"):
+        report.outcome = "failed"
+        report.longrepr = f"a server-backed test was skipped: {report.longrepr}"
+    return report
+
+
+def is_server_backed(item: pytest.Item) -> bool:
+    return not SERVER_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Tell whether golden files are to be rewritten instead of compared."""
+    return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the DSN of a server: an embedded one of this session, or the one that PATRIOT_TEST_DATABASE_URL names."""
+    if given := os.environ.get("PATRIOT_TEST_DATABASE_URL"):
+        yield given
+        return
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    yield run(server.start()).dsn
+    run(server.stop())
+    shutil.rmtree(server.data_folder)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: str) -> str:
+    """Give the name of a database that was migrated once, to copy from."""
+
+    async def create() -> None:
+        await execute(postgres_server, f"DROP DATABASE IF EXISTS {TEMPLATE}", f"CREATE DATABASE {TEMPLATE}")
+        await migrate(dsn_of(postgres_server, TEMPLATE))
+
+    run(create())
+    return TEMPLATE
+
+
+@pytest.fixture
+async def database(postgres_server: str, migrated_template: str) -> AsyncIterator[str]:
+    """Give the DSN of a fresh, migrated database that is dropped after the test."""
+    name = f"patriot_test_{os.getpid()}_{next(numbers)}"
+    await execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    yield dsn_of(postgres_server, name)
+    await execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def dsn_of(server: str, database: str) -> str:
+    """Return the same address with another database."""
+    parts = urlsplit(server)
+    return f"{parts.scheme}://{parts.netloc}/{database}?{parts.query}"
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    """Run statements one by one, each in its own transaction."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end on a loop of its own: a fixture of the session outlives the loops of the tests."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        loop.close()
