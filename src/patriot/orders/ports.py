@@ -9,11 +9,11 @@ from patriot.kernel.exchange import OrderReport, TradeReport, VenueOrder
 class OrderVenue(Protocol):
     """One account's orders on its exchange. The key is behind this port; nobody here sees it.
 
-    Errors of every call: ExchangeRefused (final no), ExchangeUnavailable (did nothing), OutcomeUnknown (sent, no answer).
+    Errors of every call: ExchangeRefused (a final no), ExchangeUnavailable (nothing was done), OutcomeUnknown.
     """
 
     async def place(self, order: VenueOrder, sent_at: datetime) -> OrderReport:
-        """Place an order, plain or conditional. The request is signed with `sent_at` and expires with its receive window."""
+        """Place an order, plain or conditional. The request carries `sent_at` and expires with its receive window."""
         ...
 
     async def cancel(self, symbol: str, client_order_id: str, *, conditional: bool) -> None:

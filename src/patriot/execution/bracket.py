@@ -1,0 +1,246 @@
+"""One bracket, folded from the order events of its entry and legs, and what must happen to it next. Pure.
+
+`next_steps` compares what is with what must be, so it is right after any event, any crash and any reconciliation:
+- a position has one resting stop of exactly its size, a target of its size after it;
+- a stop is replaced new first, so that the position is never naked in between;
+- three failed stops close the position at market;
+- a flat bracket has nothing resting.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from patriot.kernel.money import ZERO
+from patriot.kernel.trading import Leg
+from patriot.orders.events import (
+    CancelReason,
+    OrderAccepted,
+    OrderApproved,
+    OrderCanceled,
+    OrderCancelRequested,
+    OrderCreated,
+    OrderDenied,
+    OrderEvent,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmissionUnknown,
+    OrderSubmitted,
+    OrderTriggered,
+)
+
+MAX_STOP_FAILURES = 3  # then the position is closed at market
+
+
+class LegState(StrEnum):
+    SENDING = "sending"
+    UNKNOWN = "unknown"  # may rest or not: not counted on
+    RESTING = "resting"
+    TRIGGERED = "triggered"
+    OVER = "over"
+    FAILED = "failed"  # over without ever having rested
+
+
+LIVE = frozenset({LegState.SENDING, LegState.UNKNOWN, LegState.RESTING, LegState.TRIGGERED})
+
+
+@dataclass(frozen=True, slots=True)
+class LegOrder:
+    created: OrderCreated
+    state: LegState = LegState.SENDING
+    filled: Decimal = ZERO
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """Quantities in base asset; notionals, PnL and commission in quote asset."""
+
+    entry: OrderCreated | None = None
+    entry_over: bool = False
+    entered: Decimal = ZERO
+    entered_notional: Decimal = ZERO
+    exited: Decimal = ZERO
+    exited_notional: Decimal = ZERO
+    realized_pnl: Decimal = ZERO
+    commission: Decimal = ZERO
+    opened_at: datetime | None = None
+    last_exit: Leg | None = None
+    legs: dict[tuple[Leg, int], LegOrder] = field(default_factory=dict)
+    index: dict[object, tuple[Leg, int]] = field(default_factory=dict)  # order id -> leg
+
+    @property
+    def position(self) -> Decimal:
+        """Return what is still held, unsigned; negative after an overfilled exit."""
+        return self.entered - self.exited
+
+    @property
+    def over(self) -> bool:
+        """Return whether the bracket is flat and nothing of it can still trade."""
+        return self.entry_over and self.position <= 0 and not any(leg.state in LIVE for leg in self.legs.values())
+
+    @property
+    def closing(self) -> bool:
+        """Return whether someone asked for the way out."""
+        return any(leg in (Leg.CLOSE, Leg.EMERGENCY) for leg, _ in self.legs)
+
+    def of(self, leg: Leg) -> list[LegOrder]:
+        """Return the orders of one leg, oldest first."""
+        return [order for (kind, _), order in sorted(self.legs.items(), key=lambda item: item[0][1]) if kind is leg]
+
+    def next_sequence(self, leg: Leg) -> int:
+        """Return the sequence of the leg's next order."""
+        return max((number for kind, number in self.legs if kind is leg), default=0) + 1
+
+
+def evolve(bracket: Bracket, event: OrderEvent) -> Bracket:
+    """Return the bracket after an event of its entry or of one of its legs."""
+    match event:
+        case OrderCreated(leg=Leg.ENTRY):
+            return replace(bracket, entry=event)
+        case OrderCreated():
+            key = (event.leg, event.sequence)
+            legs = bracket.legs | {key: LegOrder(event)}
+            return replace(bracket, legs=legs, index=bracket.index | {event.order_id: key})
+        case OrderFilled():
+            return _evolve_fill(bracket, event)
+        case OrderApproved():
+            return bracket
+    if bracket.entry is not None and event.order_id == bracket.entry.order_id:
+        over = isinstance(event, OrderDenied | OrderRejected | OrderCanceled | OrderExpired)
+        return replace(bracket, entry_over=bracket.entry_over or over)
+    key = bracket.index[event.order_id]
+    return replace(bracket, legs=bracket.legs | {key: _evolve_leg(bracket.legs[key], event)})
+
+
+def _evolve_leg(leg: LegOrder, event: OrderEvent) -> LegOrder:
+    match event:
+        case OrderSubmitted():
+            return replace(leg, state=LegState.SENDING)
+        case OrderSubmissionUnknown():
+            return replace(leg, state=LegState.UNKNOWN)
+        case OrderAccepted():
+            return replace(leg, state=LegState.RESTING)
+        case OrderTriggered():
+            return replace(leg, state=LegState.TRIGGERED)
+        case OrderCancelRequested():
+            return replace(leg, cancel_requested=True)
+        case OrderRejected():
+            return replace(leg, state=LegState.FAILED)
+        case OrderCanceled() | OrderExpired() | OrderDenied():
+            return replace(leg, state=LegState.OVER)
+        case _:
+            return leg
+
+
+def _evolve_fill(bracket: Bracket, event: OrderFilled) -> Bracket:
+    notional = event.quantity * event.price
+    bracket = replace(
+        bracket,
+        realized_pnl=bracket.realized_pnl + event.realized_pnl,
+        commission=bracket.commission + event.commission,
+    )
+    if event.leg is Leg.ENTRY:
+        entered = bracket.entered + event.quantity
+        complete = bracket.entry is not None and entered >= bracket.entry.quantity
+        return replace(
+            bracket,
+            entered=entered,
+            entered_notional=bracket.entered_notional + notional,
+            entry_over=bracket.entry_over or complete,
+            opened_at=bracket.opened_at or event.filled_at,
+        )
+    key = bracket.index[event.order_id]
+    leg = bracket.legs[key]
+    filled = leg.filled + event.quantity
+    state = LegState.OVER if filled >= leg.created.quantity else leg.state
+    return replace(
+        bracket,
+        exited=bracket.exited + event.quantity,
+        exited_notional=bracket.exited_notional + notional,
+        last_exit=event.leg,
+        legs=bracket.legs | {key: replace(leg, filled=filled, state=state)},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Place the next order of a leg, for this quantity."""
+
+    leg: Leg
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel a resting leg."""
+
+    created: OrderCreated
+    reason: CancelReason
+
+
+def next_steps(bracket: Bracket) -> list[Open | Cancel]:
+    """Return what must be done now; empty while an answer is awaited or all is as it must be."""
+    if bracket.position <= 0:
+        return _clear(bracket) if bracket.entry_over else []
+    if bracket.of(Leg.EMERGENCY):
+        return _close(bracket, Leg.EMERGENCY)
+    stops = _protect(bracket)
+    if any(isinstance(step, Open) and step.leg is Leg.EMERGENCY for step in stops):
+        return stops
+    if bracket.of(Leg.CLOSE):
+        return stops + _close(bracket, Leg.CLOSE)
+    return stops or _target(bracket)
+
+
+def stop_failures(bracket: Bracket) -> int:
+    """Return how many stops failed since one last rested."""
+    count = 0
+    for stop in reversed(bracket.of(Leg.STOP)):
+        if stop.state not in (LegState.FAILED, LegState.UNKNOWN):
+            break
+        count += 1
+    return count
+
+
+def _protect(bracket: Bracket) -> list[Open | Cancel]:
+    stops = bracket.of(Leg.STOP)
+    if any(stop.state in (LegState.SENDING, LegState.TRIGGERED) for stop in stops):
+        return []
+    covering = [stop for stop in stops if stop.state is LegState.RESTING and stop.created.quantity == bracket.position]
+    if not covering:
+        if stop_failures(bracket) >= MAX_STOP_FAILURES:
+            return [Open(Leg.EMERGENCY, bracket.position)]
+        return [Open(Leg.STOP, bracket.position)]
+    return _cancel_resting([stop for stop in stops if stop is not covering[-1]], CancelReason.RESIZED)
+
+
+def _target(bracket: Bracket) -> list[Open | Cancel]:
+    entry = bracket.entry
+    if entry is None or entry.take_profit_price is None:
+        return []
+    targets = bracket.of(Leg.TARGET)
+    if any(t.state in (LegState.SENDING, LegState.UNKNOWN, LegState.TRIGGERED) for t in targets):
+        return []
+    covering = [t for t in targets if t.state is LegState.RESTING and t.created.quantity == bracket.position]
+    if covering:
+        return _cancel_resting([t for t in targets if t is not covering[-1]], CancelReason.RESIZED)
+    if sum(1 for t in targets if t.state is LegState.FAILED) >= MAX_STOP_FAILURES:
+        return []  # a position without a target is protected all the same
+    return [Open(Leg.TARGET, bracket.position)]
+
+
+def _close(bracket: Bracket, leg: Leg) -> list[Open | Cancel]:
+    if any(order.state in LIVE for order in bracket.of(leg)):
+        return []
+    return [Open(leg, bracket.position)]
+
+
+def _clear(bracket: Bracket) -> list[Open | Cancel]:
+    return _cancel_resting(list(bracket.legs.values()), CancelReason.OCO_SIBLING)
+
+
+def _cancel_resting(legs: list[LegOrder], reason: CancelReason) -> list[Open | Cancel]:
+    return [Cancel(o.created, reason) for o in legs if o.state is LegState.RESTING and not o.cancel_requested]

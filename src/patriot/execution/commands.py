@@ -1,0 +1,59 @@
+"""Wishes of execution: to note what became of a signal, and the milestones of one position's protection."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from patriot.execution.events import RoutedAccount
+from patriot.kernel.trading import AccountId, OrderId, SignalId, StrategyId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRouting:
+    signal_id: SignalId
+    strategy_id: StrategyId
+    accounts: tuple[RoutedAccount, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordProtected:
+    group_id: OrderId
+    account_id: AccountId
+    symbol: str
+    first_filled_at: datetime
+    unprotected_seconds: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordProtectionFailed:
+    group_id: OrderId
+    account_id: AccountId
+    user_id: UserId
+    symbol: str
+    attempts: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CloseBracket:
+    """The bracket is over. Gated by the account's risk, which releases its exposure in the same append."""
+
+    group_id: OrderId
+    user_id: UserId
+    account_id: AccountId
+    strategy_id: StrategyId | None
+    symbol: str
+    quantity: Decimal
+    entry_price: Decimal | None
+    exit_price: Decimal | None
+    realized_pnl: Decimal
+    commission: Decimal
+    close_reason: str
+    opened_at: datetime | None
+    at: datetime
+
+
+ExecutionCommand = RecordRouting
+ProtectionCommand = RecordProtected | RecordProtectionFailed | CloseBracket

@@ -1,0 +1,92 @@
+"""What is noted once: the routing of a signal, and the milestones of a position's protection. Pure."""
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from patriot.execution.commands import (
+    CloseBracket,
+    ExecutionCommand,
+    ProtectionCommand,
+    RecordProtected,
+    RecordProtectionFailed,
+)
+from patriot.execution.events import (
+    ExecutionEvent,
+    PositionClosed,
+    PositionProtected,
+    ProtectionEvent,
+    ProtectionFailed,
+    SignalRouted,
+)
+from patriot.kernel.aggregate import Decider
+
+
+def _decide_routing(routed: bool, c: ExecutionCommand) -> list[ExecutionEvent]:
+    return [] if routed else [SignalRouted(c.signal_id, c.strategy_id, c.accounts, c.at)]
+
+
+EXECUTION: Decider[bool, ExecutionCommand, ExecutionEvent] = Decider(
+    initial=False, decide=_decide_routing, evolve=lambda _state, _event: True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Which milestones a bracket has passed."""
+
+    protected: bool = False
+    failed: bool = False
+    closed: bool = False
+
+
+def decide(state: Protection, command: ProtectionCommand) -> list[ProtectionEvent]:
+    """Return the milestone, the first time; nothing on a repeat."""
+    match command:
+        case RecordProtected() as c:
+            if state.protected:
+                return []
+            return [
+                PositionProtected(c.group_id, c.account_id, c.symbol, c.first_filled_at, c.at, c.unprotected_seconds)
+            ]
+        case RecordProtectionFailed() as c:
+            if state.failed:
+                return []
+            return [ProtectionFailed(c.group_id, c.account_id, c.user_id, c.symbol, c.attempts, c.at)]
+        case CloseBracket() as c:
+            return [] if state.closed else [_position_closed(c)]
+        case _:
+            assert_never(command)
+
+
+def _position_closed(c: CloseBracket) -> PositionClosed:
+    return PositionClosed(
+        group_id=c.group_id,
+        user_id=c.user_id,
+        account_id=c.account_id,
+        strategy_id=c.strategy_id,
+        symbol=c.symbol,
+        quantity=c.quantity,
+        entry_price=c.entry_price,
+        exit_price=c.exit_price,
+        realized_pnl=c.realized_pnl,
+        commission=c.commission,
+        close_reason=c.close_reason,
+        opened_at=c.opened_at,
+        closed_at=c.at,
+    )
+
+
+def evolve(state: Protection, event: ProtectionEvent) -> Protection:
+    """Return the milestones after an event."""
+    match event:
+        case PositionProtected():
+            return replace(state, protected=True)
+        case ProtectionFailed():
+            return replace(state, failed=True)
+        case PositionClosed():
+            return replace(state, closed=True)
+        case _:
+            assert_never(event)
+
+
+PROTECTION: Decider[Protection, ProtectionCommand, ProtectionEvent] = Decider(Protection(), decide, evolve)

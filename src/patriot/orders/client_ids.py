@@ -1,0 +1,63 @@
+"""The client order ids of a bracket, all fixed by the id of its entry: known before the wire is touched, never made up later.
+
+At most 36 characters of letters and digits, as both exchanges allow: `p`, 26 characters of the group's UUID in base 32,
+a letter for the leg, the sequence within the leg.
+"""
+
+import base64
+from dataclasses import dataclass
+from uuid import UUID
+
+from patriot.kernel.ids import derived_id
+from patriot.kernel.trading import AccountId, Leg, OrderId, SignalId
+
+_LETTER = {Leg.ENTRY: "e", Leg.STOP: "s", Leg.TARGET: "t", Leg.CLOSE: "c", Leg.EMERGENCY: "x"}
+_LEG = {letter: leg for leg, letter in _LETTER.items()}
+_PREFIX_LENGTH = 27
+
+
+@dataclass(frozen=True, slots=True)
+class LegId:
+    """Which order of which bracket a client order id names."""
+
+    prefix: str
+    leg: Leg
+    sequence: int
+
+
+def entry_order_id(signal_id: SignalId, account_id: AccountId) -> OrderId:
+    """Return the order id of a signal's entry on an account: the same one however often it is asked for."""
+    return OrderId(derived_id("order", signal_id, account_id, Leg.ENTRY))
+
+
+def leg_order_id(group_id: OrderId, leg: Leg, sequence: int) -> OrderId:
+    """Return the order id of the n-th order of a leg."""
+    return group_id if leg is Leg.ENTRY else OrderId(derived_id("order", group_id, leg, sequence))
+
+
+def client_id_prefix(group_id: UUID) -> str:
+    """Return what every client order id of a bracket begins with.
+
+    >>> client_id_prefix(UUID("5f0a3c52-3c0e-5a4b-9d0e-7a5d2f6b8c11"))
+    'pl4fdyur4bznexhiopjos624mce'
+    """
+    return "p" + base64.b32encode(group_id.bytes).decode().rstrip("=").lower()
+
+
+def client_order_id(prefix: str, leg: Leg, sequence: int) -> str:
+    """Return the client order id of the n-th order of a leg."""
+    return f"{prefix}{_LETTER[leg]}{sequence}"
+
+
+def parse_client_order_id(text: str) -> LegId | None:
+    """Return what a client order id names, or None if it is not one of ours.
+
+    >>> parse_client_order_id("pl4fdyur4bznexhiopjos624mces12")
+    LegId(prefix='pl4fdyur4bznexhiopjos624mce', leg=<Leg.STOP: 'STOP'>, sequence=12)
+    >>> parse_client_order_id("web_abc") is None
+    True
+    """
+    prefix, letter, number = text[:_PREFIX_LENGTH], text[_PREFIX_LENGTH : _PREFIX_LENGTH + 1], text[_PREFIX_LENGTH + 1 :]
+    if not prefix.startswith("p") or letter not in _LEG or not (number.isascii() and number.isdigit()):
+        return None
+    return LegId(prefix, _LEG[letter], int(number))
