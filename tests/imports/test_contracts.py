@@ -1,0 +1,187 @@
+"""The import contracts hold, and each of them can fail: one forbidden import per arrow is planted and must be refused."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACTS = ROOT / ".importlinter"
+DOMAINS = "users accounts strategies execution orders risk portfolio billing market audit".split()
+PURE_ROOMS = [f"patriot.orders.{room}" for room in ("events", "commands", "decider", "policies")]
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """One forbidden import: the contract that must refuse it, who imports, and what."""
+
+    contract: str
+    importer: str
+    imported: str
+
+
+def configuration() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(CONTRACTS)
+    return parser
+
+
+def words(contract: str, option: str) -> list[str]:
+    return configuration()[f"importlinter:contract:{contract}"][option].split()
+
+
+def planted(package: str) -> str:
+    return f"patriot.{package}.planted"
+
+
+def layer_plants() -> list[Plant]:
+    arrows = {
+        "kernel": [*DOMAINS, "sim", "adapters", "services", "cli"],
+        "sim": ["adapters", "services", "cli"],
+        "adapters": ["services", "cli"],
+        "services": ["cli"],
+    } | {domain: ["adapters", "services", "cli"] for domain in DOMAINS}
+    return [Plant("layers", planted(low), planted(high)) for low, highs in arrows.items() for high in highs]
+
+
+def sim_plants() -> list[Plant]:
+    outsiders = ["kernel", *DOMAINS, "adapters.postgres", "adapters.exchanges.inprocess"]
+    return [
+        *(Plant("sim-sees-kernel", planted("sim"), planted(domain)) for domain in DOMAINS),
+        *(Plant("sim-seen", planted(outsider), planted("sim.binance")) for outsider in outsiders),
+        *(Plant("sim-engine-seen", planted(who), planted("sim.engine")) for who in ("services", "cli", "adapters")),
+    ]
+
+
+def pure_plants() -> list[Plant]:
+    forbidden = words("pure-rooms", "forbidden_modules")
+    rooms = [*PURE_ROOMS, planted("sim.engine")]
+    each_module = [Plant("pure-rooms", rooms[number % len(rooms)], name) for number, name in enumerate(forbidden)]
+    each_room = [Plant("pure-rooms", room, "asyncio") for room in rooms]
+    each_domain = [Plant("pure-rooms", f"patriot.{domain}.decider", "random") for domain in DOMAINS]
+    return [*each_module, *each_room, *each_domain]
+
+
+def library_plants() -> list[Plant]:
+    rooms = [name.replace("*", "orders") for name in words("http-room", "source_modules")]
+    rooms = [planted("kernel") if room == "patriot.kernel" else room for room in rooms]
+    return [
+        *(Plant("sockets", planted("kernel"), name) for name in words("sockets", "forbidden_modules")),
+        *(Plant("sockets", planted(domain), "socket") for domain in DOMAINS),
+        *(Plant("http-room", room, name) for room in rooms for name in ("fastapi", "starlette")),
+    ]
+
+
+def domain_plants() -> list[Plant]:
+    rooms = ("decider", "policies", "ports", "effects", "projections", "queries", "api")
+    pairs = [(DOMAINS[number - 1], domain) for number, domain in enumerate(DOMAINS)]
+    return [Plant(f"{seen}-seen", planted(seer), f"patriot.{seen}.{room}") for seer, seen in pairs for room in rooms]
+
+
+PLANTS = [*layer_plants(), *sim_plants(), *pure_plants(), *library_plants(), *domain_plants()]
+ALLOWED = [
+    ("patriot.risk.policies", "patriot.orders.events"),
+    ("patriot.risk.policies", "patriot.orders.commands"),
+    ("patriot.adapters.exchanges.inprocess.planted", "patriot.sim.engine.planted"),
+    ("patriot.services.planted", "patriot.sim.binance.planted"),
+    ("patriot.cli.planted", "patriot.services.planted"),
+    ("patriot.services.planted", "patriot.adapters.planted"),
+    ("patriot.adapters.planted", "patriot.orders.ports"),
+    ("patriot.orders.api", "fastapi"),
+]
+
+
+def plant(source: Path, importer: str, line: str) -> None:
+    """Append a line to a module of the copy; make the module, and its packages, when they do not exist."""
+    file = source.joinpath(*importer.split(".")).with_suffix(".py")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for package in [file.parent, *file.parent.parents]:
+        if package == source:
+            break
+        (package / "__init__.py").touch()
+    with file.open("a") as module:
+        module.write(f"\n{line}\n")
+
+
+def lint(folder: Path) -> str:
+    """Run the linter on the copy in this folder, which comes before the installed one on its path."""
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo", "--config", "contracts"]
+    environment = os.environ | {"PYTHONPATH": str(folder / "src"), "COLUMNS": "300", "NO_COLOR": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def copy_of_source(folder: Path) -> Path:
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "versions"))
+    shutil.copy(CONTRACTS, folder / "contracts")
+    return folder / "src"
+
+
+def refusals(report: str) -> dict[str, str]:
+    """Return what the report says of each broken contract, by the contract's id."""
+    _, _, broken = report.partition("Broken contracts")
+    names = {str(body["name"]): key.rpartition(":")[2] for key, body in configuration().items() if "name" in body}
+    parts = re.split(rf"^({'|'.join(re.escape(name) for name in names)})\n-+$", broken, flags=re.MULTILINE)
+    return {names[name]: text for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Give the refusals of one linter run over a copy in which everything forbidden is planted at once."""
+    folder = tmp_path_factory.mktemp("planted")
+    source = copy_of_source(folder)
+    for each in PLANTS:
+        if each.imported.startswith("patriot."):
+            plant(source, each.imported, "")
+        plant(source, each.importer, f"import {each.imported}")
+    plant(source, "patriot.smuggled.planted", "")
+    return refusals(lint(folder))
+
+
+def is_refused(text: str, importer: str, imported: str) -> bool:
+    return re.search(rf"{re.escape(importer)} -> {re.escape(imported)}\b", text) is not None
+
+
+def test_contracts_hold_on_the_source_as_it_is(tmp_path: Path) -> None:
+    copy_of_source(tmp_path)
+    report = lint(tmp_path)
+    assert " 0 broken." in report, report
+
+
+def test_every_contract_is_broken_by_some_plant(refused: dict[str, str]) -> None:
+    contracts = {key.rpartition(":")[2] for key in configuration().sections() if ":contract:" in key}
+    assert set(refused) == contracts
+
+
+def test_every_planted_import_is_refused_by_its_contract(refused: dict[str, str]) -> None:
+    missed = [each for each in PLANTS if not is_refused(refused[each.contract], each.importer, each.imported)]
+    assert missed == []
+
+
+def test_package_outside_the_layers_is_refused(refused: dict[str, str]) -> None:
+    assert "smuggled" in refused["layers"]
+
+
+def test_allowed_imports_are_not_refused(tmp_path: Path) -> None:
+    source = copy_of_source(tmp_path)
+    for importer, imported in ALLOWED:
+        if imported.startswith("patriot."):
+            plant(source, imported, "")
+        plant(source, importer, f"import {imported}")
+    report = lint(tmp_path)
+    assert " 0 broken." in report, report
+
+
+def test_io_behind_one_more_module_is_refused(tmp_path: Path) -> None:
+    source = copy_of_source(tmp_path)
+    plant(source, planted("kernel"), "import time")
+    plant(source, "patriot.orders.policies", f"import {planted('kernel')}")
+    assert is_refused(refusals(lint(tmp_path))["pure-rooms"], planted("kernel"), "time")
