@@ -1,1 +1,1 @@
-"""An exchange simulator that speaks the wire: a pure engine, the faces of venues, a journal. No product domain lives here."""
+"""An exchange simulator that speaks the wire: a pure engine, faces of venues, a journal. It knows no product domain."""

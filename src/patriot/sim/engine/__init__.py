@@ -1,1 +1,1 @@
-"""The venue itself, pure: accounts, orders, matching, margin, funding, liquidation. No I/O, no clock, no random module."""
+"""The venue itself, pure: accounts, orders, matching, margin, funding, liquidation. No I/O, no clock, no chance."""

@@ -1,7 +1,8 @@
 """The words of the simulated venue: instruments, records, operations in, outcomes and events out.
 
 Every record is an immutable snapshot, so that an event may carry it and a reader may keep it. Operations are msgspec
-structs with a tag, since the journal writes them down. Time is an int of UTC milliseconds; money and quantities are Decimal.
+structs with a tag, since the journal writes them down. Time is an int of UTC milliseconds; money and quantities are
+Decimal.
 """
 
 from __future__ import annotations
@@ -479,12 +480,17 @@ class Transfer(_Operation, frozen=True):
 
 
 class MovePrice(_Operation, frozen=True):
-    """Result: Ticker. Fills resting orders, triggers algo orders, liquidates. mark and index default to last."""
+    """Result: Ticker. Fills resting orders, triggers algo orders, liquidates. mark and index default to last.
+
+    The price is taken to pass through everything between the move before and this one, so a stop on the way fills near
+    its trigger price; with jump (a hole in the recording) it fills at the new price.
+    """
 
     symbol: str
     last: Decimal
     mark: Decimal | None = None
     index: Decimal | None = None
+    jump: bool = False
 
 
 class CloseBar(_Operation, frozen=True):

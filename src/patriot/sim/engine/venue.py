@@ -2,73 +2,232 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Any, Final
 
+from patriot.sim.engine import conditional, klines, liquidity, matching, moves, refusals, settings, statement
+from patriot.sim.engine.account import Account
+from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.model import (
     AccountView,
     AlgoOrder,
     Bar,
+    CancelAlgoOrder,
+    CancelAllAlgoOrders,
+    CancelAllOrders,
+    CancelOrder,
+    CloseBar,
+    CreateAccount,
     Depth,
     Income,
     Instrument,
+    KlineClosed,
+    MovePrice,
     Operation,
     Order,
     Outcome,
+    PlaceAlgoOrder,
+    PlaceOrder,
     PositionView,
+    Result,
+    SetLeverage,
+    SetMarginType,
+    SetPermissions,
+    SetPositionMode,
+    SettleFunding,
+    Side,
     Ticker,
     Trade,
+    Transfer,
+    VenueRefusal,
 )
 
 
 class Venue:
-    """A simulated USD-M futures venue. Same operations in the same per-account order: the same bytes."""
+    """A simulated USD-M futures venue.
 
-    def __init__(self, *, seed: int, instruments: Sequence[Instrument]) -> None: ...
+    The same operations in the same order per account give the same bytes; how the operations of different accounts
+    interleave between two price moves changes nothing for any of them.
+    """
+
+    def __init__(self, *, seed: int, instruments: Sequence[Instrument]) -> None:
+        self._floor = Floor(seed, instruments)
 
     def apply(self, operation: Operation, at_ms: int) -> Outcome:
-        """Apply one operation; at_ms never runs backwards (a smaller one counts as the venue's time)."""
-        raise NotImplementedError
+        """Apply one operation at a time in UTC milliseconds; a time before the venue's own counts as the venue's.
 
-    # market: a symbol that is not listed is refused with VenueRefusal(-1121)
+        Errors: none; what the venue refuses comes back as a refusal, with nothing changed. KeyError for an unknown uid.
+        """
+        floor = self._floor
+        before_ms = floor.now_ms
+        if at_ms > before_ms:
+            floor.now_ms = at_ms
+        floor.emitted = []
+        try:
+            result = _HANDLERS[type(operation)](floor, operation)
+        except VenueRefusal as refusal:
+            floor.now_ms = before_ms
+            return Outcome(None, VenueRefusal(refusal.code, refusal.message))
+        return Outcome(result, None, tuple(floor.emitted))
+
+    # ------------------------------------------------------------------------------------------------ market
+
     @property
-    def now_ms(self) -> int: ...
+    def now_ms(self) -> int:
+        """The time of the newest operation."""
+        return self._floor.now_ms
+
     @property
-    def instruments(self) -> tuple[Instrument, ...]: ...
-    def instrument(self, symbol: str) -> Instrument: ...
-    def ticker(self, symbol: str) -> Ticker | None: ...
-    def depth(self, symbol: str, limit: int = 500) -> Depth: ...
-    def funding_rate(self, symbol: str, at_ms: int) -> Decimal: ...
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What is listed."""
+        return tuple(market.instrument for market in self._floor.markets.values())
+
+    def instrument(self, symbol: str) -> Instrument:
+        """Return a listed instrument, or VenueRefusal -1121."""
+        return self._floor.market(symbol).instrument
+
+    def ticker(self, symbol: str) -> Ticker | None:
+        """Return the prices of the last move, None before the first."""
+        return self._floor.market(symbol).ticker
+
+    def depth(self, symbol: str, limit: int = 500) -> Depth:
+        """Return the public book. What one account meets has the same best prices and quantities of its own."""
+        floor, market = self._floor, self._floor.market(symbol)
+        ticker = market.ticker
+        if ticker is None:
+            return Depth(symbol, 0, floor.now_ms, (), ())
+        sides: list[tuple[tuple[Decimal, Decimal], ...]] = []
+        for taker, best in ((Side.SELL, ticker.bid), (Side.BUY, ticker.ask)):
+            rows = liquidity.levels(market.instrument, taker, best, seed=floor.seed, uid=0, at_ms=ticker.at_ms)
+            sides.append(tuple(row for row, _ in zip(rows, range(limit), strict=False)))
+        return Depth(symbol, market.moves, ticker.at_ms, *sides)
+
+    def funding_rate(self, symbol: str, at_ms: int) -> Decimal:
+        """Return the seeded rate of the settlement at a time, a fraction of notional."""
+        self._floor.market(symbol)
+        return liquidity.seeded_funding_rate(self._floor.seed, symbol, at_ms)
+
     def klines(
         self, symbol: str, interval: str, *, limit: int = 500, start_ms: int | None = None, end_ms: int | None = None
     ) -> tuple[Bar, ...]:
-        """Bars ascending by open time, the one in progress last."""
-        raise NotImplementedError
+        """Return bars ascending by open time, the one in progress last; VenueRefusal -1120 for an unknown interval."""
+        market = self._floor.market(symbol)
+        if interval not in klines.INTERVAL_MINUTES:
+            raise refusals.INVALID_INTERVAL.because()
+        return market.klines.bars(interval, limit, start_ms, end_ms)
 
-    # accounts: an unknown uid is a KeyError (the face authenticates first)
+    # ------------------------------------------------------------------------------------------------ accounts
+
     @property
-    def uids(self) -> tuple[int, ...]: ...
-    def account(self, uid: int) -> AccountView: ...
+    def uids(self) -> tuple[int, ...]:
+        """Every account, in the order of creation."""
+        return tuple(self._floor.accounts)
+
+    def account(self, uid: int) -> AccountView:
+        """Return an account's sums at the mark prices of the moment."""
+        return self._account(uid).view(self._floor.markets)
+
     def positions(self, uid: int, symbol: str | None = None) -> tuple[PositionView, ...]:
         """With a symbol: its rows even when flat (one-way BOTH; hedge LONG and SHORT). Without: open ones only."""
-        raise NotImplementedError
+        account = self._account(uid)
+        if symbol is None:
+            rows = [(position.symbol, position.position_side) for position in account.held()]
+        else:
+            self._floor.market(symbol)
+            rows = [(symbol, position_side) for position_side in account.position_sides]
+        return tuple(account.position_view(*row, self._floor.markets) for row in rows)
 
-    def symbol_settings(self, uid: int, symbol: str) -> PositionView: ...
+    def symbol_settings(self, uid: int, symbol: str) -> PositionView:
+        """Return leverage and margin type of a symbol, beside its first row."""
+        return self.positions(uid, symbol)[0]
+
     def order(self, uid: int, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None) -> Order:
-        """The order (newest of a reused client id), or VenueRefusal(-2013)."""
-        raise NotImplementedError
+        """Return an order (the newest of a reused client id), or VenueRefusal -2013."""
+        self._floor.market(symbol)
+        order = matching.find_order(self._account(uid), symbol, order_id, client_order_id)
+        if order is None:
+            raise refusals.NO_SUCH_ORDER.because()
+        return order
 
-    def open_orders(self, uid: int, symbol: str | None = None) -> tuple[Order, ...]: ...
+    def open_orders(self, uid: int, symbol: str | None = None) -> tuple[Order, ...]:
+        """Return the open orders, oldest first."""
+        account = self._account(uid)
+        return tuple(account.open_orders.values() if symbol is None else account.orders_in(symbol))
+
     def orders(self, uid: int, symbol: str | None = None) -> tuple[Order, ...]:
-        """Every order ever, ascending by order id."""
-        raise NotImplementedError
+        """Return every order ever, ascending by order id."""
+        return tuple(o for o in self._account(uid).orders.values() if symbol is None or o.symbol == symbol)
 
-    def algo_order(self, uid: int, *, algo_id: int | None = None, client_algo_id: str | None = None) -> AlgoOrder: ...
-    def open_algo_orders(self, uid: int, symbol: str | None = None) -> tuple[AlgoOrder, ...]: ...
-    def algo_orders(self, uid: int, symbol: str | None = None) -> tuple[AlgoOrder, ...]: ...
-    def trades(self, uid: int, symbol: str | None = None) -> tuple[Trade, ...]: ...
-    def income(self, uid: int) -> tuple[Income, ...]: ...
+    def algo_order(self, uid: int, *, algo_id: int | None = None, client_algo_id: str | None = None) -> AlgoOrder:
+        """Return an algo order (the newest of a reused client id), or VenueRefusal -2013."""
+        order = conditional.find_algo_order(self._account(uid), algo_id, client_algo_id)
+        if order is None:
+            raise refusals.NO_SUCH_ORDER.because()
+        return order
+
+    def open_algo_orders(self, uid: int, symbol: str | None = None) -> tuple[AlgoOrder, ...]:
+        """Return the open algo orders, oldest first."""
+        account = self._account(uid)
+        return tuple(account.open_algo_orders.values() if symbol is None else account.algo_orders_in(symbol))
+
+    def algo_orders(self, uid: int, symbol: str | None = None) -> tuple[AlgoOrder, ...]:
+        """Return every algo order ever, ascending by algo id."""
+        return tuple(o for o in self._account(uid).algo_orders.values() if symbol is None or o.symbol == symbol)
+
+    def trades(self, uid: int, symbol: str | None = None) -> tuple[Trade, ...]:
+        """Return every trade, ascending by trade id."""
+        return tuple(t for t in self._account(uid).trades if symbol is None or t.symbol == symbol)
+
+    def income(self, uid: int) -> tuple[Income, ...]:
+        """Return every change of the wallet, ascending by tran id."""
+        return tuple(self._account(uid).income)
 
     def state(self) -> dict[str, object]:
-        """Everything a judge needs, JSON-ready: Decimal as str, per account by uid."""
-        raise NotImplementedError
+        """Return everything a judge needs, ready for JSON: Decimal as str, accounts by uid."""
+        return statement.of_venue(self._floor)
+
+    def _account(self, uid: int) -> Account:
+        return self._floor.accounts[uid]
+
+
+# -------------------------------------------------------------------------------------------------- operations
+
+
+def _set_permissions(floor: Floor, account: Account, operation: SetPermissions) -> AccountView:
+    account.permissions = operation.permissions
+    return account.view(floor.markets)
+
+
+def _close_bar(floor: Floor, operation: CloseBar) -> Bar:
+    market = floor.market(operation.symbol)
+    for interval, bar in market.klines.close_minute(operation.bar):
+        floor.emitted.append(KlineClosed(floor.now_ms, operation.symbol, interval, bar))
+    return operation.bar
+
+
+def _for_account(rule: Callable[[Floor, Account, Any], Result]) -> Callable[[Floor, Any], Result]:
+    def handle(floor: Floor, operation: Any) -> Result:
+        return rule(floor, floor.accounts[operation.uid], operation)
+
+    return handle
+
+
+# Any: each rule takes its own operation; the key of its row says which.
+_HANDLERS: Final[dict[type[Operation], Callable[[Floor, Any], Result]]] = {
+    MovePrice: moves.move_price,
+    CloseBar: _close_bar,
+    SettleFunding: moves.settle_funding,
+    CreateAccount: settings.create_account,
+    SetPermissions: _for_account(_set_permissions),
+    PlaceOrder: _for_account(matching.place_order),
+    CancelOrder: _for_account(matching.cancel_order),
+    CancelAllOrders: _for_account(matching.cancel_all_orders),
+    PlaceAlgoOrder: _for_account(conditional.place_algo_order),
+    CancelAlgoOrder: _for_account(conditional.cancel_algo_order),
+    CancelAllAlgoOrders: _for_account(conditional.cancel_all_algo_orders),
+    SetLeverage: _for_account(settings.set_leverage),
+    SetMarginType: _for_account(settings.set_margin_type),
+    SetPositionMode: _for_account(settings.set_position_mode),
+    Transfer: _for_account(settings.transfer),
+}

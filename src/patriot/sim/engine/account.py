@@ -1,0 +1,296 @@
+"""One account: its wallet, positions, orders and records, and the margin sums over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from patriot.sim.engine.margin import bracket_of, liquidation_price, maintenance_margin, max_notional
+from patriot.sim.engine.market import Market
+from patriot.sim.engine.model import (
+    ZERO,
+    AccountView,
+    AlgoOrder,
+    Income,
+    IncomeType,
+    MarginType,
+    Order,
+    Permission,
+    Position,
+    PositionSide,
+    PositionView,
+    Side,
+    Trade,
+)
+
+IDS_PER_ACCOUNT: Final = (
+    1_000_000_000  # ids are uid x this + a counter of the account: unique, and nobody else's business
+)
+DEFAULT_LEVERAGE: Final = 20
+
+
+class Settings(NamedTuple):
+    leverage: int = DEFAULT_LEVERAGE
+    margin_type: MarginType = MarginType.CROSSED
+
+
+class Account:
+    """Mutable; only the engine's functions change it, inside one operation."""
+
+    __slots__ = (
+        "_counters",
+        "algo_by_client_id",
+        "algo_orders",
+        "hedge_mode",
+        "income",
+        "open_algo_orders",
+        "open_orders",
+        "order_by_client_id",
+        "orders",
+        "permissions",
+        "positions",
+        "settings",
+        "taken",
+        "trades",
+        "uid",
+        "updated_ms",
+        "wallet",
+    )
+
+    def __init__(self, uid: int, permissions: tuple[Permission, ...], hedge_mode: bool) -> None:
+        self.uid = uid
+        self.permissions = permissions
+        self.hedge_mode = hedge_mode
+        self.wallet = ZERO
+        self.updated_ms = 0
+        self.positions: dict[tuple[str, PositionSide], Position] = {}  # flat ones are kept for their realized sum
+        self.settings: dict[str, Settings] = {}
+        self.orders: dict[int, Order] = {}
+        self.open_orders: dict[int, Order] = {}
+        self.order_by_client_id: dict[str, int] = {}  # the newest of a reused id
+        self.algo_orders: dict[int, AlgoOrder] = {}
+        self.open_algo_orders: dict[int, AlgoOrder] = {}
+        self.algo_by_client_id: dict[str, int] = {}
+        self.trades: list[Trade] = []
+        self.income: list[Income] = []
+        # what this account took from the book of one moment: symbol -> (moment, taken per side and price)
+        self.taken: dict[str, tuple[tuple[int, Decimal], dict[tuple[Side, Decimal], Decimal]]] = {}
+        self._counters: dict[str, int] = {}
+
+    # ------------------------------------------------------------------------------------------------ ids and records
+
+    def next_id(self, kind: str) -> int:
+        """Return the account's next id of a kind: order, trade, algo or tran."""
+        number = self._counters.get(kind, 0) + 1
+        self._counters[kind] = number
+        return self.uid * IDS_PER_ACCOUNT + number
+
+    def book(
+        self,
+        income_type: IncomeType,
+        amount: Decimal,
+        at_ms: int,
+        *,
+        symbol: str = "",
+        info: str = "",
+        trade_id: int | None = None,
+    ) -> Income:
+        """Move the wallet and write down why."""
+        record = Income(self.uid, self.next_id("tran"), income_type, amount, at_ms, symbol, info, trade_id)
+        self.wallet += amount
+        self.updated_ms = at_ms
+        self.income.append(record)
+        return record
+
+    def pay_funding(self, position: Position, amount: Decimal) -> None:
+        """Let funding reach the wallet of an isolated position; the account's own wallet is booked by the caller."""
+        if self.is_isolated(position.symbol):
+            changed = replace(position, isolated_wallet=position.isolated_wallet + amount)
+            self.positions[position.symbol, position.position_side] = changed
+
+    def store_order(self, order: Order) -> None:
+        """Keep the newest state of an order."""
+        self.orders[order.order_id] = order
+        self.order_by_client_id[order.client_order_id] = order.order_id
+        if order.is_open:
+            self.open_orders[order.order_id] = order
+        else:
+            self.open_orders.pop(order.order_id, None)
+
+    def store_algo_order(self, order: AlgoOrder) -> None:
+        """Keep the newest state of an algo order."""
+        self.algo_orders[order.algo_id] = order
+        self.algo_by_client_id[order.client_algo_id] = order.algo_id
+        if order.is_open:
+            self.open_algo_orders[order.algo_id] = order
+        else:
+            self.open_algo_orders.pop(order.algo_id, None)
+
+    # ------------------------------------------------------------------------------------------------ what it holds
+
+    def settings_of(self, symbol: str) -> Settings:
+        """Return leverage and margin type of a symbol."""
+        return self.settings.get(symbol) or Settings()
+
+    def position(self, symbol: str, position_side: PositionSide) -> Position:
+        """Return the position, flat when it was never opened."""
+        return self.positions.get((symbol, position_side)) or Position(symbol, position_side)
+
+    def held(self, symbol: str | None = None) -> list[Position]:
+        """Return the positions that are not flat."""
+        return [p for p in self.positions.values() if p.quantity and (symbol is None or p.symbol == symbol)]
+
+    def orders_in(self, symbol: str) -> list[Order]:
+        """Return the open orders of a symbol, oldest first."""
+        return [order for order in self.open_orders.values() if order.symbol == symbol]
+
+    def algo_orders_in(self, symbol: str) -> list[AlgoOrder]:
+        """Return the open algo orders of a symbol, oldest first."""
+        return [order for order in self.open_algo_orders.values() if order.symbol == symbol]
+
+    def is_interested_in(self, symbol: str) -> bool:
+        """Whether a price move of the symbol can mean anything to this account."""
+        return bool(self.held(symbol) or self.orders_in(symbol) or self.algo_orders_in(symbol))
+
+    def is_isolated(self, symbol: str) -> bool:
+        """Whether positions of the symbol carry their own wallet."""
+        return self.settings_of(symbol).margin_type is MarginType.ISOLATED
+
+    @property
+    def cross_wallet(self) -> Decimal:
+        """The wallet without what isolated positions hold."""
+        return self.wallet - sum((p.isolated_wallet for p in self.positions.values()), ZERO)
+
+    # ------------------------------------------------------------------------------------------------ margin sums
+
+    def symbol_notional(self, symbol: str, mark: Decimal, extra: tuple[Side, PositionSide, Decimal] | None) -> Decimal:
+        """Return the largest notional that positions and open orders of a symbol can come to.
+
+        extra: one more order to count, as (side, position side, notional).
+        """
+        entries = [
+            (order.side, order.position_side, order.leaves_quantity * order.price)
+            for order in self.orders_in(symbol)
+            if not order.reduce_only
+        ]
+        if extra is not None:
+            entries.append(extra)
+        total = ZERO
+        for position_side in self.position_sides:
+            held = self.position(symbol, position_side).quantity * mark
+            buys = sum((n for side, ps, n in entries if ps is position_side and side is Side.BUY), ZERO)
+            sells = sum((n for side, ps, n in entries if ps is position_side and side is Side.SELL), ZERO)
+            if position_side is not PositionSide.SHORT:
+                total += max(abs(held), held + buys, sells - held if position_side is PositionSide.BOTH else ZERO)
+            else:
+                total += max(abs(held), sells - held)
+        return total
+
+    @property
+    def position_sides(self) -> tuple[PositionSide, ...]:
+        """The rows a symbol has in this account's position mode."""
+        return (PositionSide.LONG, PositionSide.SHORT) if self.hedge_mode else (PositionSide.BOTH,)
+
+    def free_margin(self, markets: Mapping[str, Market]) -> Decimal:
+        """Return what may back new exposure; negative when losses have eaten it."""
+        free = self.cross_wallet
+        for symbol, mark in self._active(markets):
+            leverage = self.settings_of(symbol).leverage
+            needed = self.symbol_notional(symbol, mark, None)
+            if self.is_isolated(symbol):
+                needed -= sum((abs(p.quantity) * mark for p in self.held(symbol)), ZERO)
+            else:
+                free += sum((p.unrealized_pnl(mark) for p in self.held(symbol)), ZERO)
+            free -= needed / leverage
+        return free
+
+    def cross_margin(self, markets: Mapping[str, Market], without: Position | None = None) -> tuple[Decimal, Decimal]:
+        """Return cross wallet plus unrealized, and the maintenance margin, of all crossed positions (but one)."""
+        margin, needed = self.cross_wallet, ZERO
+        for position in self.held():
+            market = markets[position.symbol]
+            if position is without or market.ticker is None or self.is_isolated(position.symbol):
+                continue
+            mark = market.ticker.mark
+            margin += position.unrealized_pnl(mark)
+            needed += maintenance_margin(market.instrument, abs(position.quantity) * mark)
+        return margin, needed
+
+    def liquidation_price_of(self, position: Position, markets: Mapping[str, Market]) -> Decimal | None:
+        """Return the mark price at which a position is liquidated while all others stand still."""
+        if not position.quantity:
+            return None
+        if self.is_isolated(position.symbol):
+            margin = position.isolated_wallet
+        else:
+            others, needed = self.cross_margin(markets, without=position)
+            margin = others - needed
+        return liquidation_price(markets[position.symbol].instrument, position.quantity, position.basis, margin)
+
+    def _active(self, markets: Mapping[str, Market]) -> Iterator[tuple[str, Decimal]]:
+        symbols = {p.symbol for p in self.held()} | {order.symbol for order in self.open_orders.values()}
+        for symbol in sorted(symbols):
+            ticker = markets[symbol].ticker
+            if ticker is not None:
+                yield symbol, ticker.mark
+
+    # ------------------------------------------------------------------------------------------------ views
+
+    def position_view(self, symbol: str, position_side: PositionSide, markets: Mapping[str, Market]) -> PositionView:
+        """Return a position beside its settings, at the mark price of the moment."""
+        market, settings = markets[symbol], self.settings_of(symbol)
+        position = self.position(symbol, position_side)
+        mark = market.ticker.mark if market.ticker is not None else ZERO
+        notional = position.quantity * mark
+        initial = abs(notional) / settings.leverage
+        wanted = self.symbol_notional(symbol, mark, None) / settings.leverage
+        held = sum((abs(p.quantity) * mark for p in self.held(symbol)), ZERO) / settings.leverage
+        first = position_side is self.position_sides[0]  # open orders of both sides are shown once
+        return PositionView(
+            position,
+            settings.leverage,
+            settings.margin_type,
+            mark,
+            position.unrealized_pnl(mark),
+            notional,
+            initial,
+            wanted - held if first else ZERO,
+            maintenance_margin(market.instrument, abs(notional)) if position.quantity else ZERO,
+            self.liquidation_price_of(position, markets) or ZERO,
+            max_notional(market.instrument, settings.leverage)
+            or bracket_of(market.instrument, abs(notional)).notional_cap,
+        )
+
+    def view(self, markets: Mapping[str, Market]) -> AccountView:
+        """Return the account's sums at the mark prices of the moment."""
+        position_initial = maintenance = unrealized = cross_unrealized = wanted = ZERO
+        for symbol, mark in self._active(markets):
+            leverage = self.settings_of(symbol).leverage
+            wanted += self.symbol_notional(symbol, mark, None) / leverage
+            for position in self.held(symbol):
+                notional, profit = abs(position.quantity) * mark, position.unrealized_pnl(mark)
+                position_initial += notional / leverage
+                maintenance += maintenance_margin(markets[symbol].instrument, notional)
+                unrealized += profit
+                cross_unrealized += ZERO if self.is_isolated(symbol) else profit
+        free = max(self.free_margin(markets), ZERO)
+        cross_wallet = self.cross_wallet
+        return AccountView(
+            self.uid,
+            self.permissions,
+            self.hedge_mode,
+            self.wallet,
+            cross_wallet,
+            unrealized,
+            cross_unrealized,
+            self.wallet + unrealized,
+            wanted,
+            position_initial,
+            wanted - position_initial,
+            maintenance,
+            free,
+            max(min(free, cross_wallet), ZERO),
+            self.updated_ms,
+        )

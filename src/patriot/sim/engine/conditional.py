@@ -1,0 +1,204 @@
+"""Algo (conditional) orders: placing, cancelling, triggering into an order of their own.
+
+Sources: developers.binance.com, USD-M futures, "New Algo Order" and "Event: Algo Order Update", read 2026-11. Margin is
+not looked at before the trigger. The order that a trigger makes carries the client algo id as its client order id; its
+own updates come before TRIGGERED, as clients of the venue report (nautilus_trader issue 3664).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from patriot.sim.engine import filters, refusals
+from patriot.sim.engine.account import Account
+from patriot.sim.engine.floor import Floor
+from patriot.sim.engine.matching import check_money, check_position_side, enter, reducible
+from patriot.sim.engine.model import (
+    ZERO,
+    AlgoOrder,
+    AlgoStatus,
+    CancelAlgoOrder,
+    CancelAllAlgoOrders,
+    Order,
+    OrderType,
+    PlaceAlgoOrder,
+    PositionSide,
+    Side,
+    Ticker,
+    TimeInForce,
+    VenueRefusal,
+    WorkingType,
+)
+
+_STOPS: Final = (OrderType.STOP, OrderType.STOP_MARKET)
+_AT_MARKET: Final = (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET)
+_SUPPORTED: Final = (*_STOPS, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_MARKET)
+
+
+def working_price(ticker: Ticker, working_type: WorkingType) -> Decimal:
+    """Return the price a conditional order watches."""
+    return ticker.mark if working_type is WorkingType.MARK_PRICE else ticker.last
+
+
+def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> AlgoOrder:
+    """Accept a conditional order, or refuse it having changed nothing."""
+    market, ticker = floor.priced(wish.symbol)
+    if wish.order_type not in _SUPPORTED:
+        raise refusals.INVALID_ORDER_TYPE.because()
+    filters.check_client_id(wish.client_algo_id, "clientAlgoId")
+    check_position_side(account, wish.position_side, reduce_only=wish.reduce_only)
+    trigger = filters.given(wish.trigger_price, "triggerPrice")
+    filters.check_trigger_price(market.instrument, trigger)
+    quantity = _checked_quantity(floor, account, wish)
+    price = _checked_price(floor, wish)
+    known = account.algo_by_client_id.get(wish.client_algo_id)
+    if known is not None and known in account.open_algo_orders:
+        raise refusals.DUPLICATE_CLIENT_ID.because()
+    above = (wish.side is Side.BUY) == (wish.order_type in _STOPS)
+    working = working_price(ticker, wish.working_type)
+    if working >= trigger if above else working <= trigger:
+        raise refusals.IMMEDIATE_TRIGGER.because()
+    if len(account.algo_orders_in(wish.symbol)) >= market.instrument.max_open_algo_orders:
+        raise refusals.MAX_ALGO_ORDERS.because()
+    algo_id = account.next_id("algo")
+    order = AlgoOrder(
+        account.uid,
+        algo_id,
+        wish.client_algo_id or f"web_{algo_id}",
+        wish.symbol,
+        wish.side,
+        wish.order_type,
+        quantity,
+        trigger,
+        floor.now_ms,
+        floor.now_ms,
+        trigger_above=above,
+        position_side=wish.position_side,
+        time_in_force=wish.time_in_force or TimeInForce.GTC,
+        price=price,
+        working_type=wish.working_type,
+        reduce_only=wish.reduce_only or wish.close_position,
+        close_position=wish.close_position,
+        price_protect=wish.price_protect,
+    )
+    floor.store_algo(account, order)
+    floor.refresh_interest(account)
+    return order
+
+
+def _checked_quantity(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Decimal:
+    instrument = floor.market(wish.symbol).instrument
+    if not wish.close_position:
+        quantity = filters.given(wish.quantity, "quantity")
+        filters.check_quantity(instrument, quantity, market=wish.order_type in _AT_MARKET)
+        return quantity
+    if wish.order_type not in _AT_MARKET:
+        raise refusals.NOT_REQUIRED.because(parameter="closePosition")
+    if wish.quantity is not None:
+        raise refusals.NOT_REQUIRED.because(parameter="quantity")
+    if wish.reduce_only:
+        raise refusals.NOT_REQUIRED.because(parameter="reduceonly")
+    for other in account.algo_orders_in(wish.symbol):
+        same_kind = (other.order_type in _STOPS) == (wish.order_type in _STOPS)
+        if other.close_position and same_kind and (other.side, other.position_side) == (wish.side, wish.position_side):
+            raise refusals.CLOSE_POSITION_EXISTS.because()
+    return ZERO
+
+
+def _checked_price(floor: Floor, wish: PlaceAlgoOrder) -> Decimal:
+    if wish.order_type in _AT_MARKET:
+        if wish.price is not None:
+            raise refusals.NOT_REQUIRED.because(parameter="price")
+        return ZERO
+    price = filters.given(wish.price, "price")
+    instrument = floor.market(wish.symbol).instrument
+    filters.check_price(instrument, price)
+    if wish.quantity is not None and not wish.reduce_only and price * wish.quantity < instrument.min_notional:
+        raise refusals.BELOW_MIN_NOTIONAL.because(minimum=instrument.min_notional)
+    return price
+
+
+def find_algo_order(account: Account, algo_id: int | None, client_algo_id: str | None) -> AlgoOrder | None:
+    """Return the algo order of this id, or the newest of this client id; refuse when neither was sent."""
+    if algo_id is None and not client_algo_id:
+        raise refusals.ONE_ID_NEEDED.because(first="clientAlgoId", second="algoId")
+    if algo_id is None and client_algo_id is not None:
+        algo_id = account.algo_by_client_id.get(client_algo_id)
+    return account.algo_orders.get(algo_id) if algo_id is not None else None
+
+
+def cancel_algo_order(floor: Floor, account: Account, wish: CancelAlgoOrder) -> AlgoOrder:
+    """Cancel an open algo order, or refuse."""
+    order = find_algo_order(account, wish.algo_id, wish.client_algo_id)
+    if order is None or not order.is_open:
+        raise refusals.UNKNOWN_ORDER.because()
+    return _cancel(floor, account, order)
+
+
+def cancel_all_algo_orders(floor: Floor, account: Account, wish: CancelAllAlgoOrders) -> tuple[AlgoOrder, ...]:
+    """Cancel every open algo order of a symbol."""
+    floor.market(wish.symbol)
+    return tuple(_cancel(floor, account, order) for order in account.algo_orders_in(wish.symbol))
+
+
+def _cancel(floor: Floor, account: Account, order: AlgoOrder) -> AlgoOrder:
+    order = floor.store_algo(account, replace(order, status=AlgoStatus.CANCELED, updated_ms=floor.now_ms))
+    floor.refresh_interest(account)
+    return order
+
+
+def is_triggered(order: AlgoOrder, ticker: Ticker) -> bool:
+    """Whether the working price has reached the trigger price."""
+    working = working_price(ticker, order.working_type)
+    return working >= order.trigger_price if order.trigger_above else working <= order.trigger_price
+
+
+def trigger(floor: Floor, account: Account, algo: AlgoOrder) -> None:
+    """Turn a triggered algo order into an order of its own, or reject it with the reason."""
+    algo = replace(algo, status=AlgoStatus.TRIGGERING, triggered_ms=floor.now_ms, updated_ms=floor.now_ms)
+    floor.store_algo(account, algo)
+    child = _child(floor, account, algo)
+    if algo.close_position and not child.quantity:
+        floor.store_algo(account, replace(algo, status=AlgoStatus.EXPIRED, reject_reason="No position to close"))
+        return
+    try:
+        if child.reduce_only and not reducible(account, child):
+            raise refusals.REDUCE_ONLY_REJECTED.because()
+        check_money(floor, account, child)
+    except VenueRefusal as refusal:
+        reason = "Reduce Only reject" if refusal.code == refusals.REDUCE_ONLY_REJECTED.code else refusal.message
+        floor.store_algo(account, replace(algo, status=AlgoStatus.REJECTED, reject_reason=reason))
+        return
+    child = replace(child, order_id=account.next_id("order"))
+    market, _ = floor.priced(algo.symbol)
+    child = enter(floor, account, child, market.met_on_the_way(algo.trigger_price))
+    floor.store_algo(account, replace(algo, status=AlgoStatus.TRIGGERED, actual_order_id=child.order_id))
+    floor.finish_parent(account, child)
+
+
+def _child(floor: Floor, account: Account, algo: AlgoOrder) -> Order:
+    closes = algo.reduce_only or algo.close_position
+    if algo.position_side is not PositionSide.BOTH:
+        closes = (algo.position_side is PositionSide.LONG) == (algo.side is Side.SELL)
+    child = Order(
+        account.uid,
+        0,
+        algo.client_algo_id,
+        algo.symbol,
+        algo.side,
+        OrderType.MARKET if algo.order_type in _AT_MARKET else OrderType.LIMIT,
+        algo.quantity,
+        floor.now_ms,
+        floor.now_ms,
+        position_side=algo.position_side,
+        time_in_force=algo.time_in_force,
+        price=algo.price,
+        reduce_only=closes,
+        close_position=algo.close_position,
+        original_type=algo.order_type,
+        algo_id=algo.algo_id,
+        working_type=algo.working_type,
+    )
+    return replace(child, quantity=reducible(account, child)) if algo.close_position else child

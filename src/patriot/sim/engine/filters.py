@@ -1,0 +1,99 @@
+"""The filters an order must pass before the venue looks at money: ids, price grid, quantity grid, bands."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Final
+
+from patriot.sim.engine import refusals
+from patriot.sim.engine.model import ZERO, Instrument, Side
+
+_CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]+")
+_CLIENT_ID_LENGTH: Final = 36
+
+
+def check_client_id(client_id: str, parameter: str) -> None:
+    """Refuse a client id that is too long or has characters outside the venue's range; "" is no id."""
+    if not client_id:
+        return
+    if len(client_id) > _CLIENT_ID_LENGTH:
+        raise refusals.CLIENT_ID_LENGTH.because()
+    if not _CLIENT_ID.fullmatch(client_id):
+        raise refusals.ILLEGAL_CLIENT_ID.because(parameter=parameter)
+
+
+def given(amount: Decimal | None, parameter: str) -> Decimal:
+    """Return a number that had to be sent, or refuse."""
+    if amount is None or not amount.is_finite():
+        raise refusals.MANDATORY.because(parameter=parameter)
+    return amount
+
+
+def check_quantity(instrument: Instrument, quantity: Decimal, *, market: bool) -> None:
+    """Refuse a quantity outside LOT_SIZE (MARKET_LOT_SIZE for a market order)."""
+    if quantity <= ZERO:
+        raise refusals.QUANTITY_NOT_POSITIVE.because()
+    if quantity > (instrument.market_max_quantity if market else instrument.max_quantity):
+        raise refusals.QUANTITY_ABOVE_MAX.because()
+    if _decimals(quantity) > _decimals(instrument.step_size):
+        raise refusals.BAD_PRECISION.because()
+    if quantity < instrument.min_quantity:
+        raise refusals.QUANTITY_BELOW_MIN.because()
+    if quantity % instrument.step_size:
+        raise refusals.QUANTITY_OFF_STEP.because()
+
+
+def check_price(instrument: Instrument, price: Decimal) -> None:
+    """Refuse a limit price outside PRICE_FILTER."""
+    if price <= ZERO:
+        raise refusals.PRICE_TOO_SMALL.because()
+    if price > instrument.max_price:
+        raise refusals.PRICE_ABOVE_MAX.because()
+    if price < instrument.min_price:
+        raise refusals.PRICE_BELOW_MIN.because()
+    _check_grid(instrument, price)
+
+
+def check_trigger_price(instrument: Instrument, price: Decimal) -> None:
+    """Refuse a trigger price outside PRICE_FILTER."""
+    if price <= ZERO:
+        raise refusals.TRIGGER_TOO_SMALL.because()
+    if price > instrument.max_price:
+        raise refusals.TRIGGER_ABOVE_MAX.because()
+    _check_grid(instrument, price)
+
+
+def check_band(instrument: Instrument, side: Side, price: Decimal, mark_price: Decimal) -> None:
+    """Refuse a limit price too far on the losing side of the mark price (PERCENT_PRICE)."""
+    if side is Side.BUY:
+        highest = mark_price * instrument.price_band_up
+        if price > highest:
+            raise refusals.PRICE_ABOVE_BAND.because(limit=_on_tick(instrument, highest))
+    else:
+        lowest = mark_price * instrument.price_band_down
+        if price < lowest:
+            raise refusals.PRICE_BELOW_BAND.because(limit=_on_tick(instrument, lowest))
+
+
+def _check_grid(instrument: Instrument, price: Decimal) -> None:
+    if _decimals(price) > _decimals_written(instrument.tick_size):
+        raise refusals.BAD_PRECISION.because()
+    if price % instrument.tick_size:
+        raise refusals.PRICE_OFF_TICK.because()
+
+
+def _on_tick(instrument: Instrument, price: Decimal) -> Decimal:
+    return (price - price % instrument.tick_size).quantize(instrument.tick_size)
+
+
+def _decimals(number: Decimal) -> int:
+    """How many decimals a number needs: 1.50 needs one."""
+    exponent = number.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _decimals_written(number: Decimal) -> int:
+    """How many decimals a grid is written with: a tick of 0.10 allows two, of which the grid then takes one."""
+    exponent = number.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0

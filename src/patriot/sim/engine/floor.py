@@ -1,0 +1,185 @@
+"""What every rule of the venue stands on: markets, accounts, the time, and what the operation in hand has emitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from patriot.sim.engine import refusals
+from patriot.sim.engine.account import Account
+from patriot.sim.engine.margin import after_fill
+from patriot.sim.engine.market import Market
+from patriot.sim.engine.model import (
+    ZERO,
+    AccountUpdated,
+    AlgoOrder,
+    AlgoOrderUpdated,
+    AlgoStatus,
+    ExecutionType,
+    IncomeType,
+    Instrument,
+    Order,
+    OrderStatus,
+    OrderUpdated,
+    PositionSide,
+    Side,
+    Ticker,
+    Trade,
+    UpdateReason,
+    VenueEvent,
+    round_money,
+)
+
+_MONEY_DECIMALS: Final = 8
+
+
+def _decimals(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
+
+
+class Floor:
+    """Markets by symbol, accounts by uid. Also the two writes that all rules share: a fill, and the end of an order."""
+
+    __slots__ = ("accounts", "emitted", "markets", "now_ms", "seed")
+
+    def __init__(self, seed: int, instruments: Sequence[Instrument]) -> None:
+        for instrument in instruments:
+            if _decimals(instrument.tick_size) + _decimals(instrument.step_size) > _MONEY_DECIMALS:
+                raise ValueError(f"{instrument.symbol}: tick x step must not need more than {_MONEY_DECIMALS} decimals")
+        self.seed = seed
+        self.now_ms = 0
+        self.markets: dict[str, Market] = {i.symbol: Market(i, seed) for i in instruments}
+        self.accounts: dict[int, Account] = {}
+        self.emitted: list[VenueEvent] = []
+
+    def market(self, symbol: str) -> Market:
+        """Return a listed market, or refuse."""
+        market = self.markets.get(symbol)
+        if market is None:
+            raise refusals.INVALID_SYMBOL.because()
+        return market
+
+    def priced(self, symbol: str) -> tuple[Market, Ticker]:
+        """Return a listed market that has a price, or refuse."""
+        market = self.market(symbol)
+        if market.ticker is None:
+            raise refusals.NO_BEST_PRICE.because()
+        return market, market.ticker
+
+    # ------------------------------------------------------------------------------------------------ events
+
+    def tell_order(self, order: Order, execution_type: ExecutionType, trade: Trade | None = None) -> None:
+        """Emit an order's new state."""
+        self.emitted.append(OrderUpdated(order.uid, self.now_ms, execution_type, order, trade))
+
+    def tell_account(
+        self,
+        account: Account,
+        reason: UpdateReason,
+        *,
+        change: Decimal = ZERO,
+        positions: Sequence[tuple[str, PositionSide]] = (),
+    ) -> None:
+        """Emit an account's new balances beside the positions that changed."""
+        views = tuple(account.position_view(symbol, side, self.markets) for symbol, side in positions)
+        self.emitted.append(
+            AccountUpdated(account.uid, self.now_ms, reason, account.wallet, account.cross_wallet, change, views)
+        )
+
+    def store_algo(self, account: Account, order: AlgoOrder) -> AlgoOrder:
+        """Keep and emit an algo order's new state."""
+        account.store_algo_order(order)
+        self.emitted.append(AlgoOrderUpdated(account.uid, self.now_ms, order))
+        return order
+
+    # ------------------------------------------------------------------------------------------------ interest
+
+    def refresh_interest(self, account: Account) -> None:
+        """Tell the markets where this account stands; its own prices of concern have to be looked up again."""
+        for symbol, market in self.markets.items():
+            if account.is_interested_in(symbol):
+                market.interested.add(account.uid)
+                market.wires = None
+            elif account.uid in market.interested:
+                market.interested.discard(account.uid)
+                market.wires = None
+
+    # ------------------------------------------------------------------------------------------------ shared writes
+
+    def fill(
+        self, account: Account, order: Order, price: Decimal, quantity: Decimal, *, maker: bool
+    ) -> tuple[Order, Trade]:
+        """Fill a part of an order: position, wallet, income, trade, events."""
+        instrument = self.markets[order.symbol].instrument
+        leverage, _ = account.settings_of(order.symbol)
+        signed = quantity if order.side is Side.BUY else -quantity
+        position, realized = after_fill(
+            account.position(order.symbol, order.position_side),
+            signed,
+            price,
+            isolated_leverage=leverage if account.is_isolated(order.symbol) else None,
+            at_ms=self.now_ms,
+        )
+        account.positions[order.symbol, order.position_side] = position
+        rate = instrument.maker_fee_rate if maker else instrument.taker_fee_rate
+        trade = Trade(
+            account.uid,
+            account.next_id("trade"),
+            order.order_id,
+            order.client_order_id,
+            order.symbol,
+            order.side,
+            order.position_side,
+            price,
+            quantity,
+            round_money(price * quantity * rate),
+            realized,
+            maker,
+            self.now_ms,
+        )
+        account.trades.append(trade)
+        if realized:
+            account.book(IncomeType.REALIZED_PNL, realized, self.now_ms, symbol=order.symbol, trade_id=trade.trade_id)
+        if trade.commission:
+            account.book(
+                IncomeType.COMMISSION, -trade.commission, self.now_ms, symbol=order.symbol, trade_id=trade.trade_id
+            )
+        filled = order.filled_quantity + quantity
+        order = replace(
+            order,
+            filled_quantity=filled,
+            filled_notional=order.filled_notional + price * quantity,
+            status=OrderStatus.FILLED if filled == order.quantity else OrderStatus.PARTIALLY_FILLED,
+            updated_ms=self.now_ms,
+        )
+        account.store_order(order)
+        self.tell_account(account, UpdateReason.ORDER, positions=[(order.symbol, order.position_side)])
+        self.tell_order(order, ExecutionType.CALCULATED if order.liquidation else ExecutionType.TRADE, trade)
+        return order, trade
+
+    def end_order(self, account: Account, order: Order, status: OrderStatus) -> Order:
+        """Cancel or expire what is left of an order."""
+        order = replace(order, status=status, updated_ms=self.now_ms)
+        account.store_order(order)
+        self.tell_order(order, ExecutionType.CANCELED if status is OrderStatus.CANCELED else ExecutionType.EXPIRED)
+        return order
+
+    def finish_parent(self, account: Account, order: Order) -> None:
+        """Finish the algo order that made an order, once that order is closed."""
+        if order.is_open or order.algo_id is None:
+            return
+        parent = account.algo_orders[order.algo_id]
+        if parent.status is AlgoStatus.TRIGGERED:
+            self.store_algo(
+                account,
+                replace(
+                    parent,
+                    status=AlgoStatus.FINISHED,
+                    actual_price=order.average_fill_price,
+                    actual_quantity=order.filled_quantity,
+                    updated_ms=self.now_ms,
+                ),
+            )

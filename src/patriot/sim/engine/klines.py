@@ -1,0 +1,135 @@
+"""Bars of one symbol: recorded minutes come in, longer intervals are rolled up from them."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from patriot.sim.engine.model import MILLISECONDS_PER_MINUTE, Bar
+
+BARS_KEPT: Final = 1_500  # per interval: the venue's largest page
+INTERVAL_MINUTES: Final = {
+    "1m": 1,
+    "3m": 3,
+    "5m": 5,
+    "15m": 15,
+    "30m": 30,
+    "1h": 60,
+    "2h": 120,
+    "4h": 240,
+    "6h": 360,
+    "8h": 480,
+    "12h": 720,
+    "1d": 1_440,
+}
+_PARENTS: Final = {
+    "1m": ("3m", "5m"),
+    "5m": ("15m",),
+    "15m": ("30m",),
+    "30m": ("1h",),
+    "1h": ("2h",),
+    "2h": ("4h", "6h"),
+    "4h": ("8h", "12h"),
+    "12h": ("1d",),
+}
+_CHILD: Final = {parent: child for child, parents in _PARENTS.items() for parent in parents}
+_WIDTH_MS: Final = {name: minutes * MILLISECONDS_PER_MINUTE for name, minutes in INTERVAL_MINUTES.items()}
+
+
+def interval_ms(interval: str) -> int:
+    """Return the length of an interval, KeyError when the venue has none of that name."""
+    return _WIDTH_MS[interval]
+
+
+def merged(earlier: Bar | None, later: Bar | None, open_ms: int) -> Bar | None:
+    """Return the bar over both, opening at open_ms."""
+    if later is None:
+        return earlier
+    if earlier is None:
+        return later if later.open_ms == open_ms else replace(later, open_ms=open_ms)
+    return Bar(
+        open_ms,
+        earlier.open,
+        max(earlier.high, later.high),
+        min(earlier.low, later.low),
+        later.close,
+        earlier.volume + later.volume,
+        earlier.quote_volume + later.quote_volume,
+        earlier.trades + later.trades,
+        earlier.taker_buy_volume + later.taker_buy_volume,
+        earlier.taker_buy_quote_volume + later.taker_buy_quote_volume,
+    )
+
+
+class Klines:
+    """Closed bars per interval, and the one in progress."""
+
+    __slots__ = ("_closed", "_rolling", "open_minute")
+
+    def __init__(self) -> None:
+        self._closed: dict[str, deque[Bar]] = {name: deque(maxlen=BARS_KEPT) for name in INTERVAL_MINUTES}
+        self._rolling: dict[str, Bar] = {}  # closed children of a parent that is still open
+        self.open_minute: Bar | None = None  # built from price moves until its recorded bar arrives
+
+    def move(self, price: Decimal, at_ms: int) -> None:
+        """Let a price into the minute in progress."""
+        bar = self.open_minute
+        open_ms = at_ms - at_ms % MILLISECONDS_PER_MINUTE
+        if bar is None or bar.open_ms != open_ms:
+            self.open_minute = Bar(open_ms, price, price, price, price)
+        elif price != bar.close:
+            self.open_minute = Bar(open_ms, bar.open, max(bar.high, price), min(bar.low, price), price)
+
+    def close_minute(self, bar: Bar) -> list[tuple[str, Bar]]:
+        """Take the recorded minute; return every bar that closed with it, shortest interval first."""
+        if self.open_minute is not None and self.open_minute.open_ms <= bar.open_ms:
+            self.open_minute = None
+        closed: list[tuple[str, Bar]] = []
+        self._append("1m", bar, closed)
+        return closed
+
+    def _append(self, interval: str, bar: Bar, closed: list[tuple[str, Bar]]) -> None:
+        self._closed[interval].append(bar)
+        closed.append((interval, bar))
+        end_ms = bar.open_ms + _WIDTH_MS[interval]
+        for parent in _PARENTS.get(interval, ()):
+            width = _WIDTH_MS[parent]
+            open_ms = bar.open_ms - bar.open_ms % width
+            rolling = self._rolling.pop(parent, None)
+            if rolling is not None and rolling.open_ms != open_ms:  # its last minutes were never recorded
+                self._append(parent, rolling, closed)
+                rolling = None
+            whole = merged(rolling, bar, open_ms)
+            if whole is None:
+                continue
+            if end_ms == open_ms + width:
+                self._append(parent, whole, closed)
+            else:
+                self._rolling[parent] = whole
+
+    def in_progress(self, interval: str) -> Bar | None:
+        """Return the bar of this interval that has not closed yet."""
+        if interval == "1m":
+            return self.open_minute
+        width = _WIDTH_MS[interval]
+        own, child = self._rolling.get(interval), self.in_progress(_CHILD[interval])
+        if own is not None and child is not None and child.open_ms - child.open_ms % width != own.open_ms:
+            return own
+        opened = own or child
+        return merged(own, child, opened.open_ms - opened.open_ms % width) if opened is not None else None
+
+    def bars(self, interval: str, limit: int, start_ms: int | None, end_ms: int | None) -> tuple[Bar, ...]:
+        """Return bars ascending by open time: the first `limit` from start_ms, else the last `limit` up to end_ms."""
+        found = list(self._closed[interval])
+        current = self.in_progress(interval)
+        if current is not None and (not found or current.open_ms > found[-1].open_ms):
+            found.append(current)
+        if start_ms is not None:
+            found = [bar for bar in found if bar.open_ms >= start_ms]
+        if end_ms is not None:
+            found = [bar for bar in found if bar.open_ms <= end_ms]
+        if limit <= 0:
+            return ()
+        return tuple(found[:limit] if start_ms is not None else found[-limit:])

@@ -1,0 +1,87 @@
+"""The venue's refusals: codes and words of Binance USD-M futures.
+
+Source: developers.binance.com, USD-M futures, "Error Code", read 2026-11.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from patriot.sim.engine.model import VenueRefusal
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A code and its message; fields in braces are filled in by because()."""
+
+    code: int
+    message: str
+
+    def because(self, **fields: object) -> VenueRefusal:
+        return VenueRefusal(self.code, self.message.format(**fields) if fields else self.message)
+
+
+ILLEGAL_CLIENT_ID: Final = Words(
+    -1100,
+    "Illegal characters found in parameter '{parameter}'; legal range is '^[\\.A-Z\\:/a-z0-9_-]{{1,36}}$'.",
+)
+MANDATORY: Final = Words(-1102, "Mandatory parameter '{parameter}' was not sent, was empty/null, or malformed.")
+ONE_ID_NEEDED: Final = Words(-1102, "Param '{first}' or '{second}' must be sent, but both were empty/null!")
+NOT_REQUIRED: Final = Words(-1106, "Parameter '{parameter}' sent when not required.")
+BAD_PRECISION: Final = Words(-1111, "Precision is over the maximum defined for this asset.")
+INVALID_TIME_IN_FORCE: Final = Words(-1115, "Invalid timeInForce.")
+INVALID_ORDER_TYPE: Final = Words(-1116, "Invalid orderType.")
+INVALID_INTERVAL: Final = Words(-1120, "Invalid interval.")
+INVALID_SYMBOL: Final = Words(-1121, "Invalid symbol.")
+UNKNOWN_ORDER: Final = Words(-2011, "Unknown order sent.")
+NO_SUCH_ORDER: Final = Words(-2013, "Order does not exist.")
+MARGIN_INSUFFICIENT: Final = Words(-2019, "Margin is insufficient.")
+IMMEDIATE_TRIGGER: Final = Words(-2021, "Order would immediately trigger.")
+REDUCE_ONLY_REJECTED: Final = Words(-2022, "ReduceOnly Order is rejected.")
+MAX_OPEN_ORDERS: Final = Words(-2025, "Reach max open order limit.")
+MAX_POSITION: Final = Words(-2027, "Exceeded the maximum allowable position at current leverage.")
+LEVERAGE_TOO_SMALL: Final = Words(-2028, "Leverage is smaller than permitted: insufficient margin balance.")
+PRICE_TOO_SMALL: Final = Words(-4001, "Price less than 0.")
+PRICE_ABOVE_MAX: Final = Words(-4002, "Price greater than max price.")
+QUANTITY_NOT_POSITIVE: Final = Words(-4003, "Quantity less than or equal to zero.")
+QUANTITY_BELOW_MIN: Final = Words(-4004, "Quantity less than min quantity.")
+QUANTITY_ABOVE_MAX: Final = Words(-4005, "Quantity greater than max quantity.")
+TRIGGER_TOO_SMALL: Final = Words(-4006, "Stop price less than zero.")
+TRIGGER_ABOVE_MAX: Final = Words(-4007, "Stop price greater than max price.")
+PRICE_BELOW_MIN: Final = Words(-4013, "Price less than min price.")
+PRICE_OFF_TICK: Final = Words(-4014, "Price not increased by tick size.")
+CLIENT_ID_LENGTH: Final = Words(-4015, "Client order id length should be less than 36 chars")
+PRICE_ABOVE_BAND: Final = Words(-4016, "Limit price can't be higher than {limit}.")
+QUANTITY_OFF_STEP: Final = Words(-4023, "Quantity not increased by step size.")
+PRICE_BELOW_BAND: Final = Words(-4024, "Limit price can't be lower than {limit}.")
+INVALID_LEVERAGE: Final = Words(-4028, "Leverage {leverage} is not valid")
+MAX_ALGO_ORDERS: Final = Words(-4045, "Reach max stop order limit.")
+SAME_MARGIN_TYPE: Final = Words(-4046, "No need to change margin type.")
+MARGIN_TYPE_WITH_ORDERS: Final = Words(-4047, "Margin type cannot be changed if there exists open orders.")
+MARGIN_TYPE_WITH_POSITION: Final = Words(-4048, "Margin type cannot be changed if there exists position.")
+SAME_POSITION_MODE: Final = Words(-4059, "No need to change position side.")
+POSITION_SIDE_MISMATCH: Final = Words(-4061, "Order's position side does not match user's setting.")
+POSITION_MODE_WITH_ORDERS: Final = Words(-4067, "Position side cannot be changed if there exists open orders.")
+POSITION_MODE_WITH_POSITION: Final = Words(-4068, "Position side cannot be changed if there exists position.")
+DUPLICATE_CLIENT_ID: Final = Words(-4116, "ClientOrderId is duplicated.")
+USE_ALGO_ENDPOINT: Final = Words(
+    -4120, "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."
+)
+CLOSE_POSITION_EXISTS: Final = Words(
+    -4130, "An open stop or take profit order with GTE and closePosition in the direction is existing."
+)
+NO_BEST_PRICE: Final = Words(-4131, "The counterparty's best price does not meet the PERCENT_PRICE filter limit.")
+LEVERAGE_CUT_ISOLATED: Final = Words(
+    -4161, "Leverage reduction is not supported in Isolated Margin Mode with open positions."
+)
+BELOW_MIN_NOTIONAL: Final = Words(
+    -4164, "Order's notional must be no smaller than {minimum} (unless you choose reduce only)."
+)
+TRANSFER_TOO_LARGE: Final = Words(-5013, "Asset transfer failed: insufficient balance")
+INVALID_AMOUNT: Final = Words(-5021, "Amount must be a finite number other than zero, at most 8 decimals.")
+POST_ONLY_REJECTED: Final = Words(
+    -5022,
+    "Due to the order could not be executed as maker, the Post Only order will be rejected. "
+    "The order will not be recorded in the order history",
+)

@@ -1,0 +1,112 @@
+"""What an account may set: leverage, margin type, position mode, permissions; and money in and out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from patriot.sim.engine import refusals
+from patriot.sim.engine.account import Account, Settings
+from patriot.sim.engine.floor import Floor
+from patriot.sim.engine.margin import max_notional
+from patriot.sim.engine.model import (
+    ZERO,
+    AccountView,
+    CreateAccount,
+    Income,
+    IncomeType,
+    LeverageChanged,
+    MarginType,
+    PositionView,
+    SetLeverage,
+    SetMarginType,
+    SetPositionMode,
+    Transfer,
+    UpdateReason,
+    round_money,
+)
+
+_LARGEST_AMOUNT: Final = Decimal("1000000000000000")
+
+
+def create_account(floor: Floor, operation: CreateAccount) -> AccountView:
+    """Open an account with its first deposit."""
+    if operation.uid < 0 or operation.uid in floor.accounts:
+        raise refusals.INVALID_AMOUNT.because()
+    if operation.balance != ZERO:
+        _check_amount(operation.balance)
+    if operation.balance < ZERO:
+        raise refusals.INVALID_AMOUNT.because()
+    uid = operation.uid or max(floor.accounts, default=0) + 1
+    account = Account(uid, operation.permissions, operation.hedge_mode)
+    floor.accounts[uid] = account
+    if operation.balance:
+        account.book(IncomeType.TRANSFER, operation.balance, floor.now_ms, info="DEPOSIT")
+        floor.tell_account(account, UpdateReason.DEPOSIT, change=operation.balance)
+    return account.view(floor.markets)
+
+
+def transfer(floor: Floor, account: Account, operation: Transfer) -> Income:
+    """Move money in or out; out only what neither margin nor unrealized profit is made of."""
+    _check_amount(operation.amount)
+    if operation.amount < ZERO and -operation.amount > account.view(floor.markets).max_withdraw:
+        raise refusals.TRANSFER_TOO_LARGE.because()
+    deposit = operation.amount > ZERO
+    info = operation.info or ("DEPOSIT" if deposit else "WITHDRAW")
+    record = account.book(IncomeType.TRANSFER, operation.amount, floor.now_ms, info=info)
+    reason = UpdateReason.DEPOSIT if deposit else UpdateReason.WITHDRAW
+    floor.tell_account(account, reason, change=operation.amount)
+    floor.refresh_interest(account)
+    return record
+
+
+def _check_amount(amount: Decimal) -> None:
+    if not amount.is_finite() or not amount or abs(amount) > _LARGEST_AMOUNT or round_money(amount) != amount:
+        raise refusals.INVALID_AMOUNT.because()
+
+
+def set_leverage(floor: Floor, account: Account, operation: SetLeverage) -> PositionView:
+    """Change the leverage of a symbol; the same leverage again is no error, as on the venue."""
+    market = floor.market(operation.symbol)
+    settings, leverage = account.settings_of(operation.symbol), operation.leverage
+    if not 1 <= leverage <= market.instrument.brackets[0].initial_leverage:
+        raise refusals.INVALID_LEVERAGE.because(leverage=leverage)
+    mark = market.ticker.mark if market.ticker is not None else ZERO
+    wanted = account.symbol_notional(operation.symbol, mark, None)
+    if wanted > max_notional(market.instrument, leverage):
+        raise refusals.MAX_POSITION.because()
+    if leverage < settings.leverage and wanted:
+        if settings.margin_type is MarginType.ISOLATED and account.held(operation.symbol):
+            raise refusals.LEVERAGE_CUT_ISOLATED.because()
+        if wanted / leverage - wanted / settings.leverage > account.free_margin(floor.markets):
+            raise refusals.LEVERAGE_TOO_SMALL.because()
+    account.settings[operation.symbol] = settings._replace(leverage=leverage)
+    if leverage != settings.leverage:
+        floor.emitted.append(LeverageChanged(account.uid, floor.now_ms, operation.symbol, leverage))
+    return account.position_view(operation.symbol, account.position_sides[0], floor.markets)
+
+
+def set_margin_type(floor: Floor, account: Account, operation: SetMarginType) -> PositionView:
+    """Change between crossed and isolated margin of a symbol."""
+    floor.market(operation.symbol)
+    settings: Settings = account.settings_of(operation.symbol)
+    if settings.margin_type is operation.margin_type:
+        raise refusals.SAME_MARGIN_TYPE.because()
+    if account.orders_in(operation.symbol) or account.algo_orders_in(operation.symbol):
+        raise refusals.MARGIN_TYPE_WITH_ORDERS.because()
+    if account.held(operation.symbol):
+        raise refusals.MARGIN_TYPE_WITH_POSITION.because()
+    account.settings[operation.symbol] = settings._replace(margin_type=operation.margin_type)
+    return account.position_view(operation.symbol, account.position_sides[0], floor.markets)
+
+
+def set_position_mode(floor: Floor, account: Account, operation: SetPositionMode) -> AccountView:
+    """Change between one-way and hedge mode, for every symbol."""
+    if account.hedge_mode == operation.hedge_mode:
+        raise refusals.SAME_POSITION_MODE.because()
+    if account.open_orders or account.open_algo_orders:
+        raise refusals.POSITION_MODE_WITH_ORDERS.because()
+    if account.held():
+        raise refusals.POSITION_MODE_WITH_POSITION.because()
+    account.hedge_mode = operation.hedge_mode
+    return account.view(floor.markets)

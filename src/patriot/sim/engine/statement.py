@@ -1,0 +1,73 @@
+"""The venue's whole state as plain data, for judges: what it holds is decided here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from decimal import Decimal
+
+from patriot.sim.engine.account import Account
+from patriot.sim.engine.floor import Floor
+from patriot.sim.engine.model import ZERO, AlgoOrder, Income, IncomeType, Order, Position, Ticker, Trade
+
+Record = Order | AlgoOrder | Trade | Income | Position | Ticker
+
+
+def plain(number: Decimal) -> str:
+    """Write a Decimal without exponent and without trailing zeros, so that equal numbers are equal text.
+
+    >>> plain(Decimal("1E+3")), plain(Decimal("0.500")), plain(Decimal("0E-8"))
+    ('1000', '0.5', '0')
+    """
+    if not number:
+        return "0"
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def of_record(record: Record) -> dict[str, object]:
+    """Return a record's fields by name."""
+    return {field.name: _ready(getattr(record, field.name)) for field in fields(record)}
+
+
+def _ready(item: object) -> object:
+    return plain(item) if isinstance(item, Decimal) else item
+
+
+def of_account(account: Account, floor: Floor) -> dict[str, object]:
+    """Return everything about one account."""
+    view = account.view(floor.markets)
+    sums = {kind: sum((i.amount for i in account.income if i.income_type is kind), ZERO) for kind in IncomeType}
+    return {
+        "uid": account.uid,
+        "permissions": list(account.permissions),
+        "hedge_mode": account.hedge_mode,
+        "settings": {
+            symbol: {"leverage": row.leverage, "margin_type": row.margin_type}
+            for symbol, row in sorted(account.settings.items())
+        },
+        "wallet": plain(view.wallet),
+        "cross_wallet": plain(view.cross_wallet),
+        "unrealized_pnl": plain(view.unrealized_pnl),
+        "equity": plain(view.equity),
+        "maintenance_margin": plain(view.maintenance_margin),
+        "income_sums": {kind.value: plain(amount) for kind, amount in sums.items()},
+        "positions": [of_record(position) for position in account.held()],
+        "orders": [of_record(order) for order in account.orders.values()],
+        "algo_orders": [of_record(order) for order in account.algo_orders.values()],
+        "trades": [of_record(trade) for trade in account.trades],
+        "income": [of_record(record) for record in account.income],
+    }
+
+
+def of_venue(floor: Floor) -> dict[str, object]:
+    """Return everything about the venue."""
+    return {
+        "seed": floor.seed,
+        "now_ms": floor.now_ms,
+        "tickers": {
+            symbol: of_record(market.ticker)
+            for symbol, market in sorted(floor.markets.items())
+            if market.ticker is not None
+        },
+        "accounts": {str(uid): of_account(account, floor) for uid, account in sorted(floor.accounts.items())},
+    }
