@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from patriot.kernel.trading import AccountId, OrderId, StrategyId
-from patriot.risk.events import HaltLevel, Scope
+from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
+from patriot.risk.events import HaltLevel, ReasonCode, Scope, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,26 @@ class ReleaseExposure:
     at: datetime
 
 
-RiskCommand = ReserveExposure | ReleaseExposure
+@dataclass(frozen=True, slots=True)
+class RecordViolation:
+    """An account that is trading passed a limit; recorded once per type and UTC day."""
+
+    account_id: AccountId
+    user_id: UserId
+    violation_type: ReasonCode
+    severity: Severity
+    current_value: Decimal
+    limit_value: Decimal
+    at: datetime
+
+
+RiskCommand = ReserveExposure | ReleaseExposure | RecordViolation
 
 
 @dataclass(frozen=True, slots=True)
 class SetLimit:
+    """Set one limit of one scope. `limits_id` is the stream: risk/limits.py `limits_stream_id(scope, reference)`."""
+
     limits_id: UUID
     scope: Scope
     reference: str

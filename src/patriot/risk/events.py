@@ -46,6 +46,15 @@ class HaltLevel(StrEnum):
     H3 = "H3"  # and positions are closed at market
 
 
+class Severity(StrEnum):
+    """How bad a passed limit is; the action that follows is a policy's."""
+
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
 @event("risk.exposure_reserved")
 @dataclass(frozen=True, slots=True)
 class ExposureReserved:
@@ -80,9 +89,6 @@ class ExposureReleased:
     symbol: str
 
 
-RiskEvent = ExposureReserved | ExposureRefused | ExposureReleased
-
-
 @event("risk.limit_set")
 @dataclass(frozen=True, slots=True)
 class LimitSet:
@@ -90,7 +96,7 @@ class LimitSet:
 
     scope: Scope
     reference: str
-    name: str  # a field of risk/limits.py Limits
+    name: str  # a field of risk/commands.py EffectiveLimits
     value: Decimal
     set_at: datetime
 
@@ -128,7 +134,10 @@ class RiskViolation:
     account_id: AccountId
     user_id: UserId
     violation_type: ReasonCode
-    severity: str
+    severity: Severity
     current_value: Decimal
     limit_value: Decimal
     detected_at: datetime
+
+
+RiskEvent = ExposureReserved | ExposureRefused | ExposureReleased | RiskViolation

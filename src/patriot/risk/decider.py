@@ -1,0 +1,168 @@
+"""The exposure of one account: who holds which symbol, how much is reserved, may one more entry go out. Pure.
+
+This is the gate of every entry order: its answer goes into the same append as the order, so two racing entries cannot
+both pass. A refusal is written too: an answer from a stale state is then caught by the expected version, yes or no.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import ROUND_UP, Decimal, localcontext
+from typing import NamedTuple, assert_never
+
+from patriot.kernel.aggregate import Decider
+from patriot.kernel.errors import CommandRefused
+from patriot.kernel.money import EXACT, ZERO
+from patriot.kernel.trading import OrderId, StrategyId
+from patriot.risk.commands import AccountRisk, RecordViolation, ReleaseExposure, ReserveExposure, RiskCommand
+from patriot.risk.events import (
+    ExposureRefused,
+    ExposureReleased,
+    ExposureReserved,
+    ReasonCode,
+    RiskEvent,
+    RiskViolation,
+)
+
+REMEMBERED_ORDERS = 256  # refused or released; only the newest can still be repeated by a retry
+RATIO_STEP = Decimal("0.000001")  # of the ratios in a refusal; the rules themselves compare products, exactly
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One entry that went out and whose bracket is not over. Units: quote asset."""
+
+    symbol: str
+    strategy_id: StrategyId | None
+    notional: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RiskState:
+    """What an account has at stake, and which orders were answered already."""
+
+    reserved: Mapping[OrderId, Reservation] = field(default_factory=dict)
+    settled: tuple[OrderId, ...] = ()
+    violated_on: Mapping[ReasonCode, date] = field(default_factory=dict)  # UTC day of the newest one
+
+    @property
+    def exposure(self) -> Decimal:
+        """Return the sum of reserved notionals."""
+        with localcontext(EXACT):
+            return sum((held.notional for held in self.reserved.values()), ZERO)
+
+
+class Refusal(NamedTuple):
+    """Why an entry may not go out; what was found and what was allowed, where the reason has them."""
+
+    reason_code: ReasonCode
+    value: Decimal | None = None
+    limit: Decimal | None = None
+
+
+def decide(state: RiskState, command: RiskCommand) -> list[RiskEvent]:
+    """Return what a command changes.
+
+    Errors: CommandRefused if the notional of an entry is not a positive number.
+    """
+    match command:
+        case ReserveExposure() as c if c.order_id in state.reserved or c.order_id in state.settled:
+            return []
+        case ReserveExposure() as c:
+            if not c.notional.is_finite() or c.notional <= ZERO:
+                raise CommandRefused(f"notional of an entry: expected a number above 0, found {c.notional}")
+            with localcontext(EXACT):
+                refusal = next(_refusals(state, c), None)
+            if refusal is None:
+                return [ExposureReserved(c.account_id, c.order_id, c.strategy_id, c.symbol, c.notional)]
+            return [ExposureRefused(c.account_id, c.order_id, c.strategy_id, c.symbol, *refusal)]
+        case ReleaseExposure() as c:
+            held = state.reserved.get(c.order_id)
+            return [ExposureReleased(c.account_id, c.order_id, held.symbol)] if held else []
+        case RecordViolation() as c:
+            known = state.violated_on.get(c.violation_type)
+            if known is not None and c.at.date() <= known:
+                return []
+            return [
+                RiskViolation(
+                    c.account_id, c.user_id, c.violation_type, c.severity, c.current_value, c.limit_value, c.at
+                )
+            ]
+        case _:
+            assert_never(command)
+
+
+def evolve(state: RiskState, event: RiskEvent) -> RiskState:
+    """Return the state after an event."""
+    match event:
+        case ExposureReserved():
+            reservation = Reservation(event.symbol, event.strategy_id, event.notional)
+            return replace(state, reserved={**state.reserved, event.order_id: reservation})
+        case ExposureRefused():
+            return replace(state, settled=_remember(state.settled, event.order_id))
+        case ExposureReleased():
+            left = {order_id: held for order_id, held in state.reserved.items() if order_id != event.order_id}
+            return replace(state, reserved=left, settled=_remember(state.settled, event.order_id))
+        case RiskViolation():
+            days = {**state.violated_on, event.violation_type: event.detected_at.date()}
+            return replace(state, violated_on=days)
+        case _:
+            assert_never(event)
+
+
+RISK: Decider[RiskState, RiskCommand, RiskEvent] = Decider(initial=RiskState(), decide=decide, evolve=evolve)
+
+
+def loss_fraction(equity: Decimal, reference: Decimal) -> Decimal:
+    """Return how far equity fell below a positive reference, as a fraction rounded up to 1e-6; negative is a gain.
+
+    >>> loss_fraction(Decimal("9500"), Decimal("10000"))
+    Decimal('0.050000')
+    """
+    with localcontext(EXACT):
+        return (1 - equity / reference).quantize(RATIO_STEP, ROUND_UP)
+
+
+def has_lost(equity: Decimal, reference: Decimal, fraction: Decimal) -> bool:
+    """Return whether equity fell by at least a fraction of its reference; compared without dividing, so exactly."""
+    with localcontext(EXACT):
+        return reference > ZERO and reference - equity >= fraction * reference
+
+
+def _refusals(state: RiskState, command: ReserveExposure) -> Iterator[Refusal]:
+    """Yield every rule an entry breaks, in the order in which they are told."""
+    if command.halt is not None:
+        yield Refusal(ReasonCode.HALTED)
+    risk, limits = command.risk, command.limits
+    if risk is None:
+        yield Refusal(ReasonCode.EQUITY_UNKNOWN)
+        return
+    if risk.equity <= ZERO:
+        yield Refusal(ReasonCode.INSUFFICIENT_EQUITY, risk.equity, ZERO)
+        return
+    for held in state.reserved.values():
+        if held.symbol == command.symbol:
+            same = held.strategy_id == command.strategy_id
+            yield Refusal(ReasonCode.POSITION_OPEN if same else ReasonCode.SYMBOL_OWNED)
+    if command.notional > limits.max_position_notional:
+        yield Refusal(ReasonCode.POSITION_SIZE, command.notional, limits.max_position_notional)
+    exposure = state.exposure + command.notional
+    if exposure > limits.max_total_exposure:
+        yield Refusal(ReasonCode.TOTAL_EXPOSURE, exposure, limits.max_total_exposure)
+    if exposure > limits.max_leverage * risk.equity:
+        leverage = (exposure / risk.equity).quantize(RATIO_STEP, ROUND_UP)
+        yield Refusal(ReasonCode.LEVERAGE, leverage, limits.max_leverage)
+    yield from _losses(command, risk)
+
+
+def _losses(command: ReserveExposure, risk: AccountRisk) -> Iterator[Refusal]:
+    for reason, reference, limit in (
+        (ReasonCode.DAILY_LOSS, risk.day_start_equity, command.limits.max_daily_loss_fraction),
+        (ReasonCode.MAX_DRAWDOWN, risk.peak_equity, command.limits.max_drawdown_fraction),
+    ):
+        if has_lost(risk.equity, reference, limit):
+            yield Refusal(reason, loss_fraction(risk.equity, reference), limit)
+
+
+def _remember(settled: tuple[OrderId, ...], order_id: OrderId) -> tuple[OrderId, ...]:
+    return (*settled, order_id)[-REMEMBERED_ORDERS:]

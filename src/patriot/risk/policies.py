@@ -1,0 +1,109 @@
+"""What a sample of an account's equity sets off: a day's loss halts its user for the day, a drawdown halts the account.
+
+Pure: `watch` is the policy's own fold. A repeated event gives the same commands, and their deciders drop the repeats.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import assert_never
+
+from patriot.accounts.events import EquitySampled, TransferRecorded
+from patriot.kernel.money import ZERO
+from patriot.risk.commands import HaltTrading, RecordViolation, ResumeTrading
+from patriot.risk.days import DayBook
+from patriot.risk.decider import has_lost, loss_fraction
+from patriot.risk.events import (
+    HaltLevel,
+    LimitSet,
+    ReasonCode,
+    Scope,
+    Severity,
+    TradingHalted,
+    TradingResumed,
+)
+from patriot.risk.halts import DAILY_LOSS, DAY_ENDED, Halt, HaltBook
+from patriot.risk.limits import LimitBook
+
+WATCHED = frozenset(
+    {"account.equity_sampled", "account.transfer_recorded", "risk.limit_set", "trading.halted", "trading.resumed"}
+)
+WatchedEvent = EquitySampled | TransferRecorded | LimitSet | TradingHalted | TradingResumed
+WatchCommand = HaltTrading | ResumeTrading | RecordViolation
+
+_CRITICAL_MULTIPLE = Decimal("1.5")  # of a limit: half as bad again as what was agreed
+_WARNING_FRACTION = Decimal("0.8")  # of a limit
+
+
+@dataclass(slots=True)
+class RiskWatch:
+    """The fold behind the policy: days, limits and halts. Its books also answer for the gate of an entry."""
+
+    days: DayBook = field(default_factory=DayBook)
+    limits: LimitBook = field(default_factory=LimitBook)
+    halts: HaltBook = field(default_factory=HaltBook)
+
+    def apply(self, event: WatchedEvent) -> None:
+        """Take in an event."""
+        match event:
+            case EquitySampled() | TransferRecorded():
+                self.days.apply(event)
+            case LimitSet():
+                self.limits.apply(event)
+            case TradingHalted() | TradingResumed():
+                self.halts.apply(event)
+            case _:
+                assert_never(event)
+
+
+def watch_equity(watch: RiskWatch, event: WatchedEvent) -> list[WatchCommand]:
+    """Fold an event into the watch and return what it sets off.
+
+    A new UTC day lifts the user's daily-loss halt first; the halt of a person stays.
+    """
+    watch.apply(event)
+    if not isinstance(event, EquitySampled):
+        return []
+    user = str(event.user_id)
+    commands = _lift_daily_loss(watch.halts.halt_of(Scope.USER, user), user, event.sampled_at)
+    risk = watch.days.risk_of(event.account_id)
+    if risk is None:
+        return commands
+    limits = watch.limits.effective(event.user_id, event.account_id, None)
+    for reason, reference, limit, scope, halted in (
+        (ReasonCode.DAILY_LOSS, risk.day_start_equity, limits.max_daily_loss_fraction, Scope.USER, user),
+        (
+            ReasonCode.MAX_DRAWDOWN,
+            risk.peak_equity,
+            limits.max_drawdown_fraction,
+            Scope.ACCOUNT,
+            str(event.account_id),
+        ),
+    ):
+        if has_lost(risk.equity, reference, limit):
+            lost = loss_fraction(risk.equity, reference)
+            commands += [
+                HaltTrading(scope, halted, HaltLevel.H1, reason, event.sampled_at),
+                RecordViolation(
+                    event.account_id, event.user_id, reason, severity(lost, limit), lost, limit, event.sampled_at
+                ),
+            ]
+    return commands
+
+
+def _lift_daily_loss(halt: Halt, user: str, at: datetime) -> list[WatchCommand]:
+    ended = halt.reason_code == DAILY_LOSS and halt.halted_at is not None and halt.halted_at.date() < at.date()
+    return [ResumeTrading(Scope.USER, user, DAY_ENDED, at)] if ended else []
+
+
+def severity(value: Decimal, limit: Decimal) -> Severity:
+    """Return how bad a value is against its limit: from 0.8 of it MEDIUM, from the limit HIGH, from 1.5 of it CRITICAL.
+
+    >>> severity(Decimal("0.05"), Decimal("0.05")).value
+    'HIGH'
+    """
+    if limit <= ZERO or value >= limit * _CRITICAL_MULTIPLE:
+        return Severity.CRITICAL
+    if value >= limit:
+        return Severity.HIGH
+    return Severity.MEDIUM if value >= limit * _WARNING_FRACTION else Severity.LOW
