@@ -29,14 +29,14 @@ test-all: $(READY) ## everything, with the acceptance and crash tests
 fmt: $(READY) ## format the code and mend what can be mended
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .
 
-lint: $(READY) ## check style and format
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(READY) ## check style and format, and that no secret lies about
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python scripts/scan_secrets.py
 
 types: $(READY) ## check types, strictly
 	$(BIN)/mypy
 
 imports: $(READY) ## check the import contracts, and that each of them can fail
-	$(BIN)/lint-imports && $(PYTEST) -q tests/imports
+	$(BIN)/lint-imports --no-logo && $(PYTEST) -q tests/imports
 
 bench: $(READY) ## measure append, fold, projection and the order path beside their targets
 	$(BIN)/python -m bench $(ARGS)

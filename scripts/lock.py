@@ -1,4 +1,4 @@
-"""Write `requirements.lock` and `requirements-dev.lock` from `pyproject.toml`: exact versions, hashes, no host names."""
+"""Write `requirements.lock` and `requirements-dev.lock` from `pyproject.toml`: exact versions and hashes, no hosts."""
 
 from __future__ import annotations
 

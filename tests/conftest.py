@@ -21,16 +21,16 @@ T = TypeVar("T")
 
 SERVER_FIXTURES = frozenset({"postgres_server", "database"})
 TEMPLATE = "patriot_template"
+IN_CI = bool(os.environ.get("CI"))  # seeded properties; a skipped server-backed test is a failed one
 numbers = itertools.count(1)
 
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+settings.load_profile("ci" if IN_CI else "dev")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files; a person reviews the change")
-    parser.addoption("--no-server-skips", action="store_true", help="count a skipped server-backed test as failed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.skipped and is_server_backed(item) and item.config.getoption("--no-server-skips"):
+    if report.skipped and is_server_backed(item) and IN_CI:
         report.outcome = "failed"
         report.longrepr = f"a server-backed test was skipped: {report.longrepr}"
     return report

@@ -1,4 +1,4 @@
-"""The import contracts hold, and each of them can fail: one forbidden import per arrow is planted and must be refused."""
+"""The import contracts hold, and each can fail: one forbidden import per arrow is planted and must be refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / ".importlinter"
-DOMAINS = "users accounts strategies execution orders risk portfolio billing market audit".split()
+DOMAINS = ["users", "accounts", "strategies", "execution", "orders", "risk", "portfolio", "billing", "market", "audit"]
 PURE_ROOMS = [f"patriot.orders.{room}" for room in ("events", "commands", "decider", "policies")]
 
 

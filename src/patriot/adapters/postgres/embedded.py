@@ -3,7 +3,7 @@
 It listens on a Unix socket only, in a folder that nobody else may enter, and writes durably (fsync on). It is not
 the launcher of that wheel, which changes permissions of every parent folder when run as root.
 
-Layout of the data folder (mode 0700): `cluster/` the database files, `socket/` the socket, `server.log` what the server said.
+The data folder (mode 0700) holds `cluster/` (the database files), `socket/` and `server.log`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import asyncpg
@@ -141,7 +141,7 @@ class EmbeddedPostgres:
                 break
             with suppress(ProcessLookupError):
                 os.kill(pid, request)
-            while self._is_alive(pid) and loop.time() < deadline:
+            while self._is_alive(pid) and loop.time() < deadline:  # noqa: ASYNC110 - no event tells of a stranger's end
                 await asyncio.sleep(POLL_SECONDS)
         self._child = None
 
@@ -356,11 +356,10 @@ def _environment() -> dict[str, str]:
 
 
 def _command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="surrogateescape")
-    except FileNotFoundError:
-        if sys.platform == "linux":
-            return ""
+    if Path("/proc/self/cmdline").exists():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" "))
+        return ""
     listed = subprocess.run(["ps", "-p", str(pid), "-o", "command="], check=False, capture_output=True, text=True)
     return listed.stdout
 

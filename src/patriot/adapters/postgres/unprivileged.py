@@ -1,7 +1,7 @@
 """Run PostgreSQL as somebody who is not root, because it refuses to run as root.
 
-Three ways, tried in this order: as ourselves; in a user namespace that shows us to the server under another id, so that
-every file stays ours; and, where namespaces are refused, as `nobody` with the data in a folder that belongs to `nobody`.
+Three ways, tried in this order: as ourselves; in a user namespace that shows us to the server under another id, so
+that every file stays ours; and, where namespaces are refused, as `nobody` with the data in a folder of `nobody`.
 No permission outside the server's own folder is ever changed.
 
 This file is also a program: started with `python -I -S`, it enters the namespace and becomes the command it was given.
@@ -15,7 +15,6 @@ import os
 import pwd
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,14 +87,14 @@ def _enter_namespace() -> None:
     Path("/proc/self/gid_map").write_text(f"{inside} {group} 1")
 
 
-def main(command: Sequence[str]) -> int:
-    """Enter the namespace and become the command; return only when the kernel refuses."""
+def main(command: list[str]) -> None:
+    """Enter the namespace and become the command; exit with NAMESPACE_REFUSED when the kernel says no."""
     try:
         _enter_namespace()
     except (OSError, LookupError):
-        return NAMESPACE_REFUSED
+        sys.exit(NAMESPACE_REFUSED)
     os.execvp(command[0], command)  # noqa: S606 - the whole purpose of this program
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])
