@@ -99,15 +99,14 @@ def build_environment() -> None:
 
 def is_usable(python: Path) -> bool:
     """Tell whether an environment left by an earlier run still starts and is new enough."""
-    check = "import sys; sys.exit(sys.version_info < (3, 11))"
-    return python.exists() and subprocess.run([python, "-c", check], check=False, capture_output=True).returncode == 0
+    return works([str(python), "-c", "import sys; sys.exit(sys.version_info < (3, 11))"])
 
 
 def find_uv(settings: dict[str, str]) -> str:
     """Return a uv that works: ours, the machine's, or one installed into the repository."""
     ours = UV_FOLDER / "bin" / "uv"
     for candidate in (str(ours), shutil.which("uv")):
-        if candidate and subprocess.run([candidate, "--version"], check=False, capture_output=True).returncode == 0:
+        if candidate and works([candidate, "pip", "--help"]):
             return candidate
     say("Installing uv into .uv ...")
     shutil.rmtree(UV_FOLDER, ignore_errors=True)
@@ -152,6 +151,14 @@ def pip_configuration() -> dict[str, str]:
         if section in {"global", "install", ":env:"}:
             found[option] = value.strip().strip("'\"").replace("\\n", " ")
     return found
+
+
+def works(command: list[str]) -> bool:
+    """Tell whether a command exists and ends well."""
+    try:
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def run(step: str, command: list[str], environment: dict[str, str]) -> None:
