@@ -6,10 +6,12 @@ Two adapters pass one contract suite: `kernel/memory.py` and `adapters/postgres/
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
+
+from patriot.kernel.errors import IdempotencyMismatch, VersionConflict
 
 GENESIS_HASH = bytes(32)
 
@@ -93,11 +95,19 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class StreamAppend:
-    """Events for one stream, valid only if the stream stands at `expected_version` (0: does not exist yet)."""
+    """Events for one stream, valid only if the stream stands at `expected_version` (0: does not exist yet).
+
+    Without events it only proves, inside the append, that the stream still stands there.
+    """
 
     stream: StreamKey
     expected_version: int
     events: tuple[NewEvent, ...]
+
+    def conflict(self, found: int) -> VersionConflict:
+        """Return the error of an append to a stream that stands at another version."""
+        name = f"{self.stream.stream_type} {self.stream.stream_id}"
+        return VersionConflict(f"{name}: expected version {self.expected_version}, found {found}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,12 @@ class IdempotentResult:
     key: str
     request_hash: str
     result: str
+
+    def replayed(self, known: "IdempotentResult") -> "Appended | IdempotencyMismatch":
+        """Return what to answer when `known` is stored under this key, or the error if it was for another request."""
+        if known.request_hash != self.request_hash:
+            return IdempotencyMismatch(f"idempotency key {self.key!r} was used for another {self.scope}")
+        return Appended(replayed=known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +181,13 @@ class EventStore(Protocol):
         """Return the position of the newest event that `read_log` would deliver now."""
         ...
 
+    async def newest(self) -> LogPosition:
+        """Return the position of the newest committed event, readable yet or not.
+
+        A tail that stands there has nothing left to do.
+        """
+        ...
+
     async def find_result(self, scope: str, key: str) -> IdempotentResult | None:
         """Return the stored answer to a command, if the key was used."""
         ...
@@ -197,7 +220,7 @@ class ChainedEvent:
                 str(event.event_id),
                 event.event_type,
                 str(event.schema_version),
-                event.occurred_at.isoformat(timespec="microseconds"),
+                event.occurred_at.astimezone(UTC).isoformat(timespec="microseconds"),
                 str(context.correlation_id),
                 str(context.causation_id or ""),
                 str(context.user_id or ""),

@@ -1,0 +1,205 @@
+"""The event store, checkpoints and leases in memory: the same behavior as on PostgreSQL, for tests and for simulation.
+
+One append is one step of the event loop, so it is atomic and every event is readable as soon as it is written.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import UUID
+
+from patriot.kernel.clock import Clock
+from patriot.kernel.errors import IdempotencyMismatch, InvalidInput, LeaseLost
+from patriot.kernel.eventstore import (
+    GENESIS_HASH,
+    Appended,
+    ChainedEvent,
+    Envelope,
+    Fence,
+    IdempotentResult,
+    LogPosition,
+    StreamAppend,
+    StreamKey,
+)
+from patriot.kernel.lease import LEASE_TTL
+
+START = LogPosition()
+
+
+@dataclass(slots=True)
+class _Lease:
+    owner: str
+    token: int
+    expires_at: float  # monotonic seconds
+
+
+class MemoryLeases:
+    """`Leases` by the clock's monotonic time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._leases: dict[str, _Lease] = {}
+
+    async def acquire(self, name: str, owner: str) -> Fence | None:
+        """See `Leases.acquire`."""
+        now = self._clock.monotonic()
+        held = self._leases.get(name)
+        running = held is not None and held.expires_at > now
+        if held is not None and running and held.owner != owner:
+            return None
+        token = held.token + (not running) if held is not None else 1
+        self._leases[name] = _Lease(owner, token, now + LEASE_TTL.total_seconds())
+        return Fence(name, token)
+
+    async def renew(self, fence: Fence, owner: str) -> None:
+        """See `Leases.renew`. A lease that ran out and that nobody took is simply extended."""
+        held = self._leases.get(fence.name)
+        if held is None or (held.owner, held.token) != (owner, fence.token):
+            raise LeaseLost(f"{fence.name}: {owner} no longer holds token {fence.token}")
+        held.expires_at = self._clock.monotonic() + LEASE_TTL.total_seconds()
+
+    async def release(self, fence: Fence, owner: str) -> None:
+        """See `Leases.release`."""
+        held = self._leases.get(fence.name)
+        if held is not None and (held.owner, held.token) == (owner, fence.token):
+            held.expires_at = float("-inf")
+
+    def is_newest(self, fence: Fence) -> bool:
+        """Tell whether no newer token was given for the fence's name."""
+        held = self._leases.get(fence.name)
+        return held is not None and held.token == fence.token
+
+
+class MemoryCheckpoints:
+    """`Checkpoints` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._positions: dict[str, LogPosition] = {}
+
+    async def load(self, name: str) -> LogPosition:
+        """See `Checkpoints.load`."""
+        return self._positions.get(name, START)
+
+    async def save(self, name: str, position: LogPosition) -> None:
+        """See `Checkpoints.save`."""
+        self._positions[name] = position
+
+
+class MemoryEventStore:
+    """`EventStore` in memory; fences are checked against `leases`."""
+
+    def __init__(self, clock: Clock, leases: MemoryLeases | None = None) -> None:
+        self._clock = clock
+        self._leases = leases or MemoryLeases(clock)
+        self._log: list[Envelope] = []  # log position n is index n - 1
+        self._streams: dict[StreamKey, list[Envelope]] = {}
+        self._event_ids: set[UUID] = set()
+        self._results: dict[tuple[str, str], IdempotentResult] = {}
+        self._transactions = 0
+        self._grown = asyncio.Condition()
+
+    async def append(
+        self,
+        appends: Sequence[StreamAppend],
+        *,
+        result: IdempotentResult | None = None,
+        fence: Fence | None = None,
+    ) -> Appended:
+        """See `EventStore.append`."""
+        if fence is not None and not self._leases.is_newest(fence):
+            raise LeaseLost(f"{fence.name}: token {fence.token} is not the newest")
+        if result is not None:
+            known = self._results.get((result.scope, result.key))
+            if known is not None:
+                answer = result.replayed(known)
+                if isinstance(answer, IdempotencyMismatch):
+                    raise answer
+                return answer
+        self._check(appends)
+        self._transactions += 1
+        for append in appends:
+            self._write(append)
+        if result is not None:
+            self._results[result.scope, result.key] = result
+        async with self._grown:
+            self._grown.notify_all()
+        return Appended(tuple(append.expected_version + len(append.events) for append in appends))
+
+    async def read_stream(self, stream: StreamKey, after_version: int = 0) -> list[Envelope]:
+        """See `EventStore.read_stream`."""
+        return self._streams.get(stream, [])[after_version:]
+
+    async def read_streams(self, streams: Sequence[StreamKey]) -> list[list[Envelope]]:
+        """See `EventStore.read_streams`."""
+        return [list(self._streams.get(stream, [])) for stream in streams]
+
+    async def read_log(
+        self, after: LogPosition, limit: int = 1000, event_types: frozenset[str] | None = None
+    ) -> list[Envelope]:
+        """See `EventStore.read_log`."""
+        if event_types is None:
+            return self._log[after.position : after.position + limit]
+        found: list[Envelope] = []
+        for envelope in self._log[after.position :]:
+            if len(found) == limit:
+                break
+            if envelope.event_type in event_types:
+                found.append(envelope)
+        return found
+
+    async def scan(self, after: LogPosition = START, page: int = 1000) -> AsyncIterator[list[Envelope]]:
+        """Yield pages of the log until its end."""
+        while events := await self.read_log(after, page):
+            yield events
+            after = events[-1].log_position
+
+    async def head(self) -> LogPosition:
+        """See `EventStore.head`."""
+        return self._log[-1].log_position if self._log else START
+
+    async def newest(self) -> LogPosition:
+        """See `EventStore.newest`."""
+        return await self.head()
+
+    async def find_result(self, scope: str, key: str) -> IdempotentResult | None:
+        """See `EventStore.find_result`."""
+        return self._results.get((scope, key))
+
+    async def wait_for_append(self, after: LogPosition, timeout_seconds: float) -> None:
+        """See `EventStore.wait_for_append`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds), self._grown:
+                await self._grown.wait_for(lambda: len(self._log) > after.position)
+
+    def _check(self, appends: Sequence[StreamAppend]) -> None:
+        for append in appends:
+            found = len(self._streams.get(append.stream, ()))
+            if found != append.expected_version:
+                raise append.conflict(found)
+        ids = [event.event_id for append in appends for event in append.events]
+        if len(set(ids)) < len(ids) or not self._event_ids.isdisjoint(ids):
+            raise InvalidInput("event_id", "every event needs its own")
+
+    def _write(self, append: StreamAppend) -> None:
+        history = self._streams.setdefault(append.stream, [])
+        for event in append.events:
+            previous = history[-1].event_hash if history else GENESIS_HASH
+            chained = ChainedEvent(previous, append.stream, len(history) + 1, event)
+            envelope = Envelope(
+                event_id=event.event_id,
+                event_type=event.event_type,
+                schema_version=event.schema_version,
+                stream=append.stream,
+                stream_version=chained.stream_version,
+                occurred_at=event.occurred_at,
+                recorded_at=self._clock.now(),
+                data=event.data,
+                context=event.context,
+                previous_hash=previous,
+                event_hash=chained.digest(),
+                log_position=LogPosition(self._transactions, len(self._log) + 1),
+            )
+            history.append(envelope)
+            self._log.append(envelope)
+            self._event_ids.add(event.event_id)
