@@ -1,7 +1,7 @@
 """A rule with a position: turns a view of the market into entries with stop and target, and into closes.
 
-The position is virtual. Its stop and target are checked on each bar's low and high, so that the strategy notices on its own
-that it was stopped out and may enter again, one bar later at the earliest.
+The position is virtual. Its stop and target are checked on each bar's low and high, so that the strategy notices on
+its own that it was stopped out and may enter again, one bar later at the earliest.
 """
 
 from datetime import datetime
@@ -64,9 +64,7 @@ class BracketStrategy:
         self._stop = self._level(bar.close, -side.sign, self._rule.stop_distance())
         distance = self._rule.target_distance()
         self._target = None if distance is None else self._level(bar.close, side.sign, distance)
-        return Wish(
-            SignalAction(side), bar.close, self._stop, self._target, self._confidence(), self._readings()
-        )
+        return Wish(SignalAction(side), bar.close, self._stop, self._target, self._confidence(), self._readings())
 
     def _level(self, price: Decimal, sign: int, distance: float) -> Decimal:
         # at least a tick away, and never below the lowest price that can be quoted

@@ -9,8 +9,8 @@ from patriot.strategies.parameters import Values
 class DonchianBreakout:
     """Long when a bar closes above every high of the entry channel, short when below every low.
 
-    A position is left when a bar closes beyond the other side of the shorter exit channel. Channels end before the newest
-    bar. Stop is a multiple of the average true range; so is the target, where 0 means none.
+    A position is left when a bar closes beyond the other side of the shorter exit channel. Channels end before the
+    newest bar. Stop is a multiple of the average true range; so is the target, where 0 means none.
     """
 
     def __init__(self, values: Values) -> None:

@@ -1,4 +1,4 @@
-"""Facts of strategies (stream type STRATEGY), of who follows them, and of their signals (stream type SIGNAL)."""
+"""Facts of strategies (STRATEGY), of accounts divided among them (ALLOCATION), and of their signals (SIGNAL)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from patriot.kernel.trading import AccountId, Exchange, SignalId, StrategyId, Us
 
 STREAM_TYPE = "STRATEGY"
 SIGNAL_STREAM_TYPE = "SIGNAL"
+ALLOCATION_STREAM_TYPE = "ALLOCATION"  # stream id: the account id
 
 
 class StrategyStatus(StrEnum):
@@ -81,7 +82,7 @@ class StrategyStopped:
 @event("strategy.assigned")
 @dataclass(frozen=True, slots=True)
 class StrategyAssigned:
-    """An account follows a strategy, with its owner's consent. `allocation_fraction` of the account's equity, 0.05 to 1."""
+    """An account follows a strategy, with its owner's consent. `allocation_fraction` is of the account's equity."""
 
     strategy_id: StrategyId
     assignment_id: UUID
@@ -125,6 +126,28 @@ StrategyEvent = (
     | AllocationChanged
     | StrategyUnassigned
 )
+
+
+@event("allocation.reserved")
+@dataclass(frozen=True, slots=True)
+class AllocationReserved:
+    """A part of the account belongs to a strategy now; a later one for the same strategy replaces it."""
+
+    account_id: AccountId
+    strategy_id: StrategyId
+    allocation_fraction: Decimal
+    reserved_at: datetime
+
+
+@event("allocation.released")
+@dataclass(frozen=True, slots=True)
+class AllocationReleased:
+    account_id: AccountId
+    strategy_id: StrategyId
+    released_at: datetime
+
+
+AllocationEvent = AllocationReserved | AllocationReleased
 
 
 @event("strategy.signal_generated")

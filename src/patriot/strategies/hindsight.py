@@ -1,7 +1,7 @@
 """Knows the future; for demonstrating fees only.
 
-It reads the recording that is being replayed and enters only where the target is reached before the stop. It shows what a
-performance fee looks like on profit; it is not a strategy, and on prices that are not recorded it wishes for nothing.
+It reads the recording that is being replayed and enters only where the target is reached before the stop. It shows
+what a performance fee looks like on profit; on prices that are not recorded it wishes for nothing.
 """
 
 import csv

@@ -1,7 +1,7 @@
 """What a strategy is written against: bars in, at most one wish per bar out. The same for live trading and for replay.
 
-A strategy knows no accounts. It keeps a virtual position of its own, and everything it knows comes from its bars, so the same
-bars give the same wishes in any process, today or after a restart.
+A strategy knows no accounts. It keeps a virtual position of its own, and everything it knows comes from its bars, so
+the same bars give the same wishes in any process, today or after a restart.
 """
 
 from dataclasses import dataclass

@@ -101,7 +101,8 @@ def complete(kind: str, given: dict[str, str]) -> dict[str, str]:
         parameter.check(f"parameters.{name}", values[name])
     if kind == "ema_cross" and Decimal(values["fast_period"]) >= Decimal(values["slow_period"]):
         raise InvalidInput(
-            "parameters.fast_period", f"expected less than slow_period {values['slow_period']}, found {values['fast_period']}"
+            "parameters.fast_period",
+            f"expected less than slow_period {values['slow_period']}, found {values['fast_period']}",
         )
     return values
 

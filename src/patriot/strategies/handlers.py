@@ -1,0 +1,79 @@
+"""Which stream each command goes to; the account's division is the gate of every assignment."""
+
+from patriot.kernel.bus import CommandBus, Gate, Handler
+from patriot.kernel.eventstore import StreamKey
+from patriot.kernel.trading import AccountId, SignalId, StrategyId
+from patriot.strategies.allocation import ALLOCATION
+from patriot.strategies.commands import (
+    AssignStrategy,
+    ChangeAllocation,
+    ConfigureStrategy,
+    CreateStrategy,
+    PauseStrategy,
+    RecordSignal,
+    ReleaseAllocation,
+    ReserveAllocation,
+    ResumeStrategy,
+    StopStrategy,
+    UnassignStrategy,
+)
+from patriot.strategies.decider import STRATEGY
+from patriot.strategies.events import ALLOCATION_STREAM_TYPE, SIGNAL_STREAM_TYPE, STREAM_TYPE
+from patriot.strategies.signals import SIGNAL
+
+Operated = CreateStrategy | ConfigureStrategy | PauseStrategy | ResumeStrategy | StopStrategy
+Allocated = AssignStrategy | ChangeAllocation
+
+
+def strategy_stream(strategy_id: StrategyId) -> StreamKey:
+    """Return the stream of a strategy."""
+    return StreamKey(STREAM_TYPE, strategy_id)
+
+
+def signal_stream(signal_id: SignalId) -> StreamKey:
+    """Return the stream of a signal."""
+    return StreamKey(SIGNAL_STREAM_TYPE, signal_id)
+
+
+def allocation_stream(account_id: AccountId) -> StreamKey:
+    """Return the stream that divides an account among strategies."""
+    return StreamKey(ALLOCATION_STREAM_TYPE, account_id)
+
+
+def register(bus: CommandBus) -> None:
+    """Register every command of this domain."""
+    for operated in (CreateStrategy, ConfigureStrategy, PauseStrategy, ResumeStrategy, StopStrategy):
+        bus.handle(
+            operated, Handler[Operated](lambda c: strategy_stream(c.strategy_id), STRATEGY, None, lambda c: c.at)
+        )
+    for allocated in (AssignStrategy, ChangeAllocation):
+        bus.handle(
+            allocated,
+            Handler[Allocated](
+                lambda c: strategy_stream(c.strategy_id),
+                STRATEGY,
+                Gate(lambda c: allocation_stream(c.account_id), ALLOCATION, _reserve, lambda c, _: c),
+                lambda c: c.at,
+            ),
+        )
+    bus.handle(
+        UnassignStrategy,
+        Handler[UnassignStrategy](
+            lambda c: strategy_stream(c.strategy_id),
+            STRATEGY,
+            Gate(lambda c: allocation_stream(c.account_id), ALLOCATION, _release, lambda c, _: c),
+            lambda c: c.at,
+        ),
+    )
+    bus.handle(
+        RecordSignal,
+        Handler[RecordSignal](lambda c: signal_stream(c.signal_id), SIGNAL, None, lambda c: c.generated_at),
+    )
+
+
+def _reserve(c: Allocated) -> ReserveAllocation:
+    return ReserveAllocation(c.account_id, c.strategy_id, c.allocation_fraction, c.at)
+
+
+def _release(c: UnassignStrategy) -> ReleaseAllocation:
+    return ReleaseAllocation(c.account_id, c.strategy_id, c.at)
