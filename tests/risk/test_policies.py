@@ -1,0 +1,104 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import get_args
+from uuid import UUID
+
+import pytest
+
+from patriot.accounts.events import EquitySampled, SampleReason, TransferRecorded
+from patriot.kernel.codec import EVENTS
+from patriot.kernel.trading import AccountId, UserId
+from patriot.risk.commands import HaltTrading, RecordViolation, ResumeTrading
+from patriot.risk.events import (
+    HaltLevel,
+    LimitSet,
+    ReasonCode,
+    Scope,
+    Severity,
+    TradingHalted,
+)
+from patriot.risk.halts import DAILY_LOSS, DAY_ENDED
+from patriot.risk.policies import WATCHED, RiskWatch, WatchCommand, WatchedEvent, severity, watch_equity
+
+NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+USER, ACCOUNT = UserId(UUID(int=1)), AccountId(UUID(int=2))
+
+
+def sample(equity: str, at: datetime = NOON) -> EquitySampled:
+    return EquitySampled(ACCOUNT, USER, SampleReason.HOURLY, "USDT", Decimal(equity), Decimal(equity), (), at)
+
+
+def after(*events: WatchedEvent) -> list[WatchCommand]:
+    """Return what the last event sets off."""
+    watch, commands = RiskWatch(), list[WatchCommand]()
+    for event in events:
+        commands = watch_equity(watch, event)
+    return commands
+
+
+def halted(reason: str, at: datetime) -> TradingHalted:
+    return TradingHalted(Scope.USER, str(USER), HaltLevel.H1, reason, at)
+
+
+def test_loss_within_the_limits_sets_nothing_off() -> None:
+    assert after(sample("1000"), sample("951", NOON + HOUR)) == []
+
+
+def test_daily_loss_halts_the_user_and_records_the_violation() -> None:
+    later = NOON + HOUR
+    assert after(sample("1000"), sample("950", later)) == [
+        HaltTrading(Scope.USER, str(USER), HaltLevel.H1, DAILY_LOSS, later),
+        RecordViolation(ACCOUNT, USER, ReasonCode.DAILY_LOSS, Severity.HIGH, Decimal("0.05"), Decimal("0.05"), later),
+    ]
+
+
+def test_drawdown_over_days_halts_the_account() -> None:
+    fall = [sample(str(1000 - 45 * day), NOON + day * DAY) for day in range(6)]
+    commands = after(*fall)
+    assert commands[0] == HaltTrading(
+        Scope.ACCOUNT, str(ACCOUNT), HaltLevel.H1, ReasonCode.MAX_DRAWDOWN, NOON + 5 * DAY
+    )
+    assert isinstance(commands[1], RecordViolation)
+    assert commands[1].current_value == Decimal("0.225")
+
+
+def test_stricter_limit_of_the_client_counts() -> None:
+    stricter = LimitSet(Scope.USER, str(USER), "max_daily_loss_fraction", Decimal("0.01"), NOON)
+    assert len(after(stricter, sample("1000"), sample("990", NOON + HOUR))) == 2
+
+
+def test_withdrawal_sets_nothing_off() -> None:
+    out = TransferRecorded(ACCOUNT, USER, "t-1", "USDT", Decimal(-900), NOON + HOUR)
+    assert after(sample("1000"), out) == []
+    assert after(sample("1000"), out, sample("100", NOON + 2 * HOUR)) == []
+
+
+def test_daily_loss_halt_ends_with_the_first_sample_of_the_next_day() -> None:
+    standing = halted(DAILY_LOSS, NOON + HOUR)
+    midnight = NOON + 12 * HOUR
+    assert after(sample("1000"), standing, sample("960", midnight - HOUR)) == []
+    assert after(sample("1000"), standing, sample("940", midnight)) == [
+        ResumeTrading(Scope.USER, str(USER), DAY_ENDED, midnight)
+    ]
+
+
+def test_halt_of_a_person_does_not_end_with_the_day() -> None:
+    assert after(sample("1000"), halted("OPERATOR", NOON), sample("1000", NOON + DAY)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0.03", Severity.LOW),
+        ("0.04", Severity.MEDIUM),
+        ("0.05", Severity.HIGH),
+        ("0.075", Severity.CRITICAL),
+    ],
+)
+def test_severity_grows_with_the_distance_to_the_limit(value: str, expected: Severity) -> None:
+    assert severity(Decimal(value), Decimal("0.05")) is expected
+
+
+def test_watch_reads_every_event_that_it_folds() -> None:
+    assert {EVENTS.class_of(name) for name in WATCHED} == set(get_args(WatchedEvent))
