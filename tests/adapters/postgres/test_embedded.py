@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -173,8 +174,11 @@ async def test_server_runs_in_a_user_namespace_with_files_that_stay_ours(tmp_pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
-async def test_root_without_namespaces_runs_the_server_as_nobody(open_folder: Path) -> None:
+async def test_root_without_namespaces_runs_the_server_as_nobody(
+    open_folder: Path, request: pytest.FixtureRequest
+) -> None:
     server = EmbeddedPostgres(open_folder / "asked", identity=nobody_identity(), fallback_home=open_folder / "lib")
+    request.addfinalizer(partial(os.umask, os.umask(0o077)))  # the strictest one that users have
     async with server as address:
         await execute(address, "CREATE TABLE kept AS SELECT generate_series(1, 3)")
         assert address.data_folder.is_relative_to(open_folder / "lib")

@@ -39,6 +39,7 @@ SOCKET_PATH_BYTES = 103  # the shorter of Linux (107) and macOS (103), without t
 START_DEADLINE_SECONDS = 300.0  # recovery of a dirty server may replay max_wal_size
 STOP_DEADLINE_SECONDS = 60.0  # a fast shutdown writes one checkpoint
 POLL_SECONDS = 0.02
+EVERYBODY_MAY_ENTER, EVERYBODY_MAY_READ = 0o755, 0o644
 LOG_BYTES = 16 * 1024 * 1024  # a larger log is put aside at the next start
 FALLBACK_HOME = Path("/var/lib/patriot")  # where root keeps the data when namespaces are refused
 
@@ -150,6 +151,9 @@ class EmbeddedPostgres:
     def _prepare(self) -> Path:
         programs = _programs()
         if self._identity.changes_owner:
+            with suppress(FileExistsError):
+                self.data_folder.parent.mkdir(parents=True)
+                self.data_folder.parent.chmod(EVERYBODY_MAY_ENTER)  # ours, made just now; a strict umask would shut it
             programs = self._readable_programs(programs)
         self._make_folder(self.data_folder)
         self._make_folder(self._socket_folder())
@@ -243,7 +247,7 @@ class EmbeddedPostgres:
             shutil.rmtree(unfinished, ignore_errors=True)
             for folder in package.parent.glob(f"{package.name}*"):  # the wheel keeps its libraries in a second folder
                 shutil.copytree(folder, unfinished / folder.name, symlinks=True)
-            unfinished.chmod(stat.S_IRWXU | stat.S_IXGRP | stat.S_IRGRP | stat.S_IXOTH | stat.S_IROTH)
+            _open_to_everybody(unfinished)
             unfinished.rename(copy)
         return copy / programs.relative_to(package.parent)
 
@@ -329,6 +333,13 @@ async def _create_database(socket_folder: Path) -> None:
                 await connection.execute(f'CREATE DATABASE "{DATABASE}"')
     finally:
         await connection.close()
+
+
+def _open_to_everybody(folder: Path) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            is_program = path.stat().st_mode & stat.S_IXUSR
+            path.chmod(EVERYBODY_MAY_ENTER if is_program else EVERYBODY_MAY_READ)
 
 
 def _dsn(socket_folder: Path, database: str = DATABASE) -> str:
