@@ -1,0 +1,113 @@
+"""`patriot sim`: the exchange simulator alone, for people and programs that speak the wire of the venue."""
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from patriot.kernel.clock import SystemClock
+from patriot.kernel.errors import PatriotError
+from patriot.sim.server import SimServer, SimSettings, end_on_signals, end_with_parent
+
+TOKEN_VARIABLE = "PATRIOT_SIM_TOKEN"  # noqa: S105 - the name of a variable, not a token
+MODEL = "model"
+
+EPILOG = """
+An unmodified ccxt client trades here: make an account with POST /accounts on the control port, then
+
+exchange = ccxt.binanceusdm({"apiKey": ..., "secret": ..., "options": {"fetchCurrencies": False}})
+
+for name, path in {"fapiPublic": "/fapi/v1", "fapiPublicV2": "/fapi/v2", "fapiPrivate": "/fapi/v1",
+"fapiPrivateV2": "/fapi/v2", "fapiPrivateV3": "/fapi/v3", "sapi": "/sapi/v1"}.items():
+exchange.urls["api"][name] = "http://127.0.0.1:9101" + path
+"""
+
+
+class Speed(StrEnum):
+    """How venue time runs: as real time, sixty times as fast, or only when the control API says so."""
+
+    REAL = "1"
+    FAST = "60"
+    STEP = "step"
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(name="sim", epilog=EPILOG)
+def sim(
+    binance_port: Annotated[
+        int, typer.Option(help="REST and WebSocket of the Binance face; 0 takes a free port")
+    ] = 9101,
+    control_port: Annotated[int, typer.Option(help="accounts, clock, faults, state; 0 takes a free port")] = 9100,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    data: Annotated[str, typer.Option(help="recorded kline CSV (plain, .gz, .zip), or 'model'")] = MODEL,
+    seed: Annotated[int, typer.Option(help="same seed, same prices and fills")] = 7,
+    speed: Annotated[Speed, typer.Option(help="venue seconds per second, or step by POST /clock")] = Speed.REAL,
+    journal: Annotated[Path | None, typer.Option(help="folder that brings everything back after a kill")] = None,
+    announce: Annotated[bool, typer.Option("--announce", help="print the ports as one JSON line")] = False,
+    parent_pipe: Annotated[bool, typer.Option("--parent-pipe", help="end when standard input closes")] = False,
+) -> None:
+    """Run an exchange that speaks the wire protocol of Binance USD-M Futures."""
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if not token:
+        token = secrets.token_urlsafe(24)
+        typer.echo(f"control token (set {TOKEN_VARIABLE} to choose your own): {token}", err=True)
+    settings = SimSettings(
+        token=token,
+        binance_port=binance_port,
+        control_port=control_port,
+        host=host,
+        data=None if data == MODEL else Path(data),
+        seed=seed,
+        speed=None if speed is Speed.STEP else int(speed.value),
+        journal=journal,
+    )
+    try:
+        _run(settings, announce=announce, parent_pipe=parent_pipe)
+    except (PatriotError, OSError) as error:
+        typer.echo(f"patriot sim: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def _run(settings: SimSettings, *, announce: bool, parent_pipe: bool) -> None:
+    with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+        runner.run(_serve(settings, announce=announce, parent_pipe=parent_pipe))
+
+
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if find_spec("uvloop") is None:  # no wheel for this platform: the standard loop does the same, slower
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
+    return factory
+
+
+async def _serve(settings: SimSettings, *, announce: bool, parent_pipe: bool) -> None:
+    server = SimServer(settings, SystemClock())
+    await server.start()
+    end_on_signals(server)
+    if parent_pipe:
+        await end_with_parent(server)
+    ports = {"binance_port": server.binance_port, "control_port": server.control_port, "pid": os.getpid()}
+    if announce:
+        sys.stdout.write(json.dumps(ports) + "\n")
+        sys.stdout.flush()
+    else:
+        base = f"http://{settings.host}"
+        typer.echo(f"Binance face  {base}:{server.binance_port}/fapi/v1/ping   (streams on /public, /market, /private)")
+        typer.echo(f"control API   {base}:{server.control_port}/state")
+        typer.echo("Ctrl-C ends it" + (f"; --journal {settings.journal} brings it back" if settings.journal else ""))
+    await server.run_until_ended()
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,471 @@
+"""Engine records as the venue's REST answers. Field names as in the venue's documents, read 2026-11-22.
+
+Decimal becomes a plain string (no exponent), time an int of milliseconds, exactly as on the wire.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from patriot.sim.engine.model import (
+    AccountView,
+    AlgoOrder,
+    Bar,
+    Depth,
+    Income,
+    Instrument,
+    MarginType,
+    Order,
+    OrderStatus,
+    Permission,
+    PositionSide,
+    PositionView,
+    Ticker,
+    Trade,
+)
+
+Json = dict[str, Any]
+SELF_TRADE_PREVENTION = "EXPIRE_MAKER"
+_EIGHT = Decimal("0.00000001")
+
+
+def plain(value: Decimal) -> str:
+    """Return a Decimal as the wire shows it.
+
+    >>> plain(Decimal("0E-8")), plain(Decimal("1E+2"))
+    ('0.00000000', '100')
+    """
+    text = str(value)
+    return format(value, "f") if "E" in text else text
+
+
+def trimmed(value: Decimal) -> str:
+    """Return a computed quantity without the zeros that arithmetic left behind.
+
+    >>> trimmed(Decimal("0.4460000000000000000")), trimmed(Decimal("120"))
+    ('0.446', '120')
+    """
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def money(value: Decimal) -> str:
+    """Return an amount of the quote asset with the venue's eight decimals."""
+    return format(value.quantize(_EIGHT, ROUND_HALF_EVEN), "f")
+
+
+def order(record: Order) -> Json:
+    """Return an order as GET /fapi/v1/order shows it."""
+    return {
+        "orderId": record.order_id,
+        "symbol": record.symbol,
+        "status": record.status.value,
+        "clientOrderId": record.client_order_id,
+        "price": plain(record.price),
+        "avgPrice": plain(record.average_fill_price.quantize(_EIGHT, ROUND_HALF_EVEN)),
+        "origQty": plain(record.quantity),
+        "executedQty": plain(record.filled_quantity),
+        "cumQuote": plain(record.filled_notional),
+        "timeInForce": record.time_in_force.value,
+        "type": record.order_type.value,
+        "reduceOnly": record.reduce_only,
+        "closePosition": record.close_position,
+        "side": record.side.value,
+        "positionSide": record.position_side.value,
+        "stopPrice": "0",
+        "workingType": record.working_type.value,
+        "priceMatch": "NONE",
+        "selfTradePreventionMode": SELF_TRADE_PREVENTION,
+        "goodTillDate": 0,
+        "priceProtect": False,
+        "origType": record.original_type.value,
+        "time": record.created_ms,
+        "updateTime": record.updated_ms,
+    }
+
+
+def placed(record: Order, *, full: bool) -> Json:
+    """Return the answer to a placement: newOrderRespType RESULT shows the fills, ACK shows the order as it came in."""
+    answer = order(record)
+    answer["cumQty"] = answer["executedQty"]
+    del answer["time"]
+    if not full:
+        answer |= {
+            "status": OrderStatus.NEW.value,
+            "executedQty": "0",
+            "cumQty": "0",
+            "cumQuote": "0",
+            "avgPrice": "0.00",
+            "updateTime": record.created_ms,
+        }
+    return answer
+
+
+def algo_order(record: AlgoOrder) -> Json:
+    """Return a conditional order as GET /fapi/v1/algoOrder shows it."""
+    return {
+        "algoId": record.algo_id,
+        "clientAlgoId": record.client_algo_id,
+        "algoType": "CONDITIONAL",
+        "orderType": record.order_type.value,
+        "symbol": record.symbol,
+        "side": record.side.value,
+        "positionSide": record.position_side.value,
+        "timeInForce": record.time_in_force.value,
+        "quantity": plain(record.quantity),
+        "algoStatus": record.status.value,
+        "actualOrderId": "" if record.actual_order_id is None else str(record.actual_order_id),
+        "actualPrice": plain(record.actual_price),
+        "actualQty": plain(record.actual_quantity),
+        "triggerPrice": plain(record.trigger_price),
+        "price": plain(record.price),
+        "icebergQuantity": None,
+        "tpTriggerPrice": "0.000",
+        "tpPrice": "0.000",
+        "slTriggerPrice": "0.000",
+        "slPrice": "0.000",
+        "tpOrderType": "",
+        "selfTradePreventionMode": SELF_TRADE_PREVENTION,
+        "workingType": record.working_type.value,
+        "priceMatch": "NONE",
+        "closePosition": record.close_position,
+        "priceProtect": record.price_protect,
+        "reduceOnly": record.reduce_only,
+        "createTime": record.created_ms,
+        "updateTime": record.updated_ms,
+        "triggerTime": record.triggered_ms,
+        "goodTillDate": 0,
+    }
+
+
+def trade(record: Trade) -> Json:
+    """Return one row of userTrades."""
+    return {
+        "symbol": record.symbol,
+        "id": record.trade_id,
+        "orderId": record.order_id,
+        "side": record.side.value,
+        "price": plain(record.price),
+        "qty": plain(record.quantity),
+        "realizedPnl": plain(record.realized_pnl),
+        "quoteQty": plain(record.notional),
+        "commission": plain(record.commission),
+        "commissionAsset": "USDT",
+        "time": record.at_ms,
+        "positionSide": record.position_side.value,
+        "buyer": record.side.value == "BUY",
+        "maker": record.maker,
+    }
+
+
+def income(record: Income) -> Json:
+    """Return one row of income."""
+    return {
+        "symbol": record.symbol,
+        "incomeType": record.income_type.value,
+        "income": plain(record.amount),
+        "asset": "USDT",
+        "info": record.info,
+        "time": record.at_ms,
+        "tranId": record.tran_id,
+        "tradeId": "" if record.trade_id is None else str(record.trade_id),
+    }
+
+
+def position_v3(view: PositionView, open_orders: Sequence[Order]) -> Json:
+    """Return one row of /fapi/v3/positionRisk."""
+    position = view.position
+    bid, ask = _resting_notional(open_orders, position.symbol, position.position_side)
+    return {
+        "symbol": position.symbol,
+        "positionSide": position.position_side.value,
+        "positionAmt": plain(position.quantity),
+        "entryPrice": plain(position.entry_price),
+        "breakEvenPrice": plain(position.entry_price),
+        "markPrice": plain(view.mark_price),
+        "unRealizedProfit": money(view.unrealized_pnl),
+        "liquidationPrice": plain(view.liquidation_price),
+        "isolatedMargin": _isolated_margin(view),
+        "notional": plain(view.notional),
+        "marginAsset": "USDT",
+        "isolatedWallet": plain(position.isolated_wallet),
+        "initialMargin": money(view.initial_margin + view.open_order_margin),
+        "maintMargin": money(view.maintenance_margin),
+        "positionInitialMargin": money(view.initial_margin),
+        "openOrderInitialMargin": money(view.open_order_margin),
+        "adl": 0,
+        "bidNotional": bid,
+        "askNotional": ask,
+        "updateTime": position.updated_ms,
+    }
+
+
+def position_v2(view: PositionView) -> Json:
+    """Return one row of /fapi/v2/positionRisk, which shows the settings too."""
+    position = view.position
+    return {
+        "symbol": position.symbol,
+        "positionAmt": plain(position.quantity),
+        "entryPrice": plain(position.entry_price),
+        "breakEvenPrice": plain(position.entry_price),
+        "markPrice": plain(view.mark_price),
+        "unRealizedProfit": money(view.unrealized_pnl),
+        "liquidationPrice": plain(view.liquidation_price),
+        "leverage": str(view.leverage),
+        "maxNotionalValue": plain(view.max_notional),
+        "marginType": "isolated" if view.margin_type is MarginType.ISOLATED else "cross",
+        "isolatedMargin": _isolated_margin(view),
+        "isAutoAddMargin": "false",
+        "positionSide": position.position_side.value,
+        "notional": plain(view.notional),
+        "isolatedWallet": plain(position.isolated_wallet),
+        "updateTime": position.updated_ms,
+    }
+
+
+def _isolated_margin(view: PositionView) -> str:
+    if view.margin_type is not MarginType.ISOLATED or not view.position.quantity:
+        return "0"
+    return money(view.position.isolated_wallet + view.unrealized_pnl)
+
+
+def _resting_notional(orders: Iterable[Order], symbol: str, side: PositionSide) -> tuple[str, str]:
+    bid = ask = Decimal(0)
+    for resting in orders:
+        if resting.symbol == symbol and resting.position_side is side and not resting.reduce_only:
+            if resting.side.value == "BUY":
+                bid += resting.leaves_quantity * resting.price
+            else:
+                ask += resting.leaves_quantity * resting.price
+    return plain(bid), plain(ask)
+
+
+def account_position(view: PositionView, *, version: int) -> Json:
+    """Return one position inside /fapi/v2|v3/account."""
+    position = view.position
+    row: Json = {
+        "symbol": position.symbol,
+        "positionSide": position.position_side.value,
+        "positionAmt": plain(position.quantity),
+        "unrealizedProfit": money(view.unrealized_pnl),
+        "isolatedMargin": _isolated_margin(view),
+        "notional": plain(view.notional),
+        "isolatedWallet": plain(position.isolated_wallet),
+        "initialMargin": money(view.initial_margin + view.open_order_margin),
+        "maintMargin": money(view.maintenance_margin),
+        "updateTime": position.updated_ms,
+    }
+    if version == 2:
+        row |= {
+            "positionInitialMargin": money(view.initial_margin),
+            "openOrderInitialMargin": money(view.open_order_margin),
+            "leverage": str(view.leverage),
+            "isolated": view.margin_type is MarginType.ISOLATED,
+            "entryPrice": plain(position.entry_price),
+            "breakEvenPrice": plain(position.entry_price),
+            "maxNotional": plain(view.max_notional),
+            "bidNotional": "0",
+            "askNotional": "0",
+        }
+    return row
+
+
+def account(view: AccountView, positions: Iterable[PositionView], *, version: int) -> Json:
+    """Return /fapi/v2/account or /fapi/v3/account."""
+    sums = {
+        "initialMargin": money(view.initial_margin),
+        "maintMargin": money(view.maintenance_margin),
+        "walletBalance": money(view.wallet),
+        "marginBalance": money(view.equity),
+        "positionInitialMargin": money(view.position_initial_margin),
+        "openOrderInitialMargin": money(view.open_order_initial_margin),
+        "crossWalletBalance": money(view.cross_wallet),
+        "crossUnPnl": money(view.cross_unrealized_pnl),
+    }
+    ends = {"availableBalance": money(view.available), "maxWithdrawAmount": money(view.max_withdraw)}
+    unrealized = money(view.unrealized_pnl)
+    answer: Json = {f"total{name[0].upper()}{name[1:]}": value for name, value in sums.items()}
+    answer |= {"totalUnrealizedProfit": unrealized, **ends}
+    if version == 2:
+        answer |= {
+            "feeTier": 0,
+            "canTrade": Permission.TRADE in view.permissions,
+            "canDeposit": True,
+            "canWithdraw": Permission.WITHDRAW in view.permissions,
+            "feeBurn": False,
+            "tradeGroupId": -1,
+            "updateTime": 0,
+            "multiAssetsMargin": False,
+        }
+    asset = {"asset": "USDT", "unrealizedProfit": unrealized, **sums, **ends, "updateTime": view.updated_ms}
+    if version == 2:
+        asset["marginAvailable"] = True
+    answer["assets"] = [asset]
+    answer["positions"] = [account_position(row, version=version) for row in positions]
+    return answer
+
+
+def balance(view: AccountView, alias: str) -> list[Json]:
+    """Return /fapi/v2|v3/balance."""
+    return [
+        {
+            "accountAlias": alias,
+            "asset": "USDT",
+            "balance": money(view.wallet),
+            "crossWalletBalance": money(view.cross_wallet),
+            "crossUnPnl": money(view.cross_unrealized_pnl),
+            "availableBalance": money(view.available),
+            "maxWithdrawAmount": money(view.max_withdraw),
+            "marginAvailable": True,
+            "updateTime": view.updated_ms,
+        }
+    ]
+
+
+def kline(bar: Bar, length_ms: int) -> list[Any]:
+    """Return one row of klines."""
+    return [
+        bar.open_ms,
+        plain(bar.open),
+        plain(bar.high),
+        plain(bar.low),
+        plain(bar.close),
+        plain(bar.volume),
+        bar.open_ms + length_ms - 1,
+        plain(bar.quote_volume),
+        bar.trades,
+        plain(bar.taker_buy_volume),
+        plain(bar.taker_buy_quote_volume),
+        "0",
+    ]
+
+
+def depth(book: Depth) -> Json:
+    """Return /fapi/v1/depth."""
+    return {
+        "lastUpdateId": book.update_id,
+        "E": book.at_ms,
+        "T": book.at_ms,
+        "bids": [[plain(price), trimmed(quantity)] for price, quantity in book.bids],
+        "asks": [[plain(price), trimmed(quantity)] for price, quantity in book.asks],
+    }
+
+
+def book_ticker(ticker: Ticker) -> Json:
+    """Return one row of ticker/bookTicker."""
+    return {
+        "symbol": ticker.symbol,
+        "bidPrice": plain(ticker.bid),
+        "bidQty": trimmed(ticker.bid_quantity),
+        "askPrice": plain(ticker.ask),
+        "askQty": trimmed(ticker.ask_quantity),
+        "time": ticker.at_ms,
+    }
+
+
+def premium_index(ticker: Ticker, now_ms: int) -> Json:
+    """Return one row of premiumIndex."""
+    return {
+        "symbol": ticker.symbol,
+        "markPrice": plain(ticker.mark),
+        "indexPrice": plain(ticker.index),
+        "estimatedSettlePrice": plain(ticker.index),
+        "lastFundingRate": plain(ticker.funding_rate),
+        "interestRate": "0.00010000",
+        "nextFundingTime": ticker.next_funding_ms,
+        "time": now_ms,
+    }
+
+
+def leverage_brackets(instrument: Instrument) -> Json:
+    """Return one symbol of leverageBracket."""
+    return {
+        "symbol": instrument.symbol,
+        "notionalCoef": 1.0,
+        "brackets": [
+            {
+                "bracket": row.bracket,
+                "initialLeverage": row.initial_leverage,
+                "notionalCap": int(row.notional_cap),
+                "notionalFloor": int(row.notional_floor),
+                "maintMarginRatio": float(row.maintenance_ratio),
+                "cum": float(row.maintenance_amount),
+            }
+            for row in instrument.brackets
+        ],
+    }
+
+
+def decimals_of(step: Decimal) -> int:
+    """Return how many decimals a grid has.
+
+    >>> decimals_of(Decimal("0.10")), decimals_of(Decimal("0.001")), decimals_of(Decimal(1))
+    (1, 3, 0)
+    """
+    exponent = step.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def symbol_info(instrument: Instrument) -> Json:
+    """Return one symbol of exchangeInfo, filters included."""
+    return {
+        "symbol": instrument.symbol,
+        "pair": instrument.symbol,
+        "contractType": "PERPETUAL",
+        "deliveryDate": 4_133_404_800_000,
+        "onboardDate": instrument.onboard_ms,
+        "status": "TRADING",
+        "maintMarginPercent": "2.5000",
+        "requiredMarginPercent": "5.0000",
+        "baseAsset": instrument.base_asset,
+        "quoteAsset": instrument.quote_asset,
+        "marginAsset": instrument.quote_asset,
+        "pricePrecision": decimals_of(instrument.tick_size),
+        "quantityPrecision": decimals_of(instrument.step_size),
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "underlyingType": "COIN",
+        "underlyingSubType": ["PoW"],
+        "triggerProtect": "0.0500",
+        "liquidationFee": plain(instrument.liquidation_fee_rate),
+        "marketTakeBound": plain(instrument.market_take_bound),
+        "maxMoveOrderLimit": 10_000,
+        "filters": _filters(instrument),
+        "orderTypes": [
+            "LIMIT",
+            "MARKET",
+            "STOP",
+            "STOP_MARKET",
+            "TAKE_PROFIT",
+            "TAKE_PROFIT_MARKET",
+        ],
+        "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
+    }
+
+
+def _filters(instrument: Instrument) -> list[Json]:
+    minimum, step = plain(instrument.min_quantity), plain(instrument.step_size)
+    return [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": plain(instrument.min_price),
+            "maxPrice": plain(instrument.max_price),
+            "tickSize": plain(instrument.tick_size),
+        },
+        {"filterType": "LOT_SIZE", "minQty": minimum, "maxQty": plain(instrument.max_quantity), "stepSize": step},
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": minimum,
+            "maxQty": plain(instrument.market_max_quantity),
+            "stepSize": step,
+        },
+        {"filterType": "MAX_NUM_ORDERS", "limit": instrument.max_open_orders},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": instrument.max_open_algo_orders},
+        {"filterType": "MIN_NOTIONAL", "notional": plain(instrument.min_notional)},
+        {
+            "filterType": "PERCENT_PRICE",
+            "multiplierUp": plain(instrument.price_band_up),
+            "multiplierDown": plain(instrument.price_band_down),
+            "multiplierDecimal": "4",
+        },
+    ]

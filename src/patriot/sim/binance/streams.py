@@ -1,0 +1,351 @@
+"""The WebSocket side: who listens to what, and every message in order.
+
+A stream is served on its own entry point only (/public: book; /market: trades, mark price, klines; /private: user
+data); on another one it is accepted and stays silent, as on the venue since the split of April 2026.
+Source: USD-M WebSocket documents and public measurements, read 2026-11-22.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from aiohttp import WSMessage, WSMsgType, web
+
+from patriot.kernel.clock import Clock
+from patriot.sim.binance import messages
+from patriot.sim.binance.context import Tape
+from patriot.sim.binance.listen_keys import ListenKeys
+from patriot.sim.engine.klines import INTERVAL_MINUTES
+from patriot.sim.engine.model import AccountEvent, KlineClosed, PriceMoved, VenueEvent
+from patriot.sim.faults import Faults, StreamFault
+from patriot.sim.simulation import Simulation
+
+MAX_STREAMS = 1_024  # per connection; Source: USD-M WebSocket limits, read 2026-11-22
+MAX_MESSAGES_PER_SECOND = 10
+MAX_QUEUED = 200_000  # a client this far behind is cut off
+_ENCODE = msgspec.json.Encoder().encode
+_MARKET_STREAM = re.compile(r"[a-z0-9]+@(aggTrade|markPrice(@1s)?|kline_\w+)|!markPrice@arr(@1s)?")
+_PUBLIC_STREAM = re.compile(r"[a-z0-9]+@(bookTicker|depth(5|10|20)?(@(100|250|500)ms)?)|!bookTicker")
+
+Json = dict[str, Any]
+
+
+class Entry(StrEnum):
+    """The three doors of the stream host."""
+
+    PUBLIC = "public"
+    MARKET = "market"
+    PRIVATE = "private"
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """One open socket: its subscriptions, and what waits to be sent, in order."""
+
+    entry: Entry
+    combined: bool
+    socket: web.WebSocketResponse
+    queue: asyncio.Queue[bytes | bytearray | None] = field(default_factory=asyncio.Queue)
+    streams: set[str] = field(default_factory=set)
+    filters: dict[str, frozenset[str]] = field(default_factory=dict)  # listen key -> events allowed
+    pongs: dict[bytes, asyncio.Event] = field(default_factory=dict)
+
+    def send(self, stream: str, data: bytes) -> None:
+        """Queue a message; on a combined connection it travels in an envelope with its stream's name."""
+        if self.combined:
+            data = b'{"stream":' + _ENCODE(stream) + b',"data":' + data + b"}"
+        self.put(data)
+
+    def put(self, item: bytes | bytearray | None) -> None:
+        """Queue text (bytes), a ping (bytearray), or the end (None)."""
+        if self.queue.qsize() < MAX_QUEUED or item is None:
+            self.queue.put_nowait(item)
+        elif self.queue.qsize() == MAX_QUEUED:
+            self.queue.put_nowait(None)
+
+
+class StreamHub:
+    """Every open session; renders an event once for all who listen."""
+
+    def __init__(
+        self, simulation: Simulation, listen_keys: ListenKeys, tape: Tape, faults: Faults, clock: Clock, *, live: bool
+    ) -> None:
+        self._simulation = simulation
+        self._listen_keys = listen_keys
+        self._tape = tape
+        self._faults = faults
+        self._clock = clock
+        self._live = live  # in a stepped replay only closed klines are sent
+        self._sessions: set[Session] = set()
+        self._by_stream: defaultdict[str, set[Session]] = defaultdict(set)
+        self._later: set[asyncio.TimerHandle] = set()
+        self._depth_ids: dict[str, int] = {}
+
+    # ------------------------------------------------------------------------------------------------ events out
+
+    def publish(self, events: Sequence[VenueEvent]) -> None:
+        """Send the messages of these events to everyone who listens, in order."""
+        for event in events:
+            match event:
+                case PriceMoved():
+                    self._tape.add(event)
+                    self._publish_move(event)
+                case KlineClosed():
+                    stream = f"{event.symbol.lower()}@kline_{event.interval}"
+                    if self._by_stream.get(stream):
+                        message = messages.kline(event.symbol, event.interval, event.bar, event.at_ms, closed=True)
+                        self._send(stream, message)
+                case _:
+                    self._publish_private(event)
+
+    def _publish_move(self, event: PriceMoved) -> None:
+        if not self._by_stream:
+            return
+        name = event.ticker.symbol.lower()
+        if f"{name}@aggTrade" in self._by_stream:
+            self._send(f"{name}@aggTrade", messages.aggregate_trade(event))
+        for stream in (f"{name}@markPrice", f"{name}@markPrice@1s"):
+            if stream in self._by_stream:
+                self._send(stream, messages.mark_price(event))
+        for stream in ("!markPrice@arr", "!markPrice@arr@1s"):
+            if stream in self._by_stream:
+                self._send(stream, [messages.mark_price(event)])
+        for stream in (f"{name}@bookTicker", "!bookTicker"):
+            if stream in self._by_stream:
+                self._send(stream, messages.book_ticker(event))
+        for stream in [stream for stream in self._by_stream if stream.startswith(f"{name}@depth")]:
+            self._send_depth(stream, event)
+        if self._live:
+            self._publish_open_bars(event)
+
+    def _send_depth(self, stream: str, event: PriceMoved) -> None:
+        levels = re.match(r"\d+", stream.partition("@depth")[2])
+        book = self._simulation.venue.depth(event.ticker.symbol, int(levels[0]) if levels else 20)
+        previous = self._depth_ids.get(stream, book.update_id - 1)
+        self._depth_ids[stream] = book.update_id
+        self._send(stream, messages.depth_update(book, previous))
+
+    def _publish_open_bars(self, event: PriceMoved) -> None:
+        symbol = event.ticker.symbol
+        for interval in INTERVAL_MINUTES:
+            stream = f"{symbol.lower()}@kline_{interval}"
+            if stream in self._by_stream:
+                bars = self._simulation.venue.klines(symbol, interval, limit=1)
+                if bars:
+                    self._send(stream, messages.kline(symbol, interval, bars[-1], event.at_ms, closed=False))
+
+    def _send(self, stream: str, message: object) -> None:
+        data = _ENCODE(message)
+        for session in self._by_stream.get(stream, ()):
+            session.send(stream, data)
+
+    def _publish_private(self, event: AccountEvent) -> None:
+        listen_key = self._listen_keys.active(event.uid)
+        if listen_key is not None and listen_key in self._by_stream:
+            self._send_private(event.uid, listen_key, messages.private_message(event))
+
+    def _send_private(self, uid: int, listen_key: str, message: Json) -> None:
+        name = message["e"]
+        rule = self._faults.of_message(uid, name)
+        self._simulation.activity += 1
+        if rule is not None and rule.fault is StreamFault.DISCONNECT:
+            for session in self._by_stream.get(listen_key, ()):
+                session.put(None)
+            return
+        if rule is not None and rule.fault is StreamFault.DROP:
+            return
+        copies = 2 if rule is not None and rule.fault is StreamFault.DUPLICATE else 1
+        data = _ENCODE(message)
+
+        def deliver() -> None:
+            for session in tuple(self._by_stream.get(listen_key, ())):
+                allowed = session.filters.get(listen_key)
+                if allowed is None or name in allowed:
+                    for _ in range(copies):
+                        session.send(listen_key, data)
+
+        if rule is not None and rule.fault is StreamFault.DELAY:
+            self._call_later(rule.delay_ms / 1000, deliver)
+        else:
+            deliver()
+
+    def _call_later(self, seconds: float, action: Callable[[], None]) -> None:
+        def run() -> None:
+            self._later.discard(handle)
+            action()
+
+        handle = asyncio.get_running_loop().call_later(seconds, run)
+        self._later.add(handle)
+
+    def announce_expiry(self, uid: int, listen_key: str) -> None:
+        """Tell a listen key's streams that it has ended."""
+        self._send_private(uid, listen_key, messages.listen_key_expired(listen_key, self._simulation.now_ms))
+
+    def expire_listen_keys(self) -> None:
+        """End the listen keys whose time is over."""
+        for uid, listen_key in self._listen_keys.expired():
+            self.announce_expiry(uid, listen_key)
+
+    # ------------------------------------------------------------------------------------------------ sessions
+
+    async def serve(
+        self, request: web.Request, entry: Entry, *, combined: bool, path_stream: str
+    ) -> web.StreamResponse:
+        """Run one socket until it closes."""
+        socket = web.WebSocketResponse(autoping=False, max_msg_size=64 * 1024)
+        await socket.prepare(request)
+        session = Session(entry, combined, socket)
+        self._sessions.add(session)
+        self._subscribe_from_address(session, request, path_stream)
+        writer = asyncio.create_task(self._write(session))
+        try:
+            await self._read(session)
+        finally:
+            self._forget(session)
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
+        return socket
+
+    def _subscribe_from_address(self, session: Session, request: web.Request, path_stream: str) -> None:
+        if path_stream:
+            self._subscribe(session, path_stream.split("/"))
+        listen_key = ""
+        for name, value in request.query.items():
+            if name == "streams":
+                self._subscribe(session, value.split("/"))
+            elif name == "listenKey":
+                listen_key = value
+                self._subscribe(session, [value])
+            elif name == "events" and listen_key:
+                session.filters[listen_key] = frozenset(value.split("/"))
+
+    def _subscribe(self, session: Session, streams: Iterable[str]) -> None:
+        for stream in streams:
+            name = stream
+            if session.entry is Entry.PRIVATE and "@" in stream:
+                name, _, event = stream.partition("@")
+                session.filters[name] = session.filters.get(name, frozenset()) | {event}
+            session.streams.add(name)
+            if _entry_of(name) is session.entry:
+                self._by_stream[name].add(session)
+
+    def _unsubscribe(self, session: Session, streams: Iterable[str]) -> None:
+        for stream in streams:
+            session.streams.discard(stream)
+            listeners = self._by_stream.get(stream)
+            if listeners is not None:
+                listeners.discard(session)
+                if not listeners:
+                    del self._by_stream[stream]
+
+    def _forget(self, session: Session) -> None:
+        self._unsubscribe(session, tuple(session.streams))
+        self._sessions.discard(session)
+        for waiting in session.pongs.values():
+            waiting.set()
+
+    async def _write(self, session: Session) -> None:
+        socket = session.socket
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            while (item := await session.queue.get()) is not None:
+                if isinstance(item, bytearray):
+                    await socket.ping(bytes(item))
+                else:
+                    await socket.send_frame(item, WSMsgType.TEXT)
+            await socket.close()
+
+    async def _read(self, session: Session) -> None:
+        second, received = -1, 0
+        async for message in session.socket:
+            if message.type is WSMsgType.PONG:
+                waiting = session.pongs.pop(bytes(message.data), None)
+                if waiting is not None:
+                    waiting.set()
+                continue
+            if message.type is WSMsgType.PING:
+                await session.socket.pong(message.data)
+            elif message.type is WSMsgType.TEXT:
+                session.put(_ENCODE(self._answer(session, message)))
+            now = int(self._clock.monotonic())
+            second, received = (second, received + 1) if now == second else (now, 1)
+            if received > MAX_MESSAGES_PER_SECOND:
+                await session.socket.close(code=1008, message=b"Too many requests")
+
+    def _answer(self, session: Session, message: WSMessage) -> Json:
+        """Answer a frame of the live-subscribe protocol."""
+        try:
+            frame = msgspec.json.decode(message.data)
+        except msgspec.DecodeError as error:
+            return {"error": {"code": 3, "msg": f"Invalid JSON: {error}"}}
+        if not isinstance(frame, dict) or not isinstance(frame.get("method"), str):
+            return {"error": {"code": 2, "msg": "Invalid request: missing field `method`"}}
+        number = frame.get("id")
+        if not isinstance(number, int | str | None):
+            return {"error": {"code": 2, "msg": "Invalid request: request ID must be an integer or a string"}}
+        parameters = frame.get("params", [])
+        method = frame["method"]
+        if method in ("SUBSCRIBE", "UNSUBSCRIBE"):
+            if not isinstance(parameters, list) or not all(isinstance(name, str) for name in parameters):
+                return _refused(number, 2, "Invalid request: params must be an array of strings")
+            if method == "UNSUBSCRIBE":
+                self._unsubscribe(session, parameters)
+            elif len(session.streams | set(parameters)) > MAX_STREAMS:
+                return _refused(number, 2, f"Invalid request: at most {MAX_STREAMS} streams on a connection")
+            else:
+                self._subscribe(session, parameters)
+            return {"result": None, "id": number}
+        if method == "LIST_SUBSCRIPTIONS":
+            return {"result": sorted(session.streams), "id": number}
+        return _refused(number, 2, f"Invalid request: unknown variant `{method[:40]}`")
+
+    # ------------------------------------------------------------------------------------------------ barrier, end
+
+    async def barrier(self, timeout_seconds: float) -> bool:
+        """Ping every session behind everything queued on it; return whether all answered in time.
+
+        A client answers a ping after it has taken what came before, so that after a barrier nothing is on its way.
+        """
+        waiting: list[asyncio.Event] = []
+        for number, session in enumerate(tuple(self._sessions)):
+            mark = b"barrier-%d-%d" % (number, len(session.pongs))
+            session.pongs[mark] = event = asyncio.Event()
+            session.put(bytearray(mark))
+            waiting.append(event)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                for event in waiting:
+                    await event.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    @property
+    def open_sessions(self) -> int:
+        return len(self._sessions)
+
+    async def close(self) -> None:
+        """Close every socket."""
+        for handle in self._later:
+            handle.cancel()
+        for session in tuple(self._sessions):
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                await session.socket.close(code=1001, message=b"going away")
+
+
+def _refused(number: object, code: int, text: str) -> Json:
+    return {"error": {"code": code, "msg": text}, "id": number}
+
+
+def _entry_of(stream: str) -> Entry:
+    if _MARKET_STREAM.fullmatch(stream):
+        return Entry.MARKET
+    if _PUBLIC_STREAM.fullmatch(stream):
+        return Entry.PUBLIC
+    return Entry.PRIVATE

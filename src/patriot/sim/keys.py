@@ -1,0 +1,34 @@
+"""The API keys of simulated accounts. Secrets come from the operating system and live here and in the journal only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from patriot.sim.engine.model import Permission
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key of one account; its secret never shows in a repr."""
+
+    api_key: str
+    uid: int
+    permissions: tuple[Permission, ...]
+    secret: bytes = field(repr=False)
+    created_ms: int = 0
+
+
+class KeyRing:
+    """Every key ever made, by its public half."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, ApiKey] = {}
+
+    def add(self, key: ApiKey) -> None:
+        """Add a key, or replace the one of the same name."""
+        self._keys[key.api_key] = key
+
+    def find(self, api_key: str) -> ApiKey | None:
+        return self._keys.get(api_key)
+
+    def of(self, uid: int) -> Iterable[ApiKey]:
+        return (key for key in self._keys.values() if key.uid == uid)

@@ -1,0 +1,217 @@
+"""The simulator as a process: prices, journal, venue, two ports, and a clock that runs by itself or is driven."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from patriot.kernel.clock import Clock, to_epoch_ms
+from patriot.kernel.errors import InvalidInput, StartupError
+from patriot.sim.binance.face import BinanceFace
+from patriot.sim.binance.limits import UNLIMITED, Limits
+from patriot.sim.control import TICKS_AT_A_TIME, Control
+from patriot.sim.engine.instruments import LISTED
+from patriot.sim.engine.venue import Venue
+from patriot.sim.faults import Faults
+from patriot.sim.feed import MINUTE_MS, MODEL_START_MS, Feed, ModelFeed, load_recorded
+from patriot.sim.journal import Journal
+from patriot.sim.simulation import Header, JournalLost, Record, Simulation
+
+JOURNAL_FILE = "sim.journal"
+HOUSEKEEPING_SECONDS = 1.0
+LONGEST_SLEEP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SimSettings:
+    """How to run one simulator. Port 0 takes a free one; a speed of None leaves the clock to the control API."""
+
+    token: str
+    binance_port: int = 9101
+    control_port: int = 9100
+    host: str = "127.0.0.1"
+    data: Path | None = None  # None: the seeded model
+    seed: int = 7
+    speed: int | None = 1  # venue seconds per real second
+    journal: Path | None = None  # a folder; None forgets everything at the end
+    limits: Limits | None = None  # None: the venue's own, and none in a stepped replay
+
+
+class SimServer:
+    """One simulator, from its files to its sockets."""
+
+    def __init__(self, settings: SimSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._runners: list[web.AppRunner] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._journal: Journal[Record] | None = None
+        self._over = asyncio.Event()
+        self._lost: JournalLost | None = None
+        self.binance_port = 0
+        self.control_port = 0
+
+    async def start(self) -> None:
+        """Load prices and journal, open both ports, let the clock run.
+
+        Errors: StartupError for a taken port or a journal of other prices; InvalidInput for a broken price file.
+        """
+        settings = self._settings
+        records = self._open_journal()
+        header = next(records, None)
+        feed = self._feed(header if isinstance(header, Header) else None)
+        listed = [instrument for instrument in LISTED if instrument.symbol in feed.symbols]
+        if len(listed) != len(feed.symbols):
+            known = ", ".join(instrument.symbol for instrument in LISTED)
+            raise StartupError(f"prices of {', '.join(feed.symbols)} were given, the simulator lists {known}")
+        simulation = Simulation(Venue(seed=settings.seed, instruments=listed), feed, settings.seed)
+        if header is not None:
+            simulation.restore([header])
+            simulation.restore(records)
+        self._start_clock(simulation)
+        await self._open_ports(simulation)
+
+    def _open_journal(self) -> Iterator[Record]:
+        folder = self._settings.journal
+        if folder is None:
+            return iter(())
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._journal = Journal.open(folder / JOURNAL_FILE, msgspec.json.Decoder(Record).decode)
+        return self._journal.replay()
+
+    def _feed(self, header: Header | None) -> Feed:
+        """Return the prices; a model whose clock runs by itself begins now, or where its journal began."""
+        settings = self._settings
+        if settings.data is not None:
+            return load_recorded(settings.data)
+        if settings.speed is None:
+            return ModelFeed(settings.seed, MODEL_START_MS)
+        if header is not None and header.prices.startswith("model:"):
+            return ModelFeed(settings.seed, int(header.prices.rpartition(":")[2]))
+        now_ms = to_epoch_ms(self._clock.now())
+        return ModelFeed(settings.seed, now_ms - now_ms % MINUTE_MS)
+
+    def _start_clock(self, simulation: Simulation) -> None:
+        speed = self._settings.speed
+        simulation.start(self._journal)
+        if speed is None:
+            return
+        began_ms, began = simulation.now_ms, self._clock.monotonic()
+        simulation.run_by(lambda: began_ms + int((self._clock.monotonic() - began) * 1000 * speed))
+        self._tasks.append(asyncio.create_task(self._drive(simulation, speed)))
+
+    async def _open_ports(self, simulation: Simulation) -> None:
+        settings, faults = self._settings, Faults()
+        stepped = settings.speed is None
+        limits = settings.limits or (UNLIMITED if stepped else Limits())
+        face = BinanceFace(
+            simulation, faults, self._clock, limits, live=not stepped, on_lost_journal=self._journal_lost
+        )
+        control = Control(
+            simulation, face.hub, faults, settings.token, stepped=stepped, on_lost_journal=self._journal_lost
+        )
+        self._hub = face.hub
+        self._tasks.append(asyncio.create_task(self._housekeeping(face)))
+        try:
+            self.binance_port = await self._listen(face.application(), settings.binance_port, "--binance-port")
+            self.control_port = await self._listen(control.application(), settings.control_port, "--control-port")
+        except StartupError:
+            await self.stop()
+            raise
+
+    async def _listen(self, app: web.Application, port: int, option: str) -> int:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        self._runners.append(runner)
+        try:
+            await web.TCPSite(runner, self._settings.host, port).start()
+        except OSError as error:
+            raise StartupError(
+                f"port {port} on {self._settings.host} cannot be opened ({error.strerror}): "
+                f"stop what holds it, or name another with {option}"
+            ) from error
+        address: Any = runner.addresses[0]
+        return int(address[1])
+
+    async def _drive(self, simulation: Simulation, speed: int) -> None:
+        """Play each price when its time has come."""
+        while True:
+            wait = (simulation.next_tick_ms() - simulation.now_ms) / 1000 / speed
+            if wait > 0:
+                await asyncio.sleep(min(wait, LONGEST_SLEEP_SECONDS))
+            try:
+                simulation.advance(simulation.now_ms, stop_on_activity=False, max_ticks=TICKS_AT_A_TIME)
+            except JournalLost as error:
+                self._journal_lost(error)
+                return
+            await asyncio.sleep(0)
+
+    async def _housekeeping(self, face: BinanceFace) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            face.hub.expire_listen_keys()
+
+    def _journal_lost(self, error: JournalLost) -> None:
+        self._lost = error
+        self._over.set()
+
+    def end(self) -> None:
+        """Let run_until_ended() return."""
+        self._over.set()
+
+    async def run_until_ended(self) -> None:
+        """Wait for end(). Errors: StartupError when the journal could not be written any more."""
+        await self._over.wait()
+        await self.stop()
+        if self._lost is not None:
+            raise StartupError(f"{self._lost}; free space and start again, nothing that was answered is lost")
+
+    async def stop(self) -> None:
+        """Close sockets, clock and journal."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+        if self._runners:
+            await self._hub.close()
+        for runner in self._runners:
+            await runner.cleanup()
+        self._runners.clear()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+
+def end_on_signals(server: SimServer) -> None:
+    """End the server on Ctrl-C and on SIGTERM."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.end)
+
+
+class _ParentPipe(asyncio.Protocol):
+    def __init__(self, server: SimServer) -> None:
+        self._server = server
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.end()
+
+
+async def end_with_parent(server: SimServer) -> None:
+    """End the server when the pipe on standard input closes: its parent is gone.
+
+    Errors: InvalidInput when standard input is no pipe.
+    """
+    try:
+        await asyncio.get_running_loop().connect_read_pipe(lambda: _ParentPipe(server), sys.stdin)
+    except ValueError as error:
+        raise InvalidInput("--parent-pipe", "expected a pipe on standard input, found something else") from error
