@@ -35,7 +35,8 @@ MAX_ATTEMPTS = 8  # a conflict means that another writer got through, so content
 class Gate(Generic[C]):
     """A second stream that must agree: its events go into the same append as the command's own.
 
-    `command_of` asks the gate; `admit` puts the gate's answer (its new events, given its state before) into the command.
+    `command_of` asks the gate; `admit` puts the gate's answer, its new events, into the command. Also without new events
+    the append proves that the gate still stood where it was asked.
     """
 
     stream_of: Callable[[C], StreamKey]
@@ -104,7 +105,7 @@ class CommandBus:
         streams = [handler.stream_of(command)]
         if handler.gate is not None:
             streams.append(handler.gate.stream_of(command))
-        # A remembered state may be old. An append proves that it was not; a refusal or a no-op does not, so those reload.
+        # A remembered state may be old. An append proves that it was not; a refusal or a no-op does not: those reload.
         remembered = [self._memory.get(stream) for stream in streams]
         if all(state is not None for state in remembered):
             with suppress(VersionConflict, CommandRefused):
@@ -149,7 +150,7 @@ class CommandBus:
             return Decided((), own.version)
         at = handler.occurred_at(command) if handler.occurred_at else self._clock.now()
         written = [(handler.decider, own, events)]
-        if gate is not None and folded[1] is not None:  # without events the append still proves that the gate stood there
+        if gate is not None and folded[1] is not None:
             written.append((gate.decider, folded[1], gate_events))
         appends = [
             StreamAppend(stream, before.version, self._pack(new, at, context))

@@ -57,7 +57,11 @@ def parse_client_order_id(text: str) -> LegId | None:
     >>> parse_client_order_id("web_abc") is None
     True
     """
-    prefix, letter, number = text[:_PREFIX_LENGTH], text[_PREFIX_LENGTH : _PREFIX_LENGTH + 1], text[_PREFIX_LENGTH + 1 :]
+    prefix, letter, number = (
+        text[:_PREFIX_LENGTH],
+        text[_PREFIX_LENGTH : _PREFIX_LENGTH + 1],
+        text[_PREFIX_LENGTH + 1 :],
+    )
     if not prefix.startswith("p") or letter not in _LEG or not (number.isascii() and number.isdigit()):
         return None
     return LegId(prefix, _LEG[letter], int(number))

@@ -13,7 +13,6 @@ from patriot.kernel.trading import (
     Side,
     SignalId,
     StrategyId,
-    TimeInForce,
     UserId,
 )
 from patriot.orders.events import CancelReason, RejectStage

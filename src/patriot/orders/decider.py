@@ -8,6 +8,7 @@ from typing import assert_never
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.errors import CommandRefused
 from patriot.kernel.money import ZERO
+from patriot.kernel.trading import Leg
 from patriot.orders.client_ids import client_id_prefix, client_order_id
 from patriot.orders.commands import (
     OpenLeg,
@@ -39,7 +40,6 @@ from patriot.orders.events import (
     OrderSubmitted,
     OrderTriggered,
 )
-from patriot.kernel.trading import Leg
 from patriot.risk.events import ExposureRefused
 
 
@@ -260,7 +260,9 @@ def evolve(order: Order, event: OrderEvent) -> Order:
         case OrderSubmissionUnknown():
             return replace(order, status=Status.UNKNOWN)
         case OrderAccepted():
-            return replace(order, status=Status.ACCEPTED, venue_order_ids=(*order.venue_order_ids, event.venue_order_id))
+            return replace(
+                order, status=Status.ACCEPTED, venue_order_ids=(*order.venue_order_ids, event.venue_order_id)
+            )
         case OrderTriggered():
             return replace(order, venue_order_ids=(*order.venue_order_ids, event.venue_order_id))
         case OrderRejected():

@@ -1,4 +1,4 @@
-"""Facts of the order stream (stream type ORDER, one stream per order). A bracket is an entry and the legs around its position."""
+"""Facts of orders (stream type ORDER, one stream per order). A bracket is an entry and the legs around its position."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -151,7 +151,7 @@ class OrderTriggered:
 @event("order.filled")
 @dataclass(frozen=True, slots=True)
 class OrderFilled:
-    """One execution. Units: quantity base asset; commission in `commission_asset` (negative: rebate); realized_pnl quote."""
+    """One execution. Units: quantity base asset; commission in its own asset (negative: rebate); PnL quote."""
 
     order_id: OrderId
     group_id: OrderId

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from patriot.kernel.bus import CommandBus, Gate, Handler
 from patriot.kernel.aggregate import Decider
+from patriot.kernel.bus import CommandBus, Gate, Handler
 from patriot.kernel.eventstore import StreamKey
 from patriot.kernel.trading import OrderId
 from patriot.orders.commands import OpenLeg, OrderCommand, PlaceOrder

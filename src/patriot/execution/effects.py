@@ -1,0 +1,209 @@
+"""Keeps every position of one account protected, and closes it when asked: events in, legs out.
+
+What must happen is decided by `execution/bracket.py`; here it is done, again and again until it is done.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from patriot.execution.bracket import Bracket, Cancel, LegState, Open, evolve, next_steps, stop_failures
+from patriot.execution.commands import CloseBracket, RecordProtected, RecordProtectionFailed
+from patriot.execution.ports import Alerts, CommandWriter, Desk
+from patriot.kernel.clock import Clock
+from patriot.kernel.money import ZERO
+from patriot.kernel.steps import Reached, Step, pass_by
+from patriot.kernel.tasks import Background
+from patriot.kernel.trading import Leg, OrderId, StrategyId
+from patriot.orders.events import OrderAccepted, OrderCreated, OrderEvent, OrderFilled
+from patriot.risk.commands import ReleaseExposure
+
+ENTRY_PATIENCE_SECONDS = 0.2  # a market entry's executions come together: one stop for all of them, if they do
+WAY_OUT_PAUSE_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)  # before the n-th try to leave a position at market
+
+
+@dataclass(frozen=True, slots=True)
+class _Naked:
+    """Since when a position has been open without a stop, by both clocks."""
+
+    filled_at: datetime
+    monotonic: float
+
+
+class BracketKeeper:
+    """The open brackets of one account."""
+
+    def __init__(self, writer: CommandWriter, clock: Clock, alerts: Alerts, reached: Reached = pass_by) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._alerts = alerts
+        self._reached = reached
+        self._desk: Desk | None = None
+        self._brackets: dict[OrderId, Bracket] = {}
+        self._group_of: dict[OrderId, OrderId] = {}
+        self._naked: dict[OrderId, _Naked] = {}
+        self._wanted_out: set[OrderId] = set()
+        self._acting: set[OrderId] = set()
+        self._changed: set[OrderId] = set()
+        self._paused = True
+        self.closed = 0  # brackets that ended since the start
+        self.tasks = Background()
+
+    def attach(self, desk: Desk) -> None:
+        """Name the desk that does the work."""
+        self._desk = desk
+
+    @property
+    def open_brackets(self) -> dict[OrderId, Bracket]:
+        """Return the brackets that are not over, by the order id of their entry."""
+        return self._brackets
+
+    def bracket_on(self, symbol: str, strategy_id: StrategyId | None = None) -> Bracket | None:
+        """Return the open bracket on a symbol, of one strategy or of any."""
+        for bracket in self._brackets.values():
+            entry = bracket.entry
+            if entry and entry.symbol == symbol and strategy_id in (None, entry.strategy_id):
+                return bracket
+        return None
+
+    def observe(self, event: OrderEvent) -> None:
+        """Take an order event of the account; what follows from it is done in the background."""
+        if isinstance(event, OrderCreated):
+            self._group_of[event.order_id] = event.group_id
+        group_id = self._group_of.get(event.order_id)
+        if group_id is None:
+            return
+        before = self._brackets.get(group_id, Bracket())
+        after = evolve(before, event)
+        self._brackets[group_id] = after
+        self._note_protection(group_id, after, event)
+        self._look_after(group_id)
+
+    def resume(self) -> None:
+        """Start to act: the brackets of the log have been compared with the exchange."""
+        self._paused = False
+        for group_id in list(self._brackets):
+            self._look_after(group_id)
+
+    def want_out(self, groups: Iterable[OrderId]) -> None:
+        """Close positions at market, protected until they are flat."""
+        for group_id in groups:
+            self._wanted_out.add(group_id)
+            self._look_after(group_id)
+
+    def _look_after(self, group_id: OrderId) -> None:
+        if self._paused:
+            return
+        self._changed.add(group_id)
+        if group_id not in self._acting:
+            self._acting.add(group_id)
+            self.tasks.start(self._act(group_id))
+
+    async def _act(self, group_id: OrderId) -> None:
+        try:
+            while group_id in self._changed and group_id in self._brackets:
+                self._changed.discard(group_id)
+                await self._await_whole_entry(group_id)
+                bracket = self._brackets[group_id]
+                if bracket.over:
+                    self._finish(group_id, bracket)
+                    return
+                steps = next_steps(bracket)
+                if group_id in self._wanted_out and bracket.position > 0 and not bracket.closing:
+                    steps.append(Open(Leg.CLOSE, bracket.position))
+                await asyncio.gather(*(self._do(bracket, step) for step in steps))
+        finally:
+            self._acting.discard(group_id)
+
+    async def _await_whole_entry(self, group_id: OrderId) -> None:
+        deadline = self._clock.monotonic() + ENTRY_PATIENCE_SECONDS
+        while self._clock.monotonic() < deadline:
+            bracket = self._brackets[group_id]
+            if bracket.entry_over or bracket.position <= 0 or bracket.of(Leg.STOP):
+                return
+            await asyncio.sleep(0.005)
+
+    async def _do(self, bracket: Bracket, step: Open | Cancel) -> None:
+        entry, desk = bracket.entry, self._desk
+        if entry is None or desk is None:
+            raise LookupError("a bracket acts only with its entry and a desk")
+        match step:
+            case Cancel():
+                await desk.cancel(step.created, step.reason)
+            case Open():
+                sequence = bracket.next_sequence(step.leg)
+                if step.leg in (Leg.CLOSE, Leg.EMERGENCY):
+                    await asyncio.sleep(WAY_OUT_PAUSE_SECONDS[min(sequence, len(WAY_OUT_PAUSE_SECONDS)) - 1])
+                if step.leg is Leg.EMERGENCY:
+                    self._raise_alarm(bracket, entry)
+                await desk.open_leg(entry, step.leg, sequence, step.quantity)
+        self._changed.add(entry.order_id)
+
+    # Milestones -------------------------------------------------------------------------------------------------------
+
+    def _note_protection(self, group_id: OrderId, bracket: Bracket, event: OrderEvent) -> None:
+        """Measure from the first fill to the first stop that rests, once per bracket."""
+        if isinstance(event, OrderFilled) and event.leg is Leg.ENTRY and bracket.entered == event.quantity:
+            self._naked[group_id] = _Naked(event.filled_at, self._clock.monotonic())
+        stops = [stop.created.order_id for stop in bracket.of(Leg.STOP)]
+        if not isinstance(event, OrderAccepted) or event.order_id not in stops or bracket.entry is None:
+            return
+        naked = self._naked.pop(group_id, None)
+        if naked is None:
+            return
+        by_exchange = (event.accepted_at - naked.filled_at).total_seconds()
+        seconds = Decimal(f"{max(by_exchange, self._clock.monotonic() - naked.monotonic):.3f}")
+        entry = bracket.entry
+        self._writer.put(
+            RecordProtected(group_id, entry.account_id, entry.symbol, naked.filled_at, seconds, event.accepted_at)
+        )
+
+    def _raise_alarm(self, bracket: Bracket, entry: OrderCreated) -> None:
+        attempts = stop_failures(bracket)
+        self._alerts.critical(
+            "position.protection_failed", account_id=entry.account_id, symbol=entry.symbol, attempts=attempts
+        )
+        failed = RecordProtectionFailed(
+            entry.order_id, entry.account_id, entry.user_id, entry.symbol, attempts, self._clock.now()
+        )
+        self._writer.put(failed)
+
+    def _finish(self, group_id: OrderId, bracket: Bracket) -> None:
+        entry = bracket.entry
+        if entry is None or self._desk is None:
+            raise LookupError("a bracket ends only with its entry and a desk")
+        if bracket.entered > 0:
+            self._writer.put(_closing(bracket, entry, self._clock.now()))
+        else:
+            self._writer.put(ReleaseExposure(entry.account_id, group_id, self._clock.now()))
+        self._reached(Step.POSITION_CLOSED)
+        self._desk.forget(group_id)
+        del self._brackets[group_id]
+        self._group_of = {order: group for order, group in self._group_of.items() if group != group_id}
+        self._naked.pop(group_id, None)
+        self._wanted_out.discard(group_id)
+        self.closed += 1
+
+
+def _closing(bracket: Bracket, entry: OrderCreated, at: datetime) -> CloseBracket:
+    return CloseBracket(
+        group_id=entry.order_id,
+        user_id=entry.user_id,
+        account_id=entry.account_id,
+        strategy_id=entry.strategy_id,
+        symbol=entry.symbol,
+        quantity=bracket.entered,
+        entry_price=_average(bracket.entered_notional, bracket.entered),
+        exit_price=_average(bracket.exited_notional, bracket.exited),
+        realized_pnl=bracket.realized_pnl,
+        commission=bracket.commission,
+        close_reason=bracket.last_exit or "NONE",
+        opened_at=bracket.opened_at,
+        at=at,
+    )
+
+
+def _average(notional: Decimal, quantity: Decimal) -> Decimal | None:
+    return (notional / quantity).quantize(Decimal("1e-8")) if quantity > ZERO else None

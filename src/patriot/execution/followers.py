@@ -1,0 +1,115 @@
+"""Who follows which strategy, and how: execution's own fold of strategy and account events. Pure."""
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from patriot.accounts.events import AccountLinked, AccountStatus, AccountStatusChanged, AccountUnlinked
+from patriot.kernel.trading import AccountId, SignalId, StrategyId, UserId
+from patriot.strategies.events import (
+    AllocationChanged,
+    StrategyAssigned,
+    StrategyConfigChanged,
+    StrategyCreated,
+    StrategyPaused,
+    StrategyResumed,
+    StrategyStatus,
+    StrategyStopped,
+    StrategyUnassigned,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    account_id: AccountId
+    user_id: UserId
+    allocation_fraction: Decimal
+    risk_multiplier: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedStrategy:
+    strategy_id: StrategyId
+    symbol: str
+    status: StrategyStatus
+    risk_per_trade_fraction: Decimal
+    max_leverage: Decimal
+    followers: dict[AccountId, Follower] = field(default_factory=dict)
+
+
+BookEvent = (
+    StrategyCreated
+    | StrategyConfigChanged
+    | StrategyPaused
+    | StrategyResumed
+    | StrategyStopped
+    | StrategyAssigned
+    | AllocationChanged
+    | StrategyUnassigned
+    | AccountLinked
+    | AccountStatusChanged
+    | AccountUnlinked
+)
+
+
+class FollowerBook:
+    """The current followers of every strategy, and the status of every account."""
+
+    def __init__(self) -> None:
+        self.strategies: dict[StrategyId, FollowedStrategy] = {}
+        self.accounts: dict[AccountId, AccountStatus] = {}
+
+    def apply(self, event: BookEvent) -> None:
+        """Take the next event of the log."""
+        match event:
+            case AccountLinked():
+                self.accounts[event.account_id] = AccountStatus.ACTIVE
+            case AccountStatusChanged():
+                self.accounts[event.account_id] = event.new_status
+            case AccountUnlinked():
+                self.accounts[event.account_id] = AccountStatus.UNLINKED
+            case StrategyCreated():
+                self.strategies[event.strategy_id] = FollowedStrategy(
+                    event.strategy_id,
+                    event.symbol,
+                    StrategyStatus.ACTIVE,
+                    event.risk_per_trade_fraction,
+                    event.max_leverage,
+                )
+            case _:
+                self._apply_to_strategy(self.strategies[event.strategy_id], event)
+
+    def _apply_to_strategy(self, strategy: FollowedStrategy, event: BookEvent) -> None:
+        match event:
+            case StrategyConfigChanged():
+                strategy = replace(strategy, risk_per_trade_fraction=event.risk_per_trade_fraction)
+            case StrategyPaused():
+                strategy = replace(strategy, status=StrategyStatus.PAUSED)
+            case StrategyResumed():
+                strategy = replace(strategy, status=StrategyStatus.ACTIVE)
+            case StrategyStopped():
+                strategy = replace(strategy, status=StrategyStatus.STOPPED)
+            case StrategyAssigned():
+                follower = Follower(event.account_id, event.user_id, event.allocation_fraction, event.risk_multiplier)
+                strategy = replace(strategy, followers=strategy.followers | {event.account_id: follower})
+            case AllocationChanged():
+                follower = replace(
+                    strategy.followers[event.account_id],
+                    allocation_fraction=event.allocation_fraction,
+                    risk_multiplier=event.risk_multiplier,
+                )
+                strategy = replace(strategy, followers=strategy.followers | {event.account_id: follower})
+            case StrategyUnassigned():
+                left = {key: value for key, value in strategy.followers.items() if key != event.account_id}
+                strategy = replace(strategy, followers=left)
+            case _:
+                return
+        self.strategies[strategy.strategy_id] = strategy
+
+    def in_turn(self, strategy_id: StrategyId, signal_id: SignalId) -> list[Follower]:
+        """Return the followers in the order this signal serves them: rotated, so that nobody is always first."""
+        strategy = self.strategies.get(strategy_id)
+        if strategy is None or not strategy.followers:
+            return []
+        ordered = sorted(strategy.followers.values(), key=lambda follower: follower.account_id)
+        start = signal_id.int % len(ordered)
+        return ordered[start:] + ordered[:start]

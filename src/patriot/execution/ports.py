@@ -1,0 +1,90 @@
+"""What execution needs from orders, risk and the account's session, without knowing how they do it."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Protocol
+
+from patriot.kernel.exchange import OrderReport, TradeReport
+from patriot.kernel.tasks import Background
+from patriot.kernel.trading import AccountId, Leg, OrderId, StrategyId, UserId
+from patriot.orders.events import CancelReason, OrderCreated, OrderEvent
+from patriot.risk.commands import AccountRisk, EffectiveLimits
+from patriot.risk.events import HaltLevel
+
+
+class Desk(Protocol):
+    """The way of one account's orders to its exchange (`orders/effects.py`)."""
+
+    tasks: Background
+    strays: list[str]
+    foreign: set[str]
+
+    def adopt(self, events: Iterable[OrderEvent]) -> None:
+        """Take over durable events of open brackets."""
+        ...
+
+    def forget(self, group_id: OrderId) -> None:
+        """Drop a bracket that is over."""
+        ...
+
+    async def submit(self, created: OrderCreated) -> None:
+        """Send an approved entry."""
+        ...
+
+    async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> None:
+        """Send an order that reduces the bracket's position."""
+        ...
+
+    async def cancel(self, created: OrderCreated, reason: CancelReason) -> None:
+        """Cancel a resting order."""
+        ...
+
+    def on_order(self, report: OrderReport) -> None:
+        """Take the state of an order."""
+        ...
+
+    def on_trade(self, trade: TradeReport) -> None:
+        """Take one execution."""
+        ...
+
+    async def recover(self, *, takeover: bool) -> None:
+        """Compare open brackets with the exchange."""
+        ...
+
+
+class CommandWriter(Protocol):
+    """The account's one writer (`orders/journal.py`)."""
+
+    pending: int
+
+    def put(self, command: object) -> None:
+        """Write a command soon, after all put before."""
+        ...
+
+    async def run(self) -> None:
+        """Write for ever."""
+        ...
+
+
+class RiskFacts(Protocol):
+    """What risk knows when an entry is decided."""
+
+    def limits_for(self, user_id: UserId, account_id: AccountId, strategy_id: StrategyId) -> EffectiveLimits:
+        """Return the strictest limits of all scopes."""
+        ...
+
+    def halt_for(self, user_id: UserId, account_id: AccountId, strategy_id: StrategyId) -> HaltLevel | None:
+        """Return the strongest halt of all scopes."""
+        ...
+
+    def risk_of(self, account_id: AccountId, equity: Decimal) -> AccountRisk | None:
+        """Return what losses are measured against, or None while that is not known."""
+        ...
+
+
+class Alerts(Protocol):
+    """Where a person is called."""
+
+    def critical(self, name: str, **fields: object) -> None:
+        """Raise an alert that someone must act on."""
+        ...

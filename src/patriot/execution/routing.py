@@ -1,0 +1,158 @@
+"""One signal becomes one intent per follower: rotated order, own size, own risk, own answer; a replay repeats nothing."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from patriot.accounts.events import AccountStatus
+from patriot.execution.commands import RecordRouting
+from patriot.execution.events import RoutedAccount, Routing
+from patriot.execution.followers import FollowedStrategy, Follower, FollowerBook
+from patriot.execution.ports import RiskFacts
+from patriot.execution.sizing import SizingInput, entry_quantity
+from patriot.execution.worker import AccountWorker
+from patriot.kernel.bus import CommandBus
+from patriot.kernel.clock import Clock
+from patriot.kernel.eventstore import Actor, ActorType, Context
+from patriot.kernel.ids import derived_id
+from patriot.kernel.money import ZERO
+from patriot.kernel.steps import Reached, Step, pass_by
+from patriot.kernel.trading import AccountId, Instrument, Leg, OrderId, OrderType, Side
+from patriot.orders.commands import PlaceOrder
+from patriot.orders.events import OrderDenied
+from patriot.risk.events import ReasonCode
+from patriot.strategies.events import SignalAction, SignalGenerated, StrategyStatus
+
+MAX_SIGNAL_AGE = timedelta(seconds=10)
+MAX_AT_ONCE = 50  # accounts served side by side; the exchange's rate budget is the narrower limit
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the router needs of the world: accounts at work here, filters, risk."""
+
+    workers: Mapping[AccountId, AccountWorker]
+    instruments: Mapping[str, Instrument]
+    risk: RiskFacts
+
+
+class SignalRouter:
+    """Fans signals out, one after the other, in log order."""
+
+    def __init__(
+        self, book: FollowerBook, reach: Reach, bus: CommandBus, clock: Clock, reached: Reached = pass_by
+    ) -> None:
+        self._book = book
+        self._reach = reach
+        self._bus = bus
+        self._clock = clock
+        self._reached = reached
+        self._slots = asyncio.Semaphore(MAX_AT_ONCE)
+
+    async def route(self, signal: SignalGenerated) -> tuple[RoutedAccount, ...]:
+        """Serve every follower; returns when each has its order, or a reason why not. The answers of exchanges follow."""
+        strategy = self._book.strategies[signal.strategy_id]
+        followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
+        served = await asyncio.gather(*(self._serve(signal, strategy, follower) for follower in followers))
+        routing = RecordRouting(signal.signal_id, signal.strategy_id, tuple(served), self._clock.now())
+        await self._bus.dispatch(routing, Context(correlation_id=signal.signal_id))
+        self._reached(Step.SIGNAL_ROUTED)
+        return routing.accounts
+
+    async def _serve(self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower) -> RoutedAccount:
+        async with self._slots:
+            worker = self._reach.workers.get(follower.account_id)
+            if worker is None or self._book.accounts.get(follower.account_id) is not AccountStatus.ACTIVE:
+                return _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)
+            await worker.ready.wait()
+            if signal.action is SignalAction.CLOSE:
+                group_id = await worker.close(signal.symbol, signal.strategy_id)
+                if group_id is None:
+                    return _skipped(follower, ReasonCode.NO_POSITION)
+                return RoutedAccount(follower.account_id, Routing.SENT, group_id, None, None)
+            return await self._enter(signal, strategy, follower, worker)
+
+    async def _enter(
+        self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, worker: AccountWorker
+    ) -> RoutedAccount:
+        order_id = OrderId(derived_id("order", signal.signal_id, follower.account_id, Leg.ENTRY))
+        if order_id in worker.keeper.open_brackets:
+            return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, None)
+        if strategy.status is not StrategyStatus.ACTIVE:
+            return _skipped(follower, ReasonCode.HALTED)
+        if self._clock.now() > min(signal.valid_until, signal.generated_at + MAX_SIGNAL_AGE):
+            return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)
+        if worker.keeper.open_brackets:
+            await worker.refresh()  # unrealized profit has moved since the last reading
+        if worker.snapshot is None:
+            return _skipped(follower, ReasonCode.EQUITY_UNKNOWN)
+        equity = worker.snapshot.equity
+        quantity = self._quantity(signal, strategy, follower, equity)
+        if quantity == ZERO:
+            return _skipped(follower, ReasonCode.BELOW_MIN_NOTIONAL)
+        command = self._order(signal, follower, order_id, quantity, equity)
+        context = Context(
+            correlation_id=signal.signal_id,
+            user_id=follower.user_id,
+            account_id=follower.account_id,
+            actor=Actor(ActorType.STRATEGY, str(signal.strategy_id)),
+        )
+        decided = await self._bus.dispatch(command, context)
+        self._reached(Step.ORDER_CREATED)
+        denied = next((event for event in decided.events if isinstance(event, OrderDenied)), None)
+        if denied is not None:
+            return RoutedAccount(follower.account_id, Routing.DENIED, order_id, denied.reason_code, quantity)
+        if decided.events:
+            worker.enter(decided.events)
+        return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, quantity)
+
+    def _quantity(
+        self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, equity: Decimal
+    ) -> Decimal:
+        if signal.stop_price is None:
+            return ZERO
+        limits = self._reach.risk.limits_for(follower.user_id, follower.account_id, signal.strategy_id)
+        given = SizingInput(
+            equity=equity,
+            allocation_fraction=follower.allocation_fraction,
+            risk_multiplier=follower.risk_multiplier,
+            risk_per_trade_fraction=strategy.risk_per_trade_fraction,
+            max_leverage=min(strategy.max_leverage, limits.max_leverage),
+            entry_price=signal.reference_price,
+            stop_price=signal.stop_price,
+            notional_headroom=min(limits.max_position_notional, limits.max_total_exposure),
+        )
+        return entry_quantity(given, self._reach.instruments[signal.symbol])
+
+    def _order(
+        self, signal: SignalGenerated, follower: Follower, order_id: OrderId, quantity: Decimal, equity: Decimal
+    ) -> PlaceOrder:
+        risk = self._reach.risk
+        owner = (follower.user_id, follower.account_id, signal.strategy_id)
+        return PlaceOrder(
+            order_id=order_id,
+            user_id=follower.user_id,
+            account_id=follower.account_id,
+            strategy_id=signal.strategy_id,
+            signal_id=signal.signal_id,
+            exchange=signal.exchange,
+            symbol=signal.symbol,
+            side=Side.BUY if signal.action is SignalAction.BUY else Side.SELL,
+            order_type=OrderType.MARKET,
+            quantity=quantity,
+            price=None,
+            stop_price=signal.stop_price or ZERO,
+            take_profit_price=signal.take_profit_price,
+            reference_price=signal.reference_price,
+            valid_until=min(signal.valid_until, signal.generated_at + MAX_SIGNAL_AGE),
+            risk=risk.risk_of(follower.account_id, equity),
+            limits=risk.limits_for(*owner),
+            halt=risk.halt_for(*owner),
+            at=self._clock.now(),
+        )
+
+
+def _skipped(follower: Follower, reason: ReasonCode) -> RoutedAccount:
+    return RoutedAccount(follower.account_id, Routing.SKIPPED, None, reason, None)

@@ -1,0 +1,195 @@
+"""One account at work: its private stream, its desk, the protection of its positions, its money records.
+
+Started by whoever holds the account's lease, and started over from the log and the exchange when anything in it fails.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+from patriot.execution.effects import BracketKeeper
+from patriot.execution.ports import Alerts, CommandWriter, Desk
+from patriot.kernel.clock import Clock
+from patriot.kernel.errors import ExchangeError
+from patriot.kernel.exchange import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport
+from patriot.kernel.tasks import Background
+from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
+from patriot.orders.events import OrderApproved, OrderCreated, OrderEvent
+
+RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+
+
+class Session(Protocol):
+    """The account's private side of the exchange."""
+
+    async def snapshot(self) -> AccountSnapshot:
+        """Return balances and positions of this moment."""
+        ...
+
+    def reports(self) -> AsyncIterator[PrivateReport]:
+        """Yield private reports for ever."""
+        ...
+
+
+class Ledger(Protocol):
+    """The account's money records (`accounts/effects.py`)."""
+
+    async def sync_income(self) -> None:
+        """Record transfers and funding that are new."""
+        ...
+
+    async def sample_transfer(self) -> None:
+        """Record what the account is worth right after money moved."""
+        ...
+
+
+class AccountWorker:
+    """Everything that trades for one account, in one place."""
+
+    def __init__(
+        self,
+        account_id: AccountId,
+        user_id: UserId,
+        *,
+        session: Session,
+        ledger: Ledger,
+        desk: Desk,
+        keeper: BracketKeeper,
+        writer: CommandWriter,
+        load_open: Callable[[], Awaitable[list[list[OrderEvent]]]],
+        clock: Clock,
+        alerts: Alerts,
+        takeover_seconds: float,
+    ) -> None:
+        self.account_id = account_id
+        self.user_id = user_id
+        self.keeper = keeper
+        self.snapshot: AccountSnapshot | None = None
+        self.ready = asyncio.Event()
+        self._session = session
+        self._ledger = ledger
+        self._desk = desk
+        self._writer = writer
+        self._load_open = load_open
+        self._clock = clock
+        self._alerts = alerts
+        self._takeover_seconds = takeover_seconds
+        self._took_over = False
+        self._settled_at = 0.0
+        self._handling = 0
+        self._closed_seen = 0
+        self._tasks = Background()
+
+    @property
+    def busy(self) -> int:
+        """Return how much is under way; 0 means that nothing happens until the exchange or a signal speaks."""
+        starting = 0 if self.ready.is_set() else 1
+        background = self._tasks.busy + self._desk.tasks.busy + self.keeper.tasks.busy
+        return starting + self._handling + background + self._writer.pending
+
+    async def run(self) -> None:
+        """Work until cancelled; raises what this worker cannot mend by itself."""
+        histories = await self._load_open()
+        for events in histories:
+            self._desk.adopt(events)
+        self._took_over = bool(histories)
+        self._settled_at = self._clock.monotonic() + (self._takeover_seconds if histories else 0.0)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._writer.run())
+                group.create_task(self._follow())
+                group.create_task(self._desk.tasks.failed())
+                group.create_task(self.keeper.tasks.failed())
+                group.create_task(self._tasks.failed())
+        finally:
+            self.ready.clear()
+            for background in (self._tasks, self.keeper.tasks, self._desk.tasks):
+                await background.close()
+
+    async def _follow(self) -> None:
+        async for report in self._session.reports():
+            self._handling += 1
+            try:
+                await self._take(report)
+            finally:
+                self._handling -= 1
+
+    async def _take(self, report: PrivateReport) -> None:
+        match report:
+            case StreamResumed():
+                await self._resync()
+            case OrderReport():
+                self._desk.on_order(report)
+            case TradeReport():
+                self._desk.on_trade(report)
+            case MoneyMoved():
+                self._tasks.start(self._take_money())
+        if self._desk.strays:
+            self._alerts.critical("order.stray_report", account_id=self.account_id, client_ids=list(self._desk.strays))
+            self._desk.strays.clear()
+        if self.keeper.closed != self._closed_seen:
+            self._closed_seen = self.keeper.closed
+            self._tasks.start(self.refresh())
+
+    async def _resync(self) -> None:
+        await self._patiently(self._recover)
+        self._took_over = False
+        self.keeper.resume()
+        await self._patiently(self._ledger.sync_income)
+        await self.refresh()
+        self.ready.set()
+
+    async def _recover(self) -> None:
+        await self._desk.recover(takeover=self._took_over)
+
+    async def _take_money(self) -> None:
+        await self._patiently(self._ledger.sync_income)
+        await self._patiently(self._ledger.sample_transfer)
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Read balances and positions again."""
+        await self._patiently(self._read_snapshot)
+
+    async def _read_snapshot(self) -> None:
+        self.snapshot = await self._session.snapshot()
+
+    async def _patiently(self, step: Callable[[], Awaitable[None]]) -> None:
+        attempt = 0
+        while True:
+            try:
+                await step()
+            except ExchangeError:
+                await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+                attempt += 1
+            else:
+                return
+
+    # What others ask of it --------------------------------------------------------------------------------------------
+
+    def enter(self, events: tuple[OrderEvent, ...]) -> None:
+        """Send an entry that was just created and approved."""
+        created = events[0]
+        if isinstance(created, OrderCreated) and isinstance(events[-1], OrderApproved):
+            self._desk.adopt(events)
+            self._tasks.start(self._desk.submit(created))
+
+    async def close(self, symbol: str, strategy_id: StrategyId | None) -> OrderId | None:
+        """Close the open position of a strategy on a symbol; return its bracket, or None if there is nothing to close."""
+        bracket = self.keeper.bracket_on(symbol, strategy_id)
+        if bracket is None or bracket.entry is None:
+            return None
+        await self._settle()
+        self.keeper.want_out([bracket.entry.order_id])
+        return bracket.entry.order_id
+
+    async def flatten(self) -> None:
+        """Close every position of the account, the largest notional first."""
+        await self._settle()
+        brackets = sorted(self.keeper.open_brackets.values(), key=lambda b: b.entered_notional, reverse=True)
+        self.keeper.want_out([bracket.entry.order_id for bracket in brackets if bracket.entry is not None])
+
+    async def _settle(self) -> None:
+        """Wait until nothing that a dead predecessor sent can still arrive."""
+        await self.ready.wait()
+        await asyncio.sleep(max(0.0, self._settled_at - self._clock.monotonic()))

@@ -1,0 +1,50 @@
+"""Background work of one component: counted, so that a replay knows when all is quiet; the first failure is kept."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+class Background:
+    """Tasks that belong together. A failure of one is the failure of their owner: nothing fails unseen."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._failure: asyncio.Future[None] | None = None
+
+    @property
+    def busy(self) -> int:
+        """Return how many tasks are still at work."""
+        return len(self._tasks)
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run work in the background."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not self._future().done():
+            self._future().set_exception(error)
+
+    def _future(self) -> asyncio.Future[None]:
+        if self._failure is None:
+            self._failure = asyncio.get_running_loop().create_future()
+            self._failure.add_done_callback(lambda future: future.cancelled() or future.exception())
+        return self._failure
+
+    async def failed(self) -> None:
+        """Wait for ever, or raise the first failure."""
+        await asyncio.shield(self._future())
+
+    async def close(self) -> None:
+        """Cancel what still runs and wait for its end."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

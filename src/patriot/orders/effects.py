@@ -1,0 +1,439 @@
+"""One account's desk: sends orders, takes the exchange's reports, asks when it does not know. Idempotent through any crash.
+
+The desk folds its account's orders in memory with the same decider as the log. A command is decided here first, so that
+protection never waits for the database, and is made durable in the same order by the account's one writer.
+Two things do wait: an entry is durable before the desk sees it, and is noted as submitted before the wire is touched.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from patriot.kernel.clock import Clock
+from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
+from patriot.kernel.exchange import OrderReport, TradeReport, VenueOrder, VenueStatus
+from patriot.kernel.steps import Reached, Step, pass_by
+from patriot.kernel.tasks import Background
+from patriot.kernel.trading import Leg, OrderId, OrderType
+from patriot.orders.client_ids import client_id_prefix, client_order_id, leg_order_id, parse_client_order_id
+from patriot.orders.commands import (
+    OpenLeg,
+    OrderCommand,
+    RecordAccepted,
+    RecordCanceled,
+    RecordExpired,
+    RecordFill,
+    RecordRejected,
+    RecordSubmitted,
+    RecordTriggered,
+    RecordUnknown,
+    RequestCancel,
+)
+from patriot.orders.decider import ORDER, OVER, SENT, UNSENT, WORKING, Order
+from patriot.orders.events import CancelReason, OrderCreated, OrderEvent, RejectStage
+from patriot.orders.journal import Journal
+from patriot.orders.ports import OrderVenue
+
+TRADE_OVERLAP = timedelta(seconds=5)  # trades are asked for from a little before the order they belong to
+REMEMBERED_BRACKETS = 20
+_SENT_STEP = {Leg.ENTRY: Step.ORDER_SENT, Leg.STOP: Step.STOP_SENT, Leg.TARGET: Step.TARGET_SENT}
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for answers, in seconds after the request; the last of each tuple decides."""
+
+    entry: tuple[float, ...] = (1, 2, 5, 10, 30)
+    protection: tuple[float, ...] = (0.1, 0.3, 0.6, 1, 2, 5, 10, 30)
+    predecessor: float = 6  # receive window of 5 s and 1 s of clock skew: after it, a dead owner's request is refused
+    trades: float = 0.5  # for executions that an answer has told of and the stream has not
+    retry: tuple[float, ...] = (0.05, 0.2, 0.5, 1, 2)  # when the exchange did nothing
+
+
+class OrderDesk:
+    """Every order of one account's open brackets, and the way to its exchange."""
+
+    def __init__(
+        self,
+        venue: OrderVenue,
+        journal: Journal,
+        clock: Clock,
+        listener: Callable[[OrderEvent], None],
+        patience: Patience | None = None,
+        reached: Reached = pass_by,
+    ) -> None:
+        self._venue = venue
+        self._journal = journal
+        self._clock = clock
+        self._listener = listener
+        self._patience = patience or Patience()
+        self._reached = reached
+        self._orders: dict[OrderId, Order] = {}
+        self._by_venue_id: dict[str, OrderId] = {}
+        self._entries: dict[str, OrderCreated] = {}  # prefix of the client ids -> the bracket's entry
+        self._open: set[str] = set()  # of those prefixes, the brackets that are not over
+        self._closed: list[OrderId] = []
+        self._expected: dict[OrderId, OrderReport] = {}  # reports that are ahead of the executions known
+        self._asking: set[OrderId] = set()
+        self._sending: set[OrderId] = set()
+        self.tasks = Background()
+        self.strays: list[str] = []  # client ids of ours that no open bracket here explains
+        self.foreign: set[str] = set()  # client ids of resting orders that are not ours: seen, never touched
+
+    # What the desk knows ----------------------------------------------------------------------------------------------
+
+    def adopt(self, events: Iterable[OrderEvent]) -> None:
+        """Take over durable events: of an entry just placed, or of open brackets at a start."""
+        for event in events:
+            self._take(event)
+
+    def forget(self, group_id: OrderId) -> None:
+        """Stop looking after a bracket that is over; the newest are remembered, for the reports that still come."""
+        self._open.discard(client_id_prefix(group_id))
+        self._closed.append(group_id)
+        if len(self._closed) <= REMEMBERED_BRACKETS:
+            return
+        oldest = self._closed.pop(0)
+        self._entries.pop(client_id_prefix(oldest), None)
+        for order_id, order in list(self._orders.items()):
+            if order.created is not None and order.created.group_id == oldest:
+                del self._orders[order_id]
+                for venue_id in order.venue_order_ids:
+                    self._by_venue_id.pop(venue_id, None)
+
+    def _take(self, event: OrderEvent) -> None:
+        order = ORDER.evolve(self._orders.get(event.order_id, ORDER.initial), event)
+        self._orders[event.order_id] = order
+        for venue_id in order.venue_order_ids[-1:]:
+            self._by_venue_id[venue_id] = event.order_id
+        if isinstance(event, OrderCreated) and event.leg is Leg.ENTRY:
+            self._entries[event.client_id_prefix] = event
+            self._open.add(event.client_id_prefix)
+        self._listener(event)
+
+    def _apply(self, command: OrderCommand) -> None:
+        """Decide on what the desk knows, have the command written, take the events."""
+        events = ORDER.decide(self._orders.get(command.order_id, ORDER.initial), command)
+        if events:
+            self._journal.put(command)
+        for event in events:
+            self._take(event)
+
+    # Sending ----------------------------------------------------------------------------------------------------------
+
+    async def submit(self, created: OrderCreated) -> None:
+        """Send an approved entry and return when the exchange has answered, or is known not to answer."""
+        for pause in (*self._patience.retry, None):
+            if created.valid_until is not None and self._clock.now() > created.valid_until:
+                self._reject_locally(created, "SIGNAL_EXPIRED")
+                return
+            order = self._orders[created.order_id]
+            command = RecordSubmitted(created.order_id, order.attempt + 1, self._clock.now())
+            events = ORDER.decide(order, command)
+            await self._journal.written(command)
+            self.adopt(events)
+            self._reached(Step.ORDER_SUBMITTED)
+            if await self._send(created, command.at):
+                return
+            if pause is not None:
+                await asyncio.sleep(pause)
+        self._reject_locally(created, "EXCHANGE_UNAVAILABLE")
+
+    async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> None:
+        """Send an order that reduces a position, at once; the log learns of it at the same time, not before."""
+        command = leg_command(entry, leg, sequence, quantity, self._clock.now())
+        self._apply(command)
+        self._apply(RecordSubmitted(command.order_id, 1, command.at))
+        created = self._created(command.order_id)
+        if not await self._send(created, command.at):
+            self._reject_locally(created, "EXCHANGE_UNAVAILABLE")
+
+    async def _send(self, created: OrderCreated, sent_at: datetime) -> bool:
+        """Put one request on the wire; False if the exchange did nothing and the request may be repeated."""
+        self._sending.add(created.order_id)
+        try:
+            report = await self._venue.place(venue_order(created), sent_at)
+        except ExchangeRefused as refusal:
+            await self._take_refusal(created, refusal)
+        except ExchangeUnavailable:
+            return False
+        except OutcomeUnknown as unknown:
+            self._apply(RecordUnknown(created.order_id, type(unknown).__name__, self._clock.now()))
+            self._ask(created)
+        else:
+            self._reached(_SENT_STEP.get(created.leg, Step.CLOSE_SENT))
+            self.on_order(report)
+            self._reached(Step.STOP_ACCEPTED if created.leg is Leg.STOP else Step.ORDER_ACCEPTED)
+        finally:
+            self._sending.discard(created.order_id)
+        return True
+
+    async def _take_refusal(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
+        """A refusal is final, unless an earlier request with the same client id is what it collided with."""
+        try:
+            found = await self._look_up(created)
+        except ExchangeError:
+            found = False
+        if not found:
+            rejected = RecordRejected(
+                created.order_id,
+                RejectStage.EXCHANGE,
+                "EXCHANGE_REFUSED",
+                refusal.code,
+                refusal.reason,
+                self._clock.now(),
+            )
+            self._apply(rejected)
+
+    async def cancel(self, created: OrderCreated, reason: CancelReason) -> None:
+        """Cancel a resting order. The exchange's report, not the request, makes it canceled."""
+        self._apply(RequestCancel(created.order_id, reason, self._clock.now()))
+        for pause in (*self._patience.retry, self._patience.protection[-1]):
+            try:
+                await self._venue.cancel(created.symbol, created.client_order_id, conditional=is_conditional(created))
+                self._reached(Step.CANCEL_SENT)
+            except ExchangeRefused:
+                pass  # it is not resting any more: the look-up below learns why
+            except ExchangeError:
+                await asyncio.sleep(pause)
+                continue
+            await self._look_up_patiently(created)
+            return
+
+    def _reject_locally(self, created: OrderCreated, reason: str) -> None:
+        self._apply(RecordRejected(created.order_id, RejectStage.LOCAL, reason, None, None, self._clock.now()))
+
+    # Asking -----------------------------------------------------------------------------------------------------------
+
+    def _ask(self, created: OrderCreated, delays: tuple[float, ...] | None = None) -> None:
+        if created.order_id in self._asking:
+            return
+        self._asking.add(created.order_id)
+        if delays is None:
+            delays = self._patience.entry if created.leg is Leg.ENTRY else self._patience.protection
+        self.tasks.start(self._ask_until_known(created, delays))
+
+    async def _ask_until_known(self, created: OrderCreated, delays: tuple[float, ...]) -> None:
+        """Ask by client order id. Absent after the last delay is proven absent: the receive window has lapsed."""
+        waited = 0.0
+        for delay in delays:
+            await asyncio.sleep(delay - waited)
+            waited = delay
+            if await self._look_up_patiently(created):
+                break
+        self._asking.discard(created.order_id)
+        if self._orders[created.order_id].status not in SENT:
+            return
+        if created.valid_until is not None and self._clock.now() <= created.valid_until:
+            await self.submit(created)
+        else:
+            now = self._clock.now()
+            self._apply(RecordRejected(created.order_id, RejectStage.EXCHANGE, "PROVEN_ABSENT", None, None, now))
+
+    async def _look_up_patiently(self, created: OrderCreated) -> bool:
+        """Ask until the exchange answers at all."""
+        pauses = iter(self._patience.retry)
+        while True:
+            try:
+                return await self._look_up(created)
+            except ExchangeError:
+                await asyncio.sleep(next(pauses, self._patience.retry[-1]))
+
+    async def _look_up(self, created: OrderCreated) -> bool:
+        """Ask the exchange for one order and take what it says; False if it has none with this client id."""
+        report = await self._venue.find_order(
+            created.symbol, created.client_order_id, conditional=is_conditional(created)
+        )
+        if report is not None:
+            self.on_order(report)
+        return report is not None
+
+    async def _collect_trades(self, symbol: str, since: datetime) -> None:
+        for trade in await self._venue.trades(symbol, since - TRADE_OVERLAP):
+            self.on_trade(trade)
+
+    async def _collect_expected(self, created: OrderCreated) -> None:
+        """Fetch the executions that a report has told of, if the stream does not bring them."""
+        await asyncio.sleep(self._patience.trades)
+        pauses = iter(self._patience.retry)
+        while created.order_id in self._expected:
+            try:
+                await self._collect_trades(created.symbol, created.created_at)
+            except ExchangeError:
+                pass
+            if created.order_id in self._expected:
+                await asyncio.sleep(next(pauses, self._patience.retry[-1]))
+
+    # Reports ----------------------------------------------------------------------------------------------------------
+
+    def on_order(self, report: OrderReport) -> None:
+        """Take the state of an order, from an answer, a query or the stream; repeats and late ones are harmless."""
+        created = self._ours(report.client_order_id, report.venue_order_id)
+        if created is None:
+            return
+        order_id, at = created.order_id, report.at
+        if report.triggered_order_id is not None:
+            self._by_venue_id[report.triggered_order_id] = order_id
+        if report.executed_quantity > self._orders[order_id].filled:
+            self._apply(RecordAccepted(order_id, report.venue_order_id, at))
+            if order_id not in self._expected:
+                self.tasks.start(self._collect_expected(created))
+            self._expected[order_id] = report
+            return
+        match report.status:
+            case VenueStatus.REJECTED:
+                self._apply(RecordRejected(order_id, RejectStage.EXCHANGE, "EXCHANGE_REJECTED", None, None, at))
+            case VenueStatus.CANCELED:
+                self._apply(RecordCanceled(order_id, at))
+            case VenueStatus.EXPIRED:
+                self._apply(RecordExpired(order_id, at))
+            case VenueStatus.UNKNOWN:
+                pass
+            case _:
+                self._apply(RecordAccepted(order_id, report.venue_order_id, at))
+        if report.triggered_order_id is not None:
+            self._apply(RecordTriggered(order_id, report.triggered_order_id, at))
+
+    def on_trade(self, trade: TradeReport) -> None:
+        """Take one execution; a fill is counted once however often it is reported."""
+        created = self._ours(trade.client_order_id, trade.venue_order_id)
+        if created is None:
+            return
+        self._reached(Step.FILL_RECEIVED)
+        fill = RecordFill(
+            order_id=created.order_id,
+            trade_id=trade.trade_id,
+            venue_order_id=trade.venue_order_id,
+            quantity=trade.quantity,
+            price=trade.price,
+            commission=trade.commission,
+            commission_asset=trade.commission_asset,
+            realized_pnl=trade.realized_pnl,
+            is_maker=trade.is_maker,
+            at=trade.at,
+        )
+        self._apply(fill)
+        expected = self._expected.get(created.order_id)
+        if expected is not None and self._orders[created.order_id].filled >= expected.executed_quantity:
+            del self._expected[created.order_id]
+            self.on_order(expected)
+
+    def _ours(self, client_id: str, venue_order_id: str) -> OrderCreated | None:
+        """Return the order that a report speaks of, by client id or, where the exchange leaves that out, by its own."""
+        named = parse_client_order_id(client_id)
+        if named is None:
+            order_id = self._by_venue_id.get(venue_order_id)
+            if order_id is None and client_id:
+                self.foreign.add(client_id)
+            return self._created(order_id) if order_id is not None else None
+        entry = self._entries.get(named.prefix)
+        order_id = leg_order_id(entry.order_id, named.leg, named.sequence) if entry else None
+        if order_id is None or order_id not in self._orders:
+            self.strays.append(client_id)
+            return None
+        return self._created(order_id)
+
+    def _created(self, order_id: OrderId) -> OrderCreated:
+        created = self._orders[order_id].created
+        if created is None:
+            raise LookupError(f"order {order_id} has no creation")
+        return created
+
+    # Recovery ---------------------------------------------------------------------------------------------------------
+
+    async def recover(self, *, takeover: bool) -> None:
+        """Compare every order of open brackets with the exchange, and take what it says.
+
+        `takeover`: another process may have sent requests that are still on their way, for a receive window.
+        """
+        for prefix in list(self._open):
+            await self._adopt_lost_legs(self._entries[prefix])
+        for order in list(self._orders.values()):
+            if order.created is not None and order.status not in OVER and order.created.order_id not in self._sending:
+                await self._recover_order(order.created, takeover=takeover)
+        since: dict[str, datetime] = {}
+        for entry in (self._entries[prefix] for prefix in self._open):
+            since[entry.symbol] = min(since.get(entry.symbol, entry.created_at), entry.created_at)
+        for symbol, moment in since.items():
+            await self._collect_trades(symbol, moment)
+        for report in await self._venue.open_orders():
+            self.on_order(report)
+
+    async def _recover_order(self, created: OrderCreated, *, takeover: bool) -> None:
+        order_id = created.order_id
+        status = self._orders[order_id].status
+        if status in UNSENT and created.leg is Leg.ENTRY:
+            await self.submit(created)  # never sent: being sent would have been written first
+        elif await self._look_up(created) or status in WORKING or order_id in self._asking:
+            return
+        else:
+            if status in UNSENT:
+                self._apply(RecordSubmitted(order_id, 1, self._clock.now()))
+            self._apply(RecordUnknown(order_id, "Restarted", self._clock.now()))
+            self._ask(created, (self._patience.predecessor,) if takeover else None)
+
+    async def _adopt_lost_legs(self, entry: OrderCreated) -> None:
+        """Find legs that reached the exchange and not the log: their ids were fixed by the entry."""
+        for leg in (Leg.STOP, Leg.TARGET, Leg.CLOSE, Leg.EMERGENCY):
+            sequence = 1
+            while True:
+                order_id = leg_order_id(entry.order_id, leg, sequence)
+                if order_id not in self._orders:
+                    client_id = client_order_id(entry.client_id_prefix, leg, sequence)
+                    conditional = leg in (Leg.STOP, Leg.TARGET)
+                    report = await self._venue.find_order(entry.symbol, client_id, conditional=conditional)
+                    if report is None:
+                        break
+                    self._apply(leg_command(entry, leg, sequence, report.quantity, report.at))
+                    self._apply(RecordSubmitted(order_id, 1, report.at))
+                    self.on_order(report)
+                sequence += 1
+
+
+def is_conditional(created: OrderCreated) -> bool:
+    """Return whether an order waits on the exchange for its trigger price."""
+    return created.trigger_price is not None
+
+
+def venue_order(created: OrderCreated) -> VenueOrder:
+    """Return the request that places an order."""
+    return VenueOrder(
+        client_order_id=created.client_order_id,
+        symbol=created.symbol,
+        side=created.side,
+        order_type=created.order_type,
+        quantity=created.quantity,
+        reduce_only=created.reduce_only,
+        price=created.price,
+        trigger_price=created.trigger_price,
+        time_in_force=created.time_in_force,
+    )
+
+
+def leg_command(entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal, at: datetime) -> OpenLeg:
+    """Return the command that opens the n-th order of a leg of a bracket."""
+    order_type, trigger_price = OrderType.MARKET, None
+    if leg is Leg.STOP:
+        order_type, trigger_price = OrderType.STOP_MARKET, entry.stop_price
+    elif leg is Leg.TARGET:
+        order_type, trigger_price = OrderType.TAKE_PROFIT, entry.take_profit_price
+    return OpenLeg(
+        order_id=leg_order_id(entry.order_id, leg, sequence),
+        group_id=entry.order_id,
+        leg=leg,
+        sequence=sequence,
+        user_id=entry.user_id,
+        account_id=entry.account_id,
+        strategy_id=entry.strategy_id,
+        signal_id=entry.signal_id,
+        exchange=entry.exchange,
+        symbol=entry.symbol,
+        side=entry.side.opposite,
+        order_type=order_type,
+        quantity=quantity,
+        trigger_price=trigger_price,
+        client_id_prefix=entry.client_id_prefix,
+        at=at,
+    )
