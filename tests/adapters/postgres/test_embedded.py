@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.postgres
 START_AND_DIE = """
 import asyncio, os, signal, sys
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 from patriot.adapters.postgres.embedded import EmbeddedPostgres
 address = asyncio.run(EmbeddedPostgres(Path(sys.argv[1])).start())
 print(address.pid, flush=True)
@@ -126,7 +128,10 @@ async def test_data_folder_too_deep_for_a_socket_still_starts(tmp_path: Path) ->
     deep = tmp_path / ("a" * 60) / ("b" * 60)
     async with EmbeddedPostgres(deep / "postgres") as address:
         await execute(address, "SELECT 1")
-        assert "patriot-" in address.dsn
+        socket_folder = Path(parse_qs(urlsplit(address.dsn).query)["host"][0])
+        assert not socket_folder.is_relative_to(deep)
+        assert stat.S_IMODE(socket_folder.stat().st_mode) == 0o700
+    assert not socket_folder.exists()
 
 
 async def test_second_start_on_one_folder_finds_the_first(tmp_path: Path) -> None:

@@ -145,6 +145,9 @@ class EmbeddedPostgres:
             while self._is_alive(pid) and loop.time() < deadline:  # noqa: ASYNC110 - no event tells of a stranger's end
                 await asyncio.sleep(POLL_SECONDS)
         self._child = None
+        if left is not None and not left.socket_folder.is_relative_to(self.data_folder):
+            with suppress(OSError):  # absent, or not empty because the server is still there
+                left.socket_folder.rmdir()
 
     # ------------------------------------------------------------ start
 
