@@ -27,6 +27,14 @@ class RecordProtected:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestClose:
+    group_id: OrderId
+    account_id: AccountId
+    reason_code: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RecordProtectionFailed:
     group_id: OrderId
     account_id: AccountId
@@ -56,4 +64,4 @@ class CloseBracket:
 
 
 ExecutionCommand = RecordRouting
-ProtectionCommand = RecordProtected | RecordProtectionFailed | CloseBracket
+ProtectionCommand = RecordProtected | RequestClose | RecordProtectionFailed | CloseBracket

@@ -9,8 +9,10 @@ from patriot.execution.commands import (
     ProtectionCommand,
     RecordProtected,
     RecordProtectionFailed,
+    RequestClose,
 )
 from patriot.execution.events import (
+    CloseRequested,
     ExecutionEvent,
     PositionClosed,
     PositionProtected,
@@ -35,6 +37,7 @@ class Protection:
     """Which milestones a bracket has passed."""
 
     protected: bool = False
+    close_requested: bool = False
     failed: bool = False
     closed: bool = False
 
@@ -48,6 +51,10 @@ def decide(state: Protection, command: ProtectionCommand) -> list[ProtectionEven
             return [
                 PositionProtected(c.group_id, c.account_id, c.symbol, c.first_filled_at, c.at, c.unprotected_seconds)
             ]
+        case RequestClose() as c:
+            if state.close_requested or state.closed:
+                return []
+            return [CloseRequested(c.group_id, c.account_id, c.reason_code, c.at)]
         case RecordProtectionFailed() as c:
             if state.failed:
                 return []
@@ -81,6 +88,8 @@ def evolve(state: Protection, event: ProtectionEvent) -> Protection:
     match event:
         case PositionProtected():
             return replace(state, protected=True)
+        case CloseRequested():
+            return replace(state, close_requested=True)
         case ProtectionFailed():
             return replace(state, failed=True)
         case PositionClosed():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from patriot.execution.bracket import Bracket, Cancel, LegState, Open, evolve, next_steps, stop_failures
+from patriot.execution.bracket import Bracket, Cancel, Open, evolve, next_steps, stop_failures
 from patriot.execution.commands import CloseBracket, RecordProtected, RecordProtectionFailed
 from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.clock import Clock

@@ -51,6 +51,17 @@ class PositionProtected:
     unprotected_seconds: Decimal
 
 
+@event("position.close_requested")
+@dataclass(frozen=True, slots=True)
+class CloseRequested:
+    """Someone wants the position flat: a signal, a person, a halt. Done however often the process restarts."""
+
+    group_id: OrderId
+    account_id: AccountId
+    reason_code: str
+    requested_at: datetime
+
+
 @event("execution.protection_failed")
 @dataclass(frozen=True, slots=True)
 class ProtectionFailed:
@@ -85,4 +96,4 @@ class PositionClosed:
 
 
 ExecutionEvent = SignalRouted
-ProtectionEvent = PositionProtected | ProtectionFailed | PositionClosed
+ProtectionEvent = PositionProtected | CloseRequested | ProtectionFailed | PositionClosed

@@ -2,12 +2,20 @@
 
 from typing import Any
 
-from patriot.execution.commands import CloseBracket, RecordProtected, RecordProtectionFailed, RecordRouting
+from patriot.execution.commands import (
+    CloseBracket,
+    ProtectionCommand,
+    RecordProtected,
+    RecordProtectionFailed,
+    RecordRouting,
+    RequestClose,
+)
 from patriot.execution.decider import EXECUTION, PROTECTION
 from patriot.execution.events import PROTECTION_STREAM_TYPE, STREAM_TYPE
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.bus import CommandBus, Gate, Handler
 from patriot.kernel.eventstore import StreamKey
+from patriot.kernel.trading import OrderId
 from patriot.risk.commands import ReleaseExposure
 from patriot.risk.events import STREAM_TYPE as RISK_STREAM_TYPE
 
@@ -15,7 +23,7 @@ from patriot.risk.events import STREAM_TYPE as RISK_STREAM_TYPE
 def register(bus: CommandBus, risk: Decider[Any, Any, Any]) -> None:
     """Register every execution command; `risk` is the decider that releases exposure."""
     bus.handle(RecordRouting, Handler(lambda c: StreamKey(STREAM_TYPE, c.signal_id), EXECUTION, None, lambda c: c.at))
-    for command_type in (RecordProtected, RecordProtectionFailed):
+    for command_type in (RecordProtected, RequestClose, RecordProtectionFailed):
         bus.handle(command_type, Handler(_protection_stream, PROTECTION, None, lambda c: c.at))
     gate = Gate[CloseBracket](
         stream_of=lambda c: StreamKey(RISK_STREAM_TYPE, c.account_id),
@@ -26,5 +34,10 @@ def register(bus: CommandBus, risk: Decider[Any, Any, Any]) -> None:
     bus.handle(CloseBracket, Handler(_protection_stream, PROTECTION, gate, lambda c: c.at))
 
 
-def _protection_stream(command: RecordProtected | RecordProtectionFailed | CloseBracket) -> StreamKey:
-    return StreamKey(PROTECTION_STREAM_TYPE, command.group_id)
+def protection_stream(group_id: OrderId) -> StreamKey:
+    """Return the stream of a bracket's milestones."""
+    return StreamKey(PROTECTION_STREAM_TYPE, group_id)
+
+
+def _protection_stream(command: ProtectionCommand) -> StreamKey:
+    return protection_stream(command.group_id)

@@ -61,6 +61,10 @@ class CommandWriter(Protocol):
         """Write a command soon, after all put before."""
         ...
 
+    async def written(self, command: object) -> None:
+        """Write a command after all put before, and return when it is durable."""
+        ...
+
     async def run(self) -> None:
         """Write for ever."""
         ...

@@ -1,4 +1,4 @@
-"""One signal becomes one intent per follower: rotated order, own size, own risk, own answer; a replay repeats nothing."""
+"""One signal becomes one intent per follower: rotated order, own size, own risk, own answer. A replay repeats nothing."""
 
 import asyncio
 from collections.abc import Mapping
@@ -26,6 +26,7 @@ from patriot.risk.events import ReasonCode
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyStatus
 
 MAX_SIGNAL_AGE = timedelta(seconds=10)
+READY_SECONDS = 2.0  # an account that is not in step with its exchange by then is left out
 MAX_AT_ONCE = 50  # accounts served side by side; the exchange's rate budget is the narrower limit
 
 
@@ -52,7 +53,7 @@ class SignalRouter:
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
 
     async def route(self, signal: SignalGenerated) -> tuple[RoutedAccount, ...]:
-        """Serve every follower; returns when each has its order, or a reason why not. The answers of exchanges follow."""
+        """Serve every follower; return when each has its order, or a reason why not. What exchanges say comes later."""
         strategy = self._book.strategies[signal.strategy_id]
         followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
         served = await asyncio.gather(*(self._serve(signal, strategy, follower) for follower in followers))
@@ -66,9 +67,8 @@ class SignalRouter:
             worker = self._reach.workers.get(follower.account_id)
             if worker is None or self._book.accounts.get(follower.account_id) is not AccountStatus.ACTIVE:
                 return _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)
-            await worker.ready.wait()
             if signal.action is SignalAction.CLOSE:
-                group_id = await worker.close(signal.symbol, signal.strategy_id)
+                group_id = await worker.close(signal.symbol, signal.strategy_id, "SIGNAL")
                 if group_id is None:
                     return _skipped(follower, ReasonCode.NO_POSITION)
                 return RoutedAccount(follower.account_id, Routing.SENT, group_id, None, None)
@@ -84,6 +84,8 @@ class SignalRouter:
             return _skipped(follower, ReasonCode.HALTED)
         if self._clock.now() > min(signal.valid_until, signal.generated_at + MAX_SIGNAL_AGE):
             return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)
+        if not await worker.is_ready(READY_SECONDS):
+            return _skipped(follower, ReasonCode.EQUITY_UNKNOWN)
         if worker.keeper.open_brackets:
             await worker.refresh()  # unrealized profit has moved since the last reading
         if worker.snapshot is None:

@@ -5,8 +5,11 @@ Started by whoever holds the account's lease, and started over from the log and 
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
+from patriot.execution.commands import RequestClose
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.clock import Clock
@@ -14,7 +17,7 @@ from patriot.kernel.errors import ExchangeError
 from patriot.kernel.exchange import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport
 from patriot.kernel.tasks import Background
 from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
-from patriot.orders.events import OrderApproved, OrderCreated, OrderEvent
+from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 
@@ -43,6 +46,15 @@ class Ledger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class OpenBracket:
+    """A bracket that was not over when the log was last written."""
+
+    group_id: OrderId
+    events: list[OrderEvent]
+    close_requested: bool
+
+
 class AccountWorker:
     """Everything that trades for one account, in one place."""
 
@@ -56,7 +68,7 @@ class AccountWorker:
         desk: Desk,
         keeper: BracketKeeper,
         writer: CommandWriter,
-        load_open: Callable[[], Awaitable[list[list[OrderEvent]]]],
+        load_open: Callable[[], Awaitable[list[OpenBracket]]],
         clock: Clock,
         alerts: Alerts,
         takeover_seconds: float,
@@ -89,11 +101,14 @@ class AccountWorker:
 
     async def run(self) -> None:
         """Work until cancelled; raises what this worker cannot mend by itself."""
-        histories = await self._load_open()
-        for events in histories:
-            self._desk.adopt(events)
-        self._took_over = bool(histories)
-        self._settled_at = self._clock.monotonic() + (self._takeover_seconds if histories else 0.0)
+        brackets = await self._load_open()
+        for bracket in brackets:
+            self._desk.adopt(bracket.events)
+        self._took_over = bool(brackets)
+        self._settled_at = self._clock.monotonic() + (self._takeover_seconds if brackets else 0.0)
+        unfinished = [bracket.group_id for bracket in brackets if bracket.close_requested]
+        if unfinished:
+            self._tasks.start(self._close_when_settled(unfinished))
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._writer.run())
@@ -167,6 +182,12 @@ class AccountWorker:
 
     # What others ask of it --------------------------------------------------------------------------------------------
 
+    async def is_ready(self, within_seconds: float) -> bool:
+        """Wait for the account to be in step with its exchange; False if it is not in time."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.ready.wait(), within_seconds)
+        return self.ready.is_set()
+
     def enter(self, events: tuple[OrderEvent, ...]) -> None:
         """Send an entry that was just created and approved."""
         created = events[0]
@@ -174,22 +195,35 @@ class AccountWorker:
             self._desk.adopt(events)
             self._tasks.start(self._desk.submit(created))
 
-    async def close(self, symbol: str, strategy_id: StrategyId | None) -> OrderId | None:
-        """Close the open position of a strategy on a symbol; return its bracket, or None if there is nothing to close."""
+    async def close(self, symbol: str, strategy_id: StrategyId | None, reason: str) -> OrderId | None:
+        """Have a strategy's position on a symbol closed; return its bracket, or None if there is nothing to close.
+
+        The wish is durable when this returns, and is carried out in the background.
+        """
         bracket = self.keeper.bracket_on(symbol, strategy_id)
         if bracket is None or bracket.entry is None:
             return None
-        await self._settle()
-        self.keeper.want_out([bracket.entry.order_id])
+        await self._request_close([bracket.entry.order_id], reason)
         return bracket.entry.order_id
 
-    async def flatten(self) -> None:
-        """Close every position of the account, the largest notional first."""
-        await self._settle()
+    async def flatten(self, reason: str) -> None:
+        """Have every position of the account closed, the largest notional first."""
         brackets = sorted(self.keeper.open_brackets.values(), key=lambda b: b.entered_notional, reverse=True)
-        self.keeper.want_out([bracket.entry.order_id for bracket in brackets if bracket.entry is not None])
+        await self._request_close([b.entry.order_id for b in brackets if b.entry is not None], reason)
 
-    async def _settle(self) -> None:
-        """Wait until nothing that a dead predecessor sent can still arrive."""
+    async def cancel_entries(self) -> None:
+        """Cancel every entry that still works on the exchange."""
+        for bracket in self.keeper.open_brackets.values():
+            if bracket.entry is not None and not bracket.entry_over:
+                self._tasks.start(self._desk.cancel(bracket.entry, CancelReason.RISK))
+
+    async def _request_close(self, groups: list[OrderId], reason: str) -> None:
+        self._tasks.start(self._close_when_settled(groups))  # a lost database does not hold the way out
+        for group_id in groups:
+            await self._writer.written(RequestClose(group_id, self.account_id, reason, self._clock.now()))
+
+    async def _close_when_settled(self, groups: list[OrderId]) -> None:
+        """Close once nothing that a dead predecessor sent can still arrive."""
         await self.ready.wait()
         await asyncio.sleep(max(0.0, self._settled_at - self._clock.monotonic()))
+        self.keeper.want_out(groups)

@@ -1,4 +1,4 @@
-"""The client order ids of a bracket, all fixed by the id of its entry: known before the wire is touched, never made up later.
+"""The client order ids of a bracket, all fixed by the id of its entry before the wire is touched.
 
 At most 36 characters of letters and digits, as both exchanges allow: `p`, 26 characters of the group's UUID in base 32,
 a letter for the leg, the sequence within the leg.

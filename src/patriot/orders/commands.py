@@ -1,4 +1,4 @@
-"""Wishes to one order. A person's or a strategy's may be refused; a report from the exchange is a fact and is recorded."""
+"""Wishes to one order. A person's may be refused; a report from the exchange is a fact and is recorded."""
 
 from dataclasses import dataclass
 from datetime import datetime

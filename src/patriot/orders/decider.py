@@ -1,4 +1,4 @@
-"""The life of one order, from the decision to place it to its last fill. Pure: time, ids and verdicts arrive inside commands."""
+"""The life of one order, from the decision to place it to its last fill. Pure: time and verdicts arrive inside."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""One account's desk: sends orders, takes the exchange's reports, asks when it does not know. Idempotent through any crash.
+"""One account's desk: sends orders, takes the exchange's reports, asks when it does not know. Safe through any crash.
 
 The desk folds its account's orders in memory with the same decider as the log. A command is decided here first, so that
 protection never waits for the database, and is made durable in the same order by the account's one writer.
@@ -7,6 +7,7 @@ Two things do wait: an entry is durable before the desk sees it, and is noted as
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -171,7 +172,7 @@ class OrderDesk:
         return True
 
     async def _take_refusal(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
-        """A refusal is final, unless an earlier request with the same client id is what it collided with."""
+        """Take a refusal as final, unless an earlier request with the same client id is what it collided with."""
         try:
             found = await self._look_up(created)
         except ExchangeError:
@@ -259,10 +260,8 @@ class OrderDesk:
         await asyncio.sleep(self._patience.trades)
         pauses = iter(self._patience.retry)
         while created.order_id in self._expected:
-            try:
+            with suppress(ExchangeError):
                 await self._collect_trades(created.symbol, created.created_at)
-            except ExchangeError:
-                pass
             if created.order_id in self._expected:
                 await asyncio.sleep(next(pauses, self._patience.retry[-1]))
 

@@ -1,4 +1,4 @@
-"""Reads the events of one bracket from the store: its entry's stream and the streams of its legs, whose ids are derived."""
+"""Reads the events of one bracket from the store: its entry's stream and those of its legs, whose ids are derived."""
 
 from patriot.kernel.bus import decode_all
 from patriot.kernel.eventstore import EventStore
@@ -13,7 +13,7 @@ _LEGS = (Leg.STOP, Leg.TARGET, Leg.CLOSE, Leg.EMERGENCY)
 async def load_bracket(store: EventStore, group_id: OrderId) -> list[OrderEvent]:
     """Return every event of a bracket: the entry's first, then those of each leg in sequence."""
     events: list[OrderEvent] = decode_all(await store.read_stream(order_stream(group_id)))
-    sequence = {leg: 1 for leg in _LEGS}
+    sequence = dict.fromkeys(_LEGS, 1)
     open_legs = list(_LEGS)
     while open_legs:
         streams = [order_stream(leg_order_id(group_id, leg, sequence[leg])) for leg in open_legs]
