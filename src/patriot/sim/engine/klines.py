@@ -43,10 +43,8 @@ def interval_ms(interval: str) -> int:
     return _WIDTH_MS[interval]
 
 
-def merged(earlier: Bar | None, later: Bar | None, open_ms: int) -> Bar | None:
+def merged(earlier: Bar | None, later: Bar, open_ms: int) -> Bar:
     """Return the bar over both, opening at open_ms."""
-    if later is None:
-        return earlier
     if earlier is None:
         return later if later.open_ms == open_ms else replace(later, open_ms=open_ms)
     return Bar(
@@ -87,8 +85,18 @@ class Klines:
         if self.open_minute is not None and self.open_minute.open_ms <= bar.open_ms:
             self.open_minute = None
         closed: list[tuple[str, Bar]] = []
+        minutes = self._closed["1m"]
+        if minutes and bar.open_ms != minutes[-1].open_ms + MILLISECONDS_PER_MINUTE:
+            self._close_before(bar.open_ms, closed)
         self._append("1m", bar, closed)
         return closed
+
+    def _close_before(self, at_ms: int, closed: list[tuple[str, Bar]]) -> None:
+        """Close bars whose last minutes were never recorded, children before parents."""
+        for interval, width in _WIDTH_MS.items():
+            rolling = self._rolling.get(interval)
+            if rolling is not None and rolling.open_ms + width <= at_ms:
+                self._append(interval, self._rolling.pop(interval), closed)
 
     def _append(self, interval: str, bar: Bar, closed: list[tuple[str, Bar]]) -> None:
         self._closed[interval].append(bar)
@@ -97,13 +105,7 @@ class Klines:
         for parent in _PARENTS.get(interval, ()):
             width = _WIDTH_MS[parent]
             open_ms = bar.open_ms - bar.open_ms % width
-            rolling = self._rolling.pop(parent, None)
-            if rolling is not None and rolling.open_ms != open_ms:  # its last minutes were never recorded
-                self._append(parent, rolling, closed)
-                rolling = None
-            whole = merged(rolling, bar, open_ms)
-            if whole is None:
-                continue
+            whole = merged(self._rolling.pop(parent, None), bar, open_ms)
             if end_ms == open_ms + width:
                 self._append(parent, whole, closed)
             else:
@@ -113,12 +115,11 @@ class Klines:
         """Return the bar of this interval that has not closed yet."""
         if interval == "1m":
             return self.open_minute
-        width = _WIDTH_MS[interval]
         own, child = self._rolling.get(interval), self.in_progress(_CHILD[interval])
-        if own is not None and child is not None and child.open_ms - child.open_ms % width != own.open_ms:
+        if child is None:
             return own
-        opened = own or child
-        return merged(own, child, opened.open_ms - opened.open_ms % width) if opened is not None else None
+        open_ms = child.open_ms - child.open_ms % _WIDTH_MS[interval]
+        return own if own is not None and own.open_ms != open_ms else merged(own, child, open_ms)
 
     def bars(self, interval: str, limit: int, start_ms: int | None, end_ms: int | None) -> tuple[Bar, ...]:
         """Return bars ascending by open time: the first `limit` from start_ms, else the last `limit` up to end_ms."""
