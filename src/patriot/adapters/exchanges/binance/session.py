@@ -1,0 +1,165 @@
+"""One key's requests: signed, timed, weighed, each ending in an answer or in one of the three errors of an exchange."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from patriot.adapters.exchanges.binance.answers import (
+    BANNED,
+    TIMESTAMP_OUTSIDE_WINDOW,
+    TOO_MANY_ORDERS,
+    TOO_MANY_REQUESTS,
+    HttpAnswer,
+    code_of,
+    error_of,
+    failed,
+)
+from patriot.adapters.exchanges.binance.budget import RateBudget
+from patriot.adapters.exchanges.binance.signing import Signer
+from patriot.adapters.exchanges.binance.venue_time import VenueTime
+from patriot.adapters.exchanges.binance.wire import UNREADABLE, read_server_time
+from patriot.kernel.clock import Clock
+from patriot.kernel.errors import ExchangeError, ExchangeUnavailable, PatriotError
+
+T = TypeVar("T")
+Parameters = dict[str, str | int]
+RECV_WINDOW_MS = 5_000  # a request older than this is refused by the venue: so a late one cannot place an order
+CALL_TIMEOUT_SECONDS = 5.0
+CONNECT_TIMEOUT_SECONDS = 3.0  # until here nothing was sent
+SERVER_TIME_PATH = "/fapi/v1/time"
+
+_TIMEOUT = aiohttp.ClientTimeout(total=CALL_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+_NO_ANSWER = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. `weight` is the venue's price; an urgent one (cancel, reduction) may spend the reserved weight."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, str | int]
+    weight: int = 1
+    signed: bool = True
+    urgent: bool = False
+    sent_at: datetime | None = None  # signed as the request's time; now, if not given
+
+    @property
+    def changes_something(self) -> bool:
+        """Return whether a lost answer leaves the outcome unknown."""
+        return self.method != "GET"
+
+
+class BinanceSession:
+    """Talk to the venue with one key, or with none.
+
+    `wallet_url` serves `/sapi` (on the live venue another host than futures); by default the same as `base_url`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        ws_url: str,
+        http: aiohttp.ClientSession,
+        signer: Signer | None,
+        *,
+        clock: Clock,
+        budget: RateBudget,
+        time: VenueTime | None = None,
+        wallet_url: str | None = None,
+    ) -> None:
+        self.ws_url = ws_url.rstrip("/")
+        self.http = http
+        self.clock = clock
+        self.time = time or VenueTime(clock)
+        self._base_url = base_url.rstrip("/")
+        self._wallet_url = (wallet_url or base_url).rstrip("/")
+        self._signer = signer
+        self._budget = budget
+
+    async def call(self, request: Request, read: Callable[[bytes], T]) -> T:
+        """Send one request and return what `read` makes of the answer.
+
+        Errors: ExchangeRefused, ExchangeUnavailable, OutcomeUnknown (never for a GET).
+        """
+        self._budget.take(request.weight, urgent=request.urgent)
+        answer = await self._send(request)
+        error = error_of(answer, changes_something=request.changes_something)
+        if error is not None:
+            await self._learn(answer)
+            raise error
+        try:
+            return read(answer.body)
+        except UNREADABLE as problem:
+            message = f"{request.path}: the answer cannot be read ({type(problem).__name__})"
+            raise failed(message, changes_something=request.changes_something) from None
+
+    async def sync_time(self) -> datetime:
+        """Ask the venue's time, correct our offset, and return it."""
+        asked_at = self.clock.now()
+        venue_time = await self.call(Request("GET", SERVER_TIME_PATH, {}, signed=False), read_server_time)
+        self.time.measured(venue_time, asked_at=asked_at)
+        return venue_time
+
+    async def _learn(self, answer: HttpAnswer) -> None:
+        code = code_of(answer.body)
+        too_much = answer.status == TOO_MANY_REQUESTS and code != TOO_MANY_ORDERS and answer.retry_after_seconds
+        if answer.status == BANNED or too_much:
+            self._budget.banned(answer.retry_after_seconds)
+        elif code == TIMESTAMP_OUTSIDE_WINDOW:
+            try:
+                await self.sync_time()
+            except PatriotError:
+                return  # the next refusal tries again
+
+    async def _send(self, request: Request) -> HttpAnswer:
+        """Return whatever came back. No error carries the request: its headers and query are secrets."""
+        problem: ExchangeError
+        url, body, headers = self._prepare(request)
+        try:
+            async with self.http.request(
+                request.method, url, data=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
+            ) as response:
+                content = await response.read()
+                answer = HttpAnswer(response.status, content, {k.lower(): v for k, v in response.headers.items()})
+        except _NEVER_SENT as error:
+            problem = ExchangeUnavailable(f"{request.path}: no connection ({type(error).__name__})")
+        except _NO_ANSWER as error:
+            message = f"{request.path}: no answer ({type(error).__name__})"
+            problem = failed(message, changes_something=request.changes_something)
+        else:
+            if answer.used_weight is not None:
+                self._budget.reported(answer.used_weight)
+            return answer
+        raise problem
+
+    def _prepare(self, request: Request) -> tuple[URL, bytes | None, dict[str, str]]:
+        base = self._wallet_url if request.path.startswith("/sapi/") else self._base_url
+        parameters = dict(request.parameters)
+        headers: dict[str, str] = {}
+        if self._signer is not None:
+            headers |= self._signer.headers
+        if request.signed:
+            moment = request.sent_at or self.clock.now()
+            parameters |= {"recvWindow": RECV_WINDOW_MS, "timestamp": self.time.stamp(moment)}
+        text = urlencode(parameters)
+        if request.signed:
+            if self._signer is None:
+                raise ExchangeUnavailable(f"{request.path}: this session has no key")
+            text += f"&signature={self._signer.sign(text)}"
+        if request.method == "POST" and text:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            return URL(base + request.path), text.encode(), headers
+        return URL(f"{base}{request.path}?{text}" if text else base + request.path, encoded=True), None, headers
+
+
+def ignore_answer(body: bytes) -> None:
+    """Read an answer of which only success matters."""
+    msgspec.json.decode(body)

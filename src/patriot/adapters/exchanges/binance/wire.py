@@ -1,0 +1,38 @@
+"""What every answer of the venue shares: numbers, times, and the count of what this version does not know.
+
+Whatever cannot be read raises one of `UNREADABLE`; the caller knows whether that leaves an outcome unknown.
+"""
+
+from collections import Counter
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from patriot.kernel.clock import from_epoch_ms
+from patriot.kernel.errors import InvalidInput
+
+UNREADABLE = (msgspec.MsgspecError, InvalidInput, ValueError, KeyError, IndexError, RecursionError)
+
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=4_102_444_800_000)]  # until the year 2100
+Id = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+
+
+class Unknowns(Counter[str]):
+    """Count what this version does not know: enum values, event names, unreadable messages. Read by an alert."""
+
+    MOST = 200  # different things: a venue that talks nonsense must not fill our memory
+
+    def seen(self, thing: str) -> None:
+        """Count one unknown thing."""
+        name = thing[:60]
+        self["others" if name not in self and len(self) >= self.MOST else name] += 1
+
+
+class _ServerTime(msgspec.Struct, rename="camel"):
+    server_time: Milliseconds
+
+
+def read_server_time(body: bytes) -> datetime:
+    """Read /fapi/v1/time."""
+    return from_epoch_ms(msgspec.json.decode(body, type=_ServerTime).server_time)
