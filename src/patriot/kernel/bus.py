@@ -35,8 +35,8 @@ MAX_ATTEMPTS = 8  # a conflict means that another writer got through, so content
 class Gate(Generic[C]):
     """A second stream that must agree: its events go into the same append as the command's own.
 
-    `command_of` asks the gate; `admit` puts the gate's answer, its new events, into the command. Also without new events
-    the append proves that the gate still stood where it was asked.
+    `command_of` asks the gate; `admit` puts the gate's answer, its new events, into the command. Without new events the
+    append still proves that the gate stood where it was asked.
     """
 
     stream_of: Callable[[C], StreamKey]

@@ -1,0 +1,151 @@
+"""Tails over the store in memory; the same loop follows PostgreSQL (tests/adapters/postgres/test_log.py)."""
+
+import asyncio
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from patriot.kernel.bus import CommandBus
+from patriot.kernel.clock import FakeClock
+from patriot.kernel.errors import StoreUnavailable
+from patriot.kernel.eventstore import Envelope, LogPosition
+from patriot.kernel.ids import Ids
+from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore
+from patriot.kernel.projection import Recorded
+from patriot.kernel.subscription import Subscription, at_rest
+from tests.kernel.toys import CONTEXT, Credit, Credited, Debit, register
+from tests.support import eventually
+
+ALICE = UUID(int=100)
+CREDITS = frozenset({"toy.credited"})
+
+
+class FlakyStore(MemoryEventStore):
+    """A store whose reads fail for a while."""
+
+    failures = 0
+
+    async def read_log(
+        self, after: LogPosition, limit: int = 1000, event_types: frozenset[str] | None = None
+    ) -> list[Envelope]:
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailable("the server is starting up")
+        return await super().read_log(after, limit, event_types)
+
+
+class World:
+    def __init__(self) -> None:
+        clock = FakeClock()
+        self.store = FlakyStore(clock)
+        self.bus = register(CommandBus(self.store, clock, Ids(clock)))
+        self.checkpoints = MemoryCheckpoints()
+        self.amounts: list[Decimal] = []
+
+    def subscribe(self) -> Subscription:
+        return Subscription(self.store, self.checkpoints, "amounts", self.note, CREDITS)
+
+    async def note(self, recorded: Recorded) -> None:
+        assert isinstance(recorded.event, Credited)
+        self.amounts.append(recorded.event.amount)
+
+    async def credit(self, *amounts: int) -> None:
+        for amount in amounts:
+            await self.bus.dispatch(Credit(ALICE, Decimal(amount)), CONTEXT)
+
+
+@pytest.fixture
+async def world() -> World:
+    return World()
+
+
+async def test_drain_hands_over_every_wanted_event_in_order(world: World) -> None:
+    await world.credit(5, 6)
+    await world.bus.dispatch(Debit(ALICE, Decimal(3)), CONTEXT)
+    await world.credit(7)
+    subscription = world.subscribe()
+    assert await subscription.behind()
+    assert await subscription.drain() == 5  # the debit is two events, of types not asked for
+    assert world.amounts == [5, 6, 7]
+    assert not await subscription.behind()
+    assert await subscription.drain() == 0
+
+
+async def test_new_run_of_a_subscription_goes_on_at_its_checkpoint(world: World) -> None:
+    await world.credit(5)
+    await world.subscribe().drain()
+    await world.credit(6)
+    await world.subscribe().drain()
+    assert world.amounts == [5, 6]
+
+
+async def test_run_follows_appends_and_survives_an_absent_store(world: World) -> None:
+    world.store.failures = 3
+    running = asyncio.create_task(world.subscribe().run())
+    await world.credit(5)
+    await eventually(lambda: world.amounts == [5])
+    world.store.failures = 2
+    await world.credit(6)
+    await eventually(lambda: world.amounts == [5, 6])
+    running.cancel()
+
+
+async def test_error_of_the_handler_stops_the_run_before_the_event_is_passed(world: World) -> None:
+    handled: list[int] = []
+
+    async def handle(recorded: Recorded) -> None:
+        if recorded.event.amount == 6:
+            raise ArithmeticError("six")
+        handled.append(int(recorded.event.amount))
+
+    subscription = Subscription(world.store, world.checkpoints, "picky", handle, CREDITS)
+    await world.credit(5, 6, 7)
+    for _ in range(2):
+        with pytest.raises(ArithmeticError):
+            await subscription.run()
+    assert handled == [5]
+    assert subscription.position == LogPosition(1, 1)
+    assert subscription.idle
+
+
+async def test_unavailable_store_inside_a_handler_repeats_only_that_event(world: World) -> None:
+    attempts: list[int] = []
+
+    async def handle(recorded: Recorded) -> None:
+        attempts.append(int(recorded.event.amount))
+        if attempts == [5, 6]:
+            raise StoreUnavailable("gone")
+
+    subscription = Subscription(world.store, world.checkpoints, "retrying", handle, CREDITS)
+    await world.credit(5, 6, 7)
+    running = asyncio.create_task(subscription.run())
+    await eventually(lambda: attempts == [5, 6, 6, 7])
+    running.cancel()
+
+
+async def test_checkpoint_moves_over_a_long_stretch_of_other_events(world: World) -> None:
+    for _ in range(1_100):
+        await world.credit(1)
+    subscription = Subscription(world.store, world.checkpoints, "debits", world.note, frozenset({"toy.debited"}))
+    await subscription.drain()
+    assert (await world.checkpoints.load("debits")).position >= 1_000
+    assert subscription.position == await world.store.head()
+
+
+async def test_tails_are_at_rest_only_when_nothing_new_came_of_their_work(world: World) -> None:
+    async def answer(recorded: Recorded) -> None:
+        if recorded.event.amount > 1:
+            await world.bus.dispatch(Credit(ALICE, recorded.event.amount - 1), CONTEXT)
+
+    answering = Subscription(world.store, world.checkpoints, "answering", answer, CREDITS)
+    watching = world.subscribe()
+    await world.credit(4)
+    assert not await at_rest(world.store, [answering, watching])
+    await watching.drain()
+    assert not await at_rest(world.store, [answering, watching])
+    await answering.drain()
+    assert not await at_rest(world.store, [answering, watching])
+    await watching.drain()
+    assert await at_rest(world.store, [answering, watching])
+    assert world.amounts == [4, 3, 2, 1]
