@@ -50,6 +50,7 @@ class SubprocessRunner:
         self._process = process
         self._stdin = process.stdin
         self._stdout = process.stdout
+        self._listening = asyncio.Lock()  # a pipe has one reader at a time
 
     @property
     def pid(self) -> int:
@@ -66,7 +67,8 @@ class SubprocessRunner:
     async def receive(self) -> bytes:
         """See `Runner.receive`."""
         try:
-            line = await self._stdout.readline()
+            async with self._listening:
+                line = await self._stdout.readline()
         except (OSError, ValueError) as error:  # ValueError: no end of line within the limit
             raise RunnerBroken(f"cannot be heard: {error}") from error
         if not line.endswith(b"\n"):
@@ -79,8 +81,9 @@ class SubprocessRunner:
             self._process.kill()
         self._stdin.close()
         with suppress(OSError):
-            while await self._stdout.read(MAX_LINE_BYTES):
-                pass  # what it still had to say: the pipe is only closed when it was read to its end
+            async with self._listening:
+                while await self._stdout.read(MAX_LINE_BYTES):
+                    pass  # what it still had to say: the pipe is only closed when it was read to its end
         await self._process.wait()
 
 
