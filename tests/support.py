@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar, cast, overload
 
 T = TypeVar("T")
 
 POLL_SECONDS = 0.01
 
 
+@overload
+async def eventually(predicate: Callable[[], Awaitable[T]], deadline_s: float = 5.0) -> T: ...
+@overload
+async def eventually(predicate: Callable[[], T], deadline_s: float = 5.0) -> T: ...
 async def eventually(predicate: Callable[[], T | Awaitable[T]], deadline_s: float = 5.0) -> T:
     """Poll until the predicate, plain or asynchronous, gives something true; return that.
 
