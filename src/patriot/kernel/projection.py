@@ -19,11 +19,22 @@ class Recorded:
 
 
 class Projection(Protocol):
-    """One read model. `tables` are its own; all of them live in schema `read` and are emptied for a rebuild."""
+    """One read model. Its SQL names its tables with their schema, `read`: a rebuild leads that name to a shadow."""
 
-    name: str
-    tables: tuple[str, ...]
-    event_types: frozenset[str]
+    @property
+    def name(self) -> str:
+        """Return the stable name that its position is stored under."""
+        ...
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Return its own tables, without the schema; each has a primary key, and no sequence or generated column."""
+        ...
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        """Return the stored names of the events that it reads."""
+        ...
 
     async def apply(self, sql: Sql, batch: list[Recorded]) -> None:
         """Write the rows of a batch of events, in order; the caller commits them with the checkpoint."""

@@ -94,15 +94,14 @@ class Log:
 
     async def read(self, after: LogPosition, limit: int, event_types: frozenset[str] | None) -> list[Envelope]:
         """See `EventStore.read_log`."""
-        if not self._window.covers(after):
-            rows = await self._fetch(after, limit, event_types)
-            if event_types is None and len(rows) < limit:
-                self._window.restart(after, rows)  # this reader has reached the head: the others will pass here too
-            return rows
-        found = self._window.after(after, limit, event_types)
-        while len(found) < limit and await self._refill() > 0:
+        while self._window.covers(after):
             found = self._window.after(after, limit, event_types)
-        return found
+            if len(found) == limit or not await self._refill():
+                return found
+        rows = await self._fetch(after, limit, event_types)
+        if event_types is None and len(rows) < limit:
+            self._window.restart(after, rows)  # this reader has reached the head: the others will pass here too
+        return rows
 
     async def scan(self, after: LogPosition, page: int = PAGE_EVENTS) -> AsyncIterator[list[Envelope]]:
         """Yield pages of the log as the disk has it now, up to what is readable when it gets there."""
