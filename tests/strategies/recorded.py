@@ -13,6 +13,7 @@ from patriot.market.events import Bar
 
 RECORDING = Path(__file__).parents[2] / "examples" / "data" / "BTCUSDT-1m-3d.csv.gz"
 START = datetime(2030, 1, 2, tzinfo=UTC)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 
 

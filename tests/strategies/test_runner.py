@@ -14,9 +14,9 @@ from patriot.adapters.runners import InProcessRunners, SubprocessRunners
 from patriot.strategies.interface import StrategySpec
 from patriot.strategies.ports import Runner, RunnerBroken, SpawnRunner
 from patriot.strategies.protocol import ANSWERS, Answer, Configuration, NextBar, lines_of
-from tests.strategies.recorded import RECORDING, START, bar, minutes_of, quarters_of
+from tests.strategies.recorded import LONG_AGO, RECORDING, bar, minutes_of, quarters_of
 
-SPEC = StrategySpec("s-1", "donchian", "BTCUSDT", "15m", {}, Decimal("0.1"), START)
+SPEC = StrategySpec("s-1", "donchian", "BTCUSDT", "15m", {}, Decimal("0.1"), LONG_AGO)
 
 
 @pytest.fixture(params=[SubprocessRunners(), InProcessRunners()], ids=["process", "in-process"])
@@ -69,7 +69,7 @@ async def test_runner_told_nonsense_says_so_and_lives(spawn: SpawnRunner, line: 
 
 async def test_runner_of_an_unknown_kind_names_the_field(spawn: SpawnRunner) -> None:
     runner = await spawn()
-    unknown = StrategySpec("s-1", "martingale", "BTCUSDT", "15m", {}, Decimal("0.1"), START)
+    unknown = StrategySpec("s-1", "martingale", "BTCUSDT", "15m", {}, Decimal("0.1"), LONG_AGO)
     await runner.send(lines_of([Configuration(unknown, 0)]))
     assert str((await answer_of(runner)).error).startswith("kind: expected one of")
     await runner.end()
