@@ -12,6 +12,7 @@ from patriot.sim.engine.instruments import BTCUSDT
 from patriot.sim.engine.margin import after_fill, liquidation_price, maintenance_margin
 from patriot.sim.engine.model import (
     AccountUpdated,
+    AlgoStatus,
     CreateAccount,
     ExecutionType,
     IncomeType,
@@ -125,6 +126,20 @@ def test_stop_in_front_of_the_liquidation_price_is_met_first() -> None:
 
     assert desk.position().quantity == D(0)
     assert not any(order.liquidation for order in desk.venue.orders(1))
+
+
+@pytest.mark.parametrize("jump", [False, True])
+def test_stop_behind_the_liquidation_price_comes_too_late(jump: bool) -> None:
+    desk = Desk()
+    desk.isolated(leverage=20)
+    desk.market(BUY, "1")
+    algo = desk.stop(SELL, "34000", "1", reduce_only=True)
+
+    desk.move("30000", jump=jump)
+
+    assert [order.liquidation for order in desk.venue.orders(1)] == [False, True]
+    assert desk.algo(algo).status is AlgoStatus.REJECTED
+    assert desk.venue.account(1).wallet > D("97500")
 
 
 def test_crossed_positions_are_liquidated_together_and_equity_never_falls_below_zero() -> None:

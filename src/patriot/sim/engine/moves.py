@@ -54,7 +54,9 @@ def _meet(floor: Floor, account: Account, market: Market) -> None:
         if conditional.is_triggered(algo, ticker):
             met.append((sign * algo.trigger_price, algo.algo_id, algo))
     met.sort(key=lambda entry: entry[:2])
-    for _, identifier, order_or_algo in met:
+    for distance, identifier, order_or_algo in met:
+        if _liquidated_before(floor, account, market, distance * sign):
+            liquidate_if_due(floor, account, symbol)
         if isinstance(order_or_algo, AlgoOrder):
             if identifier in account.open_algo_orders:
                 conditional.trigger(floor, account, order_or_algo)
@@ -63,6 +65,15 @@ def _meet(floor: Floor, account: Account, market: Market) -> None:
     liquidate_if_due(floor, account, symbol)
     if met:
         floor.refresh_interest(account)
+
+
+def _liquidated_before(floor: Floor, account: Account, market: Market, price: Decimal) -> bool:
+    """Whether the move reached a liquidation price before it reached this one; a jump reaches it before anything."""
+    for position in account.held(market.instrument.symbol):
+        level = account.liquidation_price_of(position, floor.markets)
+        if level is not None and (market.jumped or (level < price if market.rising else level > price)):
+            return True
+    return False
 
 
 def _stretch_wires(floor: Floor, market: Market) -> tuple[Decimal, Decimal] | None:
