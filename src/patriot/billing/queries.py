@@ -1,0 +1,145 @@
+"""Invoices as views. `user_id` is a predicate of every list; None is for the operator and for services."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from patriot.billing.events import InvoiceStatus, LineKind
+from patriot.kernel.sql import Row, Sql
+from patriot.kernel.trading import AccountId, UserId
+
+PAGE_ROWS = 100
+
+_INVOICES = """
+    SELECT account_id, period, user_id, number, status, asset, fee_rate, total, paid, period_end, opening_equity,
+        closing_equity, net_deposits, crystallization_nav, is_final, closed_at, issued_at, due_at
+    FROM read.invoices
+"""
+_LIST = (
+    _INVOICES
+    + """
+    WHERE ($1::uuid IS NULL OR user_id = $1) AND ($2::uuid IS NULL OR account_id = $2)
+        AND ($3::text IS NULL OR period = $3)
+    ORDER BY period DESC, account_id LIMIT $4
+"""
+)
+_UNPAID = (
+    _INVOICES
+    + """
+    WHERE status IN ('ISSUED', 'PARTIALLY_PAID', 'OVERDUE') ORDER BY due_at, account_id, period
+"""
+)
+_BY_NUMBER = _INVOICES + " WHERE number = $1 AND ($2::uuid IS NULL OR user_id = $2)"
+_LINES = """
+    SELECT line, kind, lot, at, units, high_water_mark, nav, fee FROM read.invoice_lines
+    WHERE account_id = $1 AND period = $2 ORDER BY line
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceView:
+    """One invoice or statement. Units: quote asset; `crystallization_nav` per unit; `fee_rate` a fraction."""
+
+    account_id: AccountId
+    period: str
+    user_id: UserId
+    number: str
+    status: InvoiceStatus
+    asset: str
+    fee_rate: Decimal
+    total: Decimal
+    paid: Decimal
+    period_end: datetime
+    opening_equity: Decimal
+    closing_equity: Decimal
+    net_deposits: Decimal
+    crystallization_nav: Decimal | None
+    final: bool
+    closed_at: datetime
+    issued_at: datetime | None
+    due_at: datetime | None
+
+    @property
+    def outstanding(self) -> Decimal:
+        """Return what is not paid yet."""
+        return self.total - self.paid
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLineView:
+    line: int
+    kind: LineKind
+    lot: int
+    at: datetime
+    units: Decimal
+    high_water_mark: Decimal
+    nav: Decimal
+    fee: Decimal
+
+
+async def list_invoices(
+    sql: Sql,
+    user_id: UserId | None,
+    *,
+    account_id: AccountId | None = None,
+    period: str | None = None,
+    limit: int = PAGE_ROWS,
+) -> list[InvoiceView]:
+    """Return invoices, newest month first."""
+    return _views(await sql.fetch(_LIST, user_id, account_id, period, limit))
+
+
+async def unpaid_invoices(sql: Sql) -> list[InvoiceView]:
+    """Return every invoice that a reminder or a suspension may be due for, oldest due date first; for the scheduler."""
+    return _views(await sql.fetch(_UNPAID))
+
+
+async def find_invoice(sql: Sql, number: str, user_id: UserId | None) -> InvoiceView | None:
+    """Return one invoice by its number, or None if there is none that the user may see."""
+    found = _views(await sql.fetch(_BY_NUMBER, number, user_id))
+    return found[0] if found else None
+
+
+async def invoice_lines(sql: Sql, invoice: InvoiceView) -> list[InvoiceLineView]:
+    """Return the lines of an invoice that the caller was shown."""
+    rows = await sql.fetch(_LINES, invoice.account_id, invoice.period)
+    return [
+        InvoiceLineView(
+            row["line"],
+            LineKind(row["kind"]),
+            row["lot"],
+            row["at"],
+            row["units"],
+            row["high_water_mark"],
+            row["nav"],
+            row["fee"],
+        )
+        for row in rows
+    ]
+
+
+def _views(rows: Sequence[Row]) -> list[InvoiceView]:
+    return [
+        InvoiceView(
+            AccountId(row["account_id"]),
+            row["period"],
+            UserId(row["user_id"]),
+            row["number"],
+            InvoiceStatus(row["status"]),
+            row["asset"],
+            row["fee_rate"],
+            row["total"],
+            row["paid"],
+            row["period_end"],
+            row["opening_equity"],
+            row["closing_equity"],
+            row["net_deposits"],
+            row["crystallization_nav"],
+            row["is_final"],
+            row["closed_at"],
+            row["issued_at"],
+            row["due_at"],
+        )
+        for row in rows
+    ]
