@@ -42,33 +42,18 @@ def allocation_stream(account_id: AccountId) -> StreamKey:
 
 def register(bus: CommandBus) -> None:
     """Register every command of this domain."""
+    operate: Handler[Operated] = Handler(lambda c: strategy_stream(c.strategy_id), STRATEGY, None, lambda c: c.at)
     for operated in (CreateStrategy, ConfigureStrategy, PauseStrategy, ResumeStrategy, StopStrategy):
-        bus.handle(
-            operated, Handler[Operated](lambda c: strategy_stream(c.strategy_id), STRATEGY, None, lambda c: c.at)
-        )
+        bus.handle(operated, operate)
+    reserve: Gate[Allocated] = Gate(lambda c: allocation_stream(c.account_id), ALLOCATION, _reserve, lambda c, _: c)
+    allocate: Handler[Allocated] = Handler(lambda c: strategy_stream(c.strategy_id), STRATEGY, reserve, lambda c: c.at)
     for allocated in (AssignStrategy, ChangeAllocation):
-        bus.handle(
-            allocated,
-            Handler[Allocated](
-                lambda c: strategy_stream(c.strategy_id),
-                STRATEGY,
-                Gate(lambda c: allocation_stream(c.account_id), ALLOCATION, _reserve, lambda c, _: c),
-                lambda c: c.at,
-            ),
-        )
-    bus.handle(
-        UnassignStrategy,
-        Handler[UnassignStrategy](
-            lambda c: strategy_stream(c.strategy_id),
-            STRATEGY,
-            Gate(lambda c: allocation_stream(c.account_id), ALLOCATION, _release, lambda c, _: c),
-            lambda c: c.at,
-        ),
+        bus.handle(allocated, allocate)
+    release: Gate[UnassignStrategy] = Gate(
+        lambda c: allocation_stream(c.account_id), ALLOCATION, _release, lambda c, _: c
     )
-    bus.handle(
-        RecordSignal,
-        Handler[RecordSignal](lambda c: signal_stream(c.signal_id), SIGNAL, None, lambda c: c.generated_at),
-    )
+    bus.handle(UnassignStrategy, Handler(lambda c: strategy_stream(c.strategy_id), STRATEGY, release, lambda c: c.at))
+    bus.handle(RecordSignal, Handler(lambda c: signal_stream(c.signal_id), SIGNAL, None, lambda c: c.generated_at))
 
 
 def _reserve(c: Allocated) -> ReserveAllocation:
