@@ -9,7 +9,7 @@ from patriot.kernel.errors import InvalidInput
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
 EXACT = Context(prec=60)  # wide enough that sums and products of money never round
-_PLAIN = re.compile(r"-?(0|[1-9]\d{0,19})(\.\d{1,18})?")  # no exponent, no plus sign, 38 digits
+_PLAIN = re.compile(r"-?(0|[1-9]\d{0,19})(\.\d{1,18})?", re.ASCII)  # no exponent, no plus sign, 38 digits
 
 
 def parse_decimal(field: str, text: object) -> Decimal:
