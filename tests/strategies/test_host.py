@@ -184,12 +184,12 @@ async def test_strategy_that_never_starts_harms_no_other() -> None:
     broken = active(0, "hindsight", parameters={"data_file": "/nonexistent.csv"})
     host = world.host(SubprocessRunners(), Patience(first_backoff=0.001, longest_backoff=0.01, attempts=1))
     await host.follow([broken, EMA, DONCHIAN])
-    for bar in BARS[:100]:
+    for bar in BARS[:40]:
         world.play(bar)
         await host.on_bar(bar)
     assert host.runner_pids().keys() == {EMA.strategy_id, DONCHIAN.strategy_id}
     await host.close()
-    expected = [one for one in await undisturbed() if one.bar_closed_at <= BARS[99].closed_at]
+    expected = [one for one in await undisturbed() if one.bar_closed_at <= BARS[39].closed_at]
     assert expected
     assert await world.recorded() == expected
     assert {incident.strategy_id for incident in world.told.incidents} == {str(broken.strategy_id)}
@@ -219,12 +219,12 @@ async def test_slow_answer_is_recorded_when_it_comes() -> None:
     world = World()
     host = world.host(SubprocessRunners(), Patience(grace=0.0))
     assert await host.follow([EMA, DONCHIAN]) == []
-    for bar in BARS[:100]:
+    for bar in BARS[:50]:
         world.play(bar)
         assert await host.on_bar(bar) == []
         await eventually(lambda: not host.busy)
     await host.close()
-    expected = [one for one in await undisturbed() if one.bar_closed_at <= BARS[99].closed_at]
+    expected = [one for one in await undisturbed() if one.bar_closed_at <= BARS[49].closed_at]
     assert {one.signal_id for one in await world.recorded()} == {one.signal_id for one in expected} != set()
 
 

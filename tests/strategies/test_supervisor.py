@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.strategies.test_runner import SPEC
 from tests.support import eventually
 
 BARS = quarters_of(minutes_of(RECORDING))
-QUICK = Patience(answer=0.5, first_backoff=0.001, longest_backoff=0.01)
+QUICK = Patience(first_backoff=0.001, longest_backoff=0.01)
 
 
 def program(code: str) -> SpawnRunner:
@@ -35,8 +36,8 @@ REPORTS_AN_ERROR = program("""print('{"error":"ZeroDivisionError: division by ze
 MISSING = SubprocessRunners(command=("/nonexistent/program",))
 
 TROUBLES = {
-    "hangs": (HANGS, "no answer within 0.5 s"),
-    "spins": (SPINS, "no answer within 0.5 s"),
+    "hangs": (HANGS, "no answer within 0.2 s"),
+    "spins": (SPINS, "no answer within 0.2 s"),
     "exits": (EXITS, "ended"),
     "nonsense": (TALKS_NONSENSE, "expected an answer, found b'Traceback"),
     "endless": (NEVER_ENDS_ITS_LINE, "cannot be heard"),
@@ -117,7 +118,8 @@ async def test_runner_killed_while_it_is_asked_is_replaced_and_asked_again() -> 
 async def test_trouble_of_a_runner_is_reported_and_the_next_one_answers(trouble: str) -> None:
     bad, problem = TROUBLES[trouble]
     told, spawn = Told(), InTurn(bad, bad, InProcessRunners())
-    supervisor = RunnerSupervisor(spawn, FakeClock(), told, QUICK)
+    patience = replace(QUICK, answer=0.2) if bad in (HANGS, SPINS) else QUICK
+    supervisor = RunnerSupervisor(spawn, FakeClock(), told, patience)
     await supervisor.start(SPEC, BARS[:40])
     assert [await supervisor.on_bar(bar) for bar in BARS[40:]] == undisturbed()[40:]
     assert len(told.problems) == 2
