@@ -76,6 +76,16 @@ def test_mark_price_stop_sleeps_through_the_last_price() -> None:
     assert desk.algo(protective).status is AlgoStatus.FINISHED
 
 
+def test_mark_price_stop_fires_while_the_last_price_stands_still() -> None:
+    desk = Desk()
+    algo = desk.stop(SELL, "39000", "0.1", working_type=WorkingType.MARK_PRICE)
+    desk.move("40000")
+
+    desk.move("40000", mark="38900")
+
+    assert desk.algo(algo).status is AlgoStatus.FINISHED
+
+
 @pytest.mark.parametrize(
     ("side", "order_type", "trigger_price", "sleeps_at", "fires_at"),
     [

@@ -159,6 +159,21 @@ def test_crossed_positions_are_liquidated_together_and_equity_never_falls_below_
     assert account.wallet == account.equity >= 0
 
 
+def test_crossed_losses_of_two_symbols_add_up_to_a_liquidation() -> None:
+    desk = Desk(balance="5000")
+    desk.do(MovePrice("ETHUSDT", D("3000")))
+    desk.market(BUY, "1")
+    desk.market(BUY, "10", symbol="ETHUSDT")
+    desk.move("39990")
+    desk.move("2999", symbol="ETHUSDT")
+
+    desk.move("37500")
+    assert len(desk.venue.positions(1)) == 2
+    desk.move("2750", symbol="ETHUSDT")
+
+    assert desk.venue.positions(1) == ()
+
+
 def test_short_is_liquidated_on_the_way_up() -> None:
     desk = Desk(balance="5000")
     desk.market(SELL, "1")

@@ -69,7 +69,7 @@ def after_fill(
         realized = round_money(-closing * price - basis * share)
         basis += closing * price + realized
         held += closing
-        isolated -= round_money(isolated * share) if held else isolated
+        isolated -= round_money(isolated * share)
     if opening:
         basis += opening * price
         held += opening
