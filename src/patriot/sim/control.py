@@ -134,8 +134,8 @@ class Control:
 
     async def _transfer(self, request: web.Request) -> web.Response:
         body = msgspec.json.decode(await request.read(), type=NewTransfer, strict=False)
-        self._require_account(body.uid)
         amount = parse_decimal("amount", body.amount)
+        self._require_account(body.uid)
         self._simulation.apply(Transfer(uid=body.uid, amount=amount, info=body.info))
         view = self._simulation.venue.account(body.uid)
         return _json({"uid": body.uid, "wallet": plain(view.wallet), "at_ms": self._simulation.now_ms})

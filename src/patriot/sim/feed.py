@@ -8,6 +8,7 @@ import csv
 import gzip
 import hashlib
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,8 @@ TICK_OFFSETS_MS = (1_000, 20_000, 40_000, 59_999)  # between full minutes, so th
 DUMP_COLUMNS = 12  # Binance public data, USD-M klines, read 2026-11-22
 MODEL_START_MS = 1_706_572_800_000  # 2024-01-30T00:00Z: a month ends on the second day
 MAX_DUMP_BYTES = 512 * 1024 * 1024
+DEFAULT_SYMBOL = "BTCUSDT"
+_SYMBOL_OF_NAME = re.compile(r"[A-Z0-9]+USDT(?=[-._])")
 _PRICE_COLUMNS = ("open", "high", "low", "close", "volume", "quote_volume")
 
 
@@ -85,13 +88,12 @@ class RecordedFeed:
 def load_recorded(path: Path) -> RecordedFeed:
     """Read and check a Binance public-data kline CSV of one-minute bars, plain, gzipped or zipped.
 
-    The symbol is the first word of the file's name, as in BTCUSDT-1m-2022-01.csv.gz.
+    A name that opens with a symbol tells it, as in ETHUSDT-1m-2022-01.csv.gz; prices of another name are BTCUSDT.
     Errors: InvalidInput naming the file and the line, with what was expected there.
     Source: layout of Binance public data, USD-M klines, read 2026-11-22.
     """
-    symbol = path.name.partition("-")[0]
-    if not symbol.isalnum() or not symbol.isupper():
-        raise InvalidInput(path.name, "expected a name that opens with the symbol, such as BTCUSDT-1m-2022-01.csv.gz")
+    named = _SYMBOL_OF_NAME.match(path.name)
+    symbol = named[0] if named else DEFAULT_SYMBOL
     try:
         raw = path.read_bytes()
         text = _unpack(path, raw).decode("ascii")

@@ -63,6 +63,13 @@ class SimServer:
 
         Errors: StartupError for a taken port or a journal of other prices; InvalidInput for a broken price file.
         """
+        try:
+            await self._open()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _open(self) -> None:
         settings = self._settings
         records = self._open_journal()
         header = next(records, None)
@@ -119,12 +126,8 @@ class SimServer:
         )
         self._hub = face.hub
         self._tasks.append(asyncio.create_task(self._housekeeping(face)))
-        try:
-            self.binance_port = await self._listen(face.application(), settings.binance_port, "--binance-port")
-            self.control_port = await self._listen(control.application(), settings.control_port, "--control-port")
-        except StartupError:
-            await self.stop()
-            raise
+        self.binance_port = await self._listen(face.application(), settings.binance_port, "--binance-port")
+        self.control_port = await self._listen(control.application(), settings.control_port, "--control-port")
 
     async def _listen(self, app: web.Application, port: int, option: str) -> int:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
