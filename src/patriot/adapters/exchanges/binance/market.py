@@ -46,7 +46,8 @@ class BinanceMarket:
 
     async def instruments(self) -> list[Instrument]:
         """Return the filters of every tradable symbol."""
-        return await self._session.call(_public("/fapi/v1/exchangeInfo", EXCHANGE_INFO_WEIGHT), read_instruments)
+        request = _public("/fapi/v1/exchangeInfo", EXCHANGE_INFO_WEIGHT)
+        return await self._session.call(request, lambda body: read_instruments(body, self.unknown_seen))
 
     async def bars(self, symbol: str, interval: str, limit: int) -> list[Bar]:
         """Return the newest closed bars, ascending by opened_at."""

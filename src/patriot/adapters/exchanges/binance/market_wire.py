@@ -4,12 +4,11 @@ Source: USD-M Futures "Exchange Information", "Kline", "Mark Price", market stre
 """
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from patriot.adapters.exchanges.binance.wire import Milliseconds
+from patriot.adapters.exchanges.binance.wire import UNREADABLE, Milliseconds, Unknowns
 from patriot.kernel.clock import from_epoch_ms
 from patriot.kernel.money import parse_decimal
 from patriot.kernel.trading import Exchange, Instrument
@@ -19,12 +18,21 @@ TRADING = "TRADING"
 _ONE_MS = timedelta(milliseconds=1)
 
 
+class _Filter(msgspec.Struct, rename="camel"):
+    filter_type: str
+    tick_size: str | None = None
+    step_size: str | None = None
+    min_qty: str | None = None
+    max_qty: str | None = None
+    notional: str | None = None
+
+
 class _Symbol(msgspec.Struct, rename="camel"):
     symbol: str
     status: str
     base_asset: str
     quote_asset: str
-    filters: list[dict[str, Any]]
+    filters: list[_Filter]
 
 
 class _ExchangeInfo(msgspec.Struct):
@@ -70,29 +78,34 @@ _FRAME = msgspec.json.Decoder(_Frame)
 _ROWS = msgspec.json.Decoder(list[tuple[Any, ...]])
 
 
-def read_instruments(body: bytes) -> list[Instrument]:
-    """Read /fapi/v1/exchangeInfo: symbols that trade now."""
+def read_instruments(body: bytes, unknown: Unknowns) -> list[Instrument]:
+    """Read /fapi/v1/exchangeInfo: symbols that trade now. One with filters we cannot read is left out and counted."""
     info = msgspec.json.decode(body, type=_ExchangeInfo)
-    return [_instrument(symbol) for symbol in info.symbols if symbol.status == TRADING]
+    found = []
+    for symbol in info.symbols:
+        if symbol.status != TRADING:
+            continue
+        try:
+            found.append(_instrument(symbol))
+        except UNREADABLE:
+            unknown.seen(f"filters of {symbol.symbol}")
+    return found
 
 
 def _instrument(symbol: _Symbol) -> Instrument:
-    filters = {row["filterType"]: row for row in symbol.filters}
-
-    def number(kind: str, name: str) -> Decimal:
-        return parse_decimal(f"{kind}.{name}", filters[kind][name])
-
+    filters = {row.filter_type: row for row in symbol.filters}
+    price, lot, market_lot = filters["PRICE_FILTER"], filters["LOT_SIZE"], filters["MARKET_LOT_SIZE"]
     return Instrument(
         exchange=Exchange.BINANCE,
         symbol=symbol.symbol,
         base_asset=symbol.base_asset,
         quote_asset=symbol.quote_asset,
-        tick_size=number("PRICE_FILTER", "tickSize"),
-        step_size=number("LOT_SIZE", "stepSize"),
-        min_quantity=number("LOT_SIZE", "minQty"),
-        max_quantity=number("LOT_SIZE", "maxQty"),
-        max_market_quantity=number("MARKET_LOT_SIZE", "maxQty"),
-        min_notional=number("MIN_NOTIONAL", "notional"),
+        tick_size=parse_decimal("tickSize", price.tick_size),
+        step_size=parse_decimal("stepSize", lot.step_size),
+        min_quantity=parse_decimal("minQty", lot.min_qty),
+        max_quantity=parse_decimal("maxQty", lot.max_qty),
+        max_market_quantity=parse_decimal("maxQty", market_lot.max_qty),
+        min_notional=parse_decimal("notional", filters["MIN_NOTIONAL"].notional),
     )
 
 

@@ -12,10 +12,10 @@ import msgspec
 from patriot.kernel.clock import from_epoch_ms
 from patriot.kernel.errors import InvalidInput
 
-UNREADABLE = (msgspec.MsgspecError, InvalidInput, ValueError, KeyError, IndexError, RecursionError)
+UNREADABLE = (msgspec.MsgspecError, InvalidInput, ValueError, LookupError, ArithmeticError, RecursionError)
 
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=4_102_444_800_000)]  # until the year 2100
-Id = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Unknowns(Counter[str]):
