@@ -288,3 +288,8 @@ def test_permissions_are_kept() -> None:
     view = desk.do(SetPermissions(1, (Permission.READ, Permission.WITHDRAW)))
 
     assert view.permissions == (Permission.READ, Permission.WITHDRAW)
+
+
+@pytest.mark.parametrize("uid", [1, -1, 9_000_001])
+def test_account_with_a_used_or_impossible_uid_is_refused(uid: int) -> None:
+    assert Desk().code(CreateAccount(D("10"), uid=uid)) == -1000

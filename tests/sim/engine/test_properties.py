@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from random import Random
 
 import msgspec
@@ -29,7 +29,6 @@ from patriot.sim.engine.model import (
     OrderUpdated,
     PlaceAlgoOrder,
     PlaceOrder,
-    PositionSide,
     SetLeverage,
     SetMarginType,
     SettleFunding,
@@ -289,10 +288,17 @@ def test_nothing_that_a_price_has_passed_is_left_behind(rounds: list[list[Operat
                     assert row.position.isolated_wallet + row.unrealized_pnl >= row.maintenance_margin
 
 
-def test_operations_survive_the_journals_encoding() -> None:
-    decoder = msgspec.json.Decoder(Operation)
-    operation = PlaceOrder(
-        1, "BTCUSDT", Side.BUY, OrderType.LIMIT, Decimal("0.10"), Decimal("1"), TimeInForce.GTX, True, PositionSide.LONG
-    )
+@given(private_operations(7) | market_operations())
+def test_operations_survive_the_journals_encoding(operation: Operation) -> None:
+    assert msgspec.json.Decoder(Operation).decode(msgspec.json.encode(operation)) == operation
 
-    assert decoder.decode(msgspec.json.encode(operation)) == operation
+
+@given(scenarios(), st.integers(6, 60))
+@settings(max_examples=EXAMPLES)
+def test_callers_decimal_context_changes_nothing(rounds: list[list[Operation]], precision: int) -> None:
+    expected, _ = played(timed(rounds))
+    with localcontext(Context(prec=precision)):
+        under_another, _ = played(timed(rounds))
+        found = state_bytes(under_another)
+
+    assert found == state_bytes(expected)

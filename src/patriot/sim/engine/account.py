@@ -28,6 +28,7 @@ from patriot.sim.engine.model import (
 IDS_PER_ACCOUNT: Final = (
     1_000_000_000  # ids are uid x this + a counter of the account: unique, and nobody else's business
 )
+LARGEST_UID: Final = 9_000_000  # keeps every id below 2**53, exact in any JSON reader
 DEFAULT_LEVERAGE: Final = 20
 
 

@@ -22,6 +22,7 @@ class Words:
         return VenueRefusal(self.code, self.message.format(**fields) if fields else self.message)
 
 
+BAD_UID: Final = Words(-1000, "Account {uid} exists already, or is not between 1 and {largest}.")
 ILLEGAL_CLIENT_ID: Final = Words(
     -1100,
     "Illegal characters found in parameter '{parameter}'; legal range is '^[\\.A-Z\\:/a-z0-9_-]{{1,36}}$'.",

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from patriot.sim.engine import refusals
-from patriot.sim.engine.account import Account, Settings
+from patriot.sim.engine.account import LARGEST_UID, Account, Settings
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.margin import max_notional
 from patriot.sim.engine.model import (
@@ -31,13 +31,13 @@ _LARGEST_AMOUNT: Final = Decimal("1000000000000000")
 
 def create_account(floor: Floor, operation: CreateAccount) -> AccountView:
     """Open an account with its first deposit."""
-    if operation.uid < 0 or operation.uid in floor.accounts:
-        raise refusals.INVALID_AMOUNT.because()
+    uid = operation.uid or max(floor.accounts, default=0) + 1
+    if uid in floor.accounts or not 1 <= uid <= LARGEST_UID:
+        raise refusals.BAD_UID.because(uid=uid, largest=LARGEST_UID)
     if operation.balance != ZERO:
         _check_amount(operation.balance)
     if operation.balance < ZERO:
         raise refusals.INVALID_AMOUNT.because()
-    uid = operation.uid or max(floor.accounts, default=0) + 1
     account = Account(uid, operation.permissions, operation.hedge_mode)
     floor.accounts[uid] = account
     if operation.balance:

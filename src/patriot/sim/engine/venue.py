@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any, Final
 
 from patriot.sim.engine import conditional, klines, liquidity, matching, moves, refusals, settings, statement
@@ -43,6 +43,8 @@ from patriot.sim.engine.model import (
     VenueRefusal,
 )
 
+_ARITHMETIC: Final = Context(prec=34)  # the engine's own: whoever calls cannot change what a division gives
+
 
 class Venue:
     """A simulated USD-M futures venue.
@@ -65,7 +67,8 @@ class Venue:
             floor.now_ms = at_ms
         floor.emitted = []
         try:
-            result = _HANDLERS[type(operation)](floor, operation)
+            with localcontext(_ARITHMETIC):
+                result = _HANDLERS[type(operation)](floor, operation)
         except VenueRefusal as refusal:
             floor.now_ms = before_ms
             return Outcome(None, VenueRefusal(refusal.code, refusal.message))
@@ -126,7 +129,8 @@ class Venue:
 
     def account(self, uid: int) -> AccountView:
         """Return an account's sums at the mark prices of the moment."""
-        return self._account(uid).view(self._floor.markets)
+        with localcontext(_ARITHMETIC):
+            return self._account(uid).view(self._floor.markets)
 
     def positions(self, uid: int, symbol: str | None = None) -> tuple[PositionView, ...]:
         """With a symbol: its rows even when flat (one-way BOTH; hedge LONG and SHORT). Without: open ones only."""
@@ -136,7 +140,8 @@ class Venue:
         else:
             self._floor.market(symbol)
             rows = [(symbol, position_side) for position_side in account.position_sides]
-        return tuple(account.position_view(*row, self._floor.markets) for row in rows)
+        with localcontext(_ARITHMETIC):
+            return tuple(account.position_view(*row, self._floor.markets) for row in rows)
 
     def symbol_settings(self, uid: int, symbol: str) -> PositionView:
         """Return leverage and margin type of a symbol, beside its first row."""
@@ -185,7 +190,8 @@ class Venue:
 
     def state(self) -> dict[str, object]:
         """Return everything a judge needs, ready for JSON: Decimal as str, accounts by uid."""
-        return statement.of_venue(self._floor)
+        with localcontext(_ARITHMETIC):
+            return statement.of_venue(self._floor)
 
     def _account(self, uid: int) -> Account:
         return self._floor.accounts[uid]
