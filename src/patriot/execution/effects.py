@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from patriot.execution.bracket import Bracket, Cancel, Open, evolve, next_steps, stop_failures
 from patriot.execution.commands import CloseBracket, RecordProtected, RecordProtectionFailed
@@ -67,6 +68,13 @@ class BracketKeeper:
             if entry and entry.symbol == symbol and strategy_id in (None, entry.strategy_id):
                 return bracket
         return None
+
+    def correlation_of(self, group_or_order: OrderId) -> UUID:
+        """Return the signal behind a bracket, or the bracket itself where there was none."""
+        group_id = self._group_of.get(group_or_order, group_or_order)
+        bracket = self._brackets.get(group_id)
+        signal_id = bracket.entry.signal_id if bracket and bracket.entry else None
+        return signal_id or group_id
 
     def observe(self, event: OrderEvent) -> None:
         """Take an order event of the account; what follows from it is done in the background."""

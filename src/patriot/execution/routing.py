@@ -101,7 +101,7 @@ class SignalRouter:
             account_id=follower.account_id,
             actor=Actor(ActorType.STRATEGY, str(signal.strategy_id)),
         )
-        decided = await self._bus.dispatch(command, context)
+        decided = await worker.dispatch(command, context)
         self._reached(Step.ORDER_CREATED)
         denied = next((event for event in decided.events if isinstance(event, OrderDenied)), None)
         if denied is not None:

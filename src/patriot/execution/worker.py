@@ -7,16 +7,23 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Protocol
 
+from patriot.accounts.events import SampleReason
 from patriot.execution.commands import RequestClose
+from patriot.execution.bracket import Bracket
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.clock import Clock
-from patriot.kernel.errors import ExchangeError
+from patriot.kernel.bus import Decided
+from patriot.kernel.errors import ExchangeError, LeaseLost
+from patriot.kernel.eventstore import Context
 from patriot.kernel.exchange import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport
 from patriot.kernel.tasks import Background
 from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
+from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -41,8 +48,8 @@ class Ledger(Protocol):
         """Record transfers and funding that are new."""
         ...
 
-    async def sample_transfer(self) -> None:
-        """Record what the account is worth right after money moved."""
+    async def sample_equity(self, reason: SampleReason) -> None:
+        """Record what the account is worth now."""
         ...
 
 
@@ -69,6 +76,8 @@ class AccountWorker:
         keeper: BracketKeeper,
         writer: CommandWriter,
         load_open: Callable[[], Awaitable[list[OpenBracket]]],
+        dispatch: Callable[[PlaceOrder, Context], Awaitable[Decided]],
+        venue_said: Callable[[datetime], None],
         clock: Clock,
         alerts: Alerts,
         takeover_seconds: float,
@@ -78,6 +87,9 @@ class AccountWorker:
         self.keeper = keeper
         self.snapshot: AccountSnapshot | None = None
         self.ready = asyncio.Event()
+        self.dispatch = dispatch
+        self._venue_said = venue_said
+        self._stopping = asyncio.Event()
         self._session = session
         self._ledger = ledger
         self._desk = desk
@@ -111,6 +123,7 @@ class AccountWorker:
             self._tasks.start(self._close_when_settled(unfinished))
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._stop_when_asked())
                 group.create_task(self._writer.run())
                 group.create_task(self._follow())
                 group.create_task(self._desk.tasks.failed())
@@ -121,6 +134,14 @@ class AccountWorker:
             for background in (self._tasks, self.keeper.tasks, self._desk.tasks):
                 await background.close()
 
+    def stop(self) -> None:
+        """End the work: another owner has the account, or it was unlinked."""
+        self._stopping.set()
+
+    async def _stop_when_asked(self) -> None:
+        await self._stopping.wait()
+        raise LeaseLost(f"account {self.account_id} is no longer ours to work for")
+
     async def _follow(self) -> None:
         async for report in self._session.reports():
             self._handling += 1
@@ -130,6 +151,7 @@ class AccountWorker:
                 self._handling -= 1
 
     async def _take(self, report: PrivateReport) -> None:
+        self._venue_said(report.at)
         match report:
             case StreamResumed():
                 await self._resync()
@@ -159,7 +181,7 @@ class AccountWorker:
 
     async def _take_money(self) -> None:
         await self._patiently(self._ledger.sync_income)
-        await self._patiently(self._ledger.sample_transfer)
+        await self._patiently(partial(self._ledger.sample_equity, SampleReason.TRANSFER))
         await self.refresh()
 
     async def refresh(self) -> None:
@@ -206,16 +228,19 @@ class AccountWorker:
         await self._request_close([bracket.entry.order_id], reason)
         return bracket.entry.order_id
 
-    async def flatten(self, reason: str) -> None:
-        """Have every position of the account closed, the largest notional first."""
-        brackets = sorted(self.keeper.open_brackets.values(), key=lambda b: b.entered_notional, reverse=True)
-        await self._request_close([b.entry.order_id for b in brackets if b.entry is not None], reason)
+    async def flatten(self, reason: str, strategy: str | None = None) -> None:
+        """Have every position of the account, or of one strategy on it, closed: the largest notional first."""
+        entries = [bracket.entry for bracket in self._largest_first() if bracket.entry is not None]
+        await self._request_close([entry.order_id for entry in entries if _is_of(entry, strategy)], reason)
 
-    async def cancel_entries(self) -> None:
-        """Cancel every entry that still works on the exchange."""
+    def cancel_entries(self, strategy: str | None = None) -> None:
+        """Cancel every entry that still works on the exchange, of all strategies or of one."""
         for bracket in self.keeper.open_brackets.values():
-            if bracket.entry is not None and not bracket.entry_over:
+            if bracket.entry is not None and not bracket.entry_over and _is_of(bracket.entry, strategy):
                 self._tasks.start(self._desk.cancel(bracket.entry, CancelReason.RISK))
+
+    def _largest_first(self) -> list[Bracket]:
+        return sorted(self.keeper.open_brackets.values(), key=lambda b: b.entered_notional, reverse=True)
 
     async def _request_close(self, groups: list[OrderId], reason: str) -> None:
         self._tasks.start(self._close_when_settled(groups))  # a lost database does not hold the way out
@@ -227,3 +252,7 @@ class AccountWorker:
         await self.ready.wait()
         await asyncio.sleep(max(0.0, self._settled_at - self._clock.monotonic()))
         self.keeper.want_out(groups)
+
+
+def _is_of(entry: OrderCreated, strategy: str | None) -> bool:
+    return strategy is None or str(entry.strategy_id) == strategy

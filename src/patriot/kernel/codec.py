@@ -68,7 +68,7 @@ class EventRegistry:
         return add
 
     def upcast(self, name: str, from_version: int) -> Callable[[Upcast], Upcast]:
-        """Function decorator: lift the decoded data of an old version to the next one."""
+        """Lift the decoded data of an old version to the next one: a decorator of the function that does it."""
 
         def add(function: Upcast) -> Upcast:
             self._upcasters[name, from_version] = function
@@ -79,6 +79,10 @@ class EventRegistry:
     def name_of(self, event: object) -> tuple[str, int]:
         """Return the stored name and the current schema version of an event."""
         return self._name_by_class[type(event)]
+
+    def name_of_class(self, cls: type) -> str:
+        """Return the stored name of an event class."""
+        return self._name_by_class[cls][0]
 
     def names(self) -> frozenset[str]:
         """Return every registered name."""

@@ -41,7 +41,7 @@ class LeaseLost(PatriotError):
 
 
 class StoreUnavailable(PatriotError):
-    """The database cannot be reached; nothing is known to be committed. Safe to repeat with the same idempotency key."""
+    """The database cannot be reached; nothing is known to be committed. Repeating the same call is safe."""
 
 
 class HistoryDamaged(PatriotError):

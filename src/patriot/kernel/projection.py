@@ -4,8 +4,9 @@ A projection can be dropped and rebuilt, and gives the same rows byte for byte; 
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
+from patriot.kernel.codec import EVENTS
 from patriot.kernel.eventstore import Envelope, LogPosition
 from patriot.kernel.sql import Sql
 
@@ -16,6 +17,11 @@ class Recorded:
 
     envelope: Envelope
     event: Any
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> Self:
+        """Decode a stored event. Errors: HistoryDamaged."""
+        return cls(envelope, EVENTS.decode(envelope.event_type, envelope.schema_version, envelope.data))
 
 
 class Projection(Protocol):

@@ -1,0 +1,90 @@
+"""Puts the parts of one account's work together: session, desk, brackets, journal, ledger, all behind one fence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from patriot.accounts.effects import AccountLedger
+from patriot.accounts.ports import ApiKey
+from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.execution.decider import PROTECTION
+from patriot.execution.effects import BracketKeeper
+from patriot.execution.handlers import protection_stream
+from patriot.execution.worker import AccountWorker, OpenBracket
+from patriot.kernel.bus import Decided, decode_all
+from patriot.kernel.eventstore import SYSTEM, Actor, ActorType, Context, Fence
+from patriot.kernel.trading import AccountId, UserId
+from patriot.orders.commands import OpenLeg, PlaceOrder, RequestCancel
+from patriot.orders.effects import OrderDesk, Patience
+from patriot.orders.history import load_bracket
+from patriot.orders.journal import Journal
+from patriot.risk.decider import RISK
+from patriot.risk.handlers import risk_stream
+from patriot.services.pace import Pace
+from patriot.services.parts import Parts
+
+EXCHANGE = Actor(ActorType.EXCHANGE, "BINANCE")
+OURS = (OpenLeg, RequestCancel)  # decided here; every other order command repeats what the exchange said
+
+
+@dataclass(frozen=True, slots=True)
+class AccountAtWork:
+    """One account's worker with what belongs to it."""
+
+    worker: AccountWorker
+    venue: BinanceVenue
+    ledger: AccountLedger
+    fence: Fence
+
+
+def build_account(
+    parts: Parts, account_id: AccountId, user_id: UserId, key: ApiKey, fence: Fence, pace: Pace, patience: Patience
+) -> AccountAtWork:
+    """Return an account ready to run."""
+    venue = parts.venue(key)
+
+    async def write(command: Any) -> Decided:
+        group_or_order = getattr(command, "group_id", None) or command.order_id
+        by_exchange = type(command).__name__.startswith("Record") and not isinstance(command, OURS)
+        context = Context(
+            correlation_id=keeper.correlation_of(group_or_order),
+            user_id=user_id,
+            account_id=account_id,
+            actor=EXCHANGE if by_exchange else SYSTEM,
+        )
+        return await parts.bus.dispatch(command, context, fence=fence)
+
+    async def place(command: PlaceOrder, context: Context) -> Decided:
+        return await parts.bus.dispatch(command, context, fence=fence)
+
+    async def load_open() -> list[OpenBracket]:
+        """Whatever still reserves exposure is not over: the account's risk stream is the list of open brackets."""
+        risk = RISK.fold(decode_all(await parts.store.read_stream(risk_stream(account_id))))
+        brackets = []
+        for group_id in risk.reserved:
+            events = await load_bracket(parts.store, group_id)
+            milestones = PROTECTION.fold(decode_all(await parts.store.read_stream(protection_stream(group_id))))
+            if not milestones.closed:
+                brackets.append(OpenBracket(group_id, events, milestones.close_requested))
+        return brackets
+
+    journal = Journal(write)
+    keeper = BracketKeeper(journal, parts.clock, parts.alerts, parts.reached)
+    desk = OrderDesk(venue.orders, journal, parts.clock, keeper.observe, patience, parts.reached)
+    keeper.attach(desk)
+    ledger = AccountLedger(account_id, user_id, venue.account, parts.bus, parts.clock)
+    worker = AccountWorker(
+        account_id,
+        user_id,
+        session=venue.account,
+        ledger=ledger,
+        desk=desk,
+        keeper=keeper,
+        writer=journal,
+        load_open=load_open,
+        dispatch=place,
+        venue_said=pace.venue_said,
+        clock=parts.clock,
+        alerts=parts.alerts,
+        takeover_seconds=patience.predecessor,
+    )
+    return AccountAtWork(worker, venue, ledger, fence)

@@ -1,0 +1,82 @@
+"""Every service in one process: `patriot up`, `patriot demo`, the acceptance tests."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
+from patriot.accounts.ports import KeyVault
+from patriot.adapters.postgres.projections import ProjectionRunner
+from patriot.kernel.projection import Projection
+from patriot.kernel.subscription import Tail
+from patriot.orders.effects import Patience
+from patriot.services.billing import BillingService
+from patriot.services.execution import ExecutionService
+from patriot.services.pace import Pace
+from patriot.services.parts import Parts
+from patriot.services.projections import PROJECTIONS
+from patriot.services.risk import RiskService
+from patriot.services.strategies import StrategiesService
+from patriot.strategies.ports import SpawnRunner
+
+TICK_SECONDS = 1.0
+
+
+class Platform:
+    """The services, wired to each other by nothing but the log."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        vault: KeyVault,
+        pace: Pace,
+        spawn: SpawnRunner,
+        patience: Patience | None = None,
+        projections: Iterable[Projection] = PROJECTIONS,
+    ) -> None:
+        self.parts = parts
+        self.execution = ExecutionService(parts, vault, pace, patience)
+        self.strategies = StrategiesService(parts, pace, spawn)
+        self.risk = RiskService(parts)
+        self.billing = BillingService(parts)
+        self.projections = [ProjectionRunner(parts.database, parts.store, one) for one in projections]
+
+    @property
+    def tails(self) -> list[Tail]:
+        """Return the tails that decide something; read models are not among them."""
+        return [self.execution.tail, self.strategies.tail, self.risk.tail, self.billing.tail]
+
+    async def run(self) -> None:
+        """Serve until cancelled; strategies start when accounts are in step with their exchange."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.execution.run())
+            group.create_task(self.risk.run())
+            group.create_task(self.billing.run())
+            for projection in self.projections:
+                group.create_task(projection.run())
+            await self.execution.started.wait()
+            group.create_task(self.strategies.run())
+
+    async def tick(self) -> None:
+        """Do what the time asks for."""
+        now = self.parts.clock.now()
+        await self.execution.tick(now)
+        await self.billing.tick(now)
+
+    async def keep_ticking(self) -> None:
+        """Tick for ever: what a platform that is not replayed does."""
+        while True:
+            await self.tick()
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def caught_up(self) -> None:
+        """Return when every deciding tail has handled all there is."""
+        for tail in self.tails:
+            while await tail.behind() or not tail.idle:
+                await asyncio.sleep(0.001)
+
+    async def read_models_caught_up(self) -> None:
+        """Return when every read model shows all there is."""
+        for projection in self.projections:
+            while await projection.behind():
+                with suppress(TimeoutError):
+                    await asyncio.sleep(0.01)

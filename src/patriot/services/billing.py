@@ -1,0 +1,87 @@
+"""The billing part of the portfolio service: months are closed on the exchange's time, overdue invoices halt entries."""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from patriot.billing.commands import ReviewPayment
+from patriot.billing.effects import MonthEnd
+from patriot.billing.events import TermsAgreed
+from patriot.billing.period import period_of
+from patriot.billing.policies import EVENT_TYPES as HALT_EVENT_TYPES
+from patriot.billing.policies import Suspensions, halt_overdue
+from patriot.billing.queries import unpaid_invoices
+from patriot.kernel.codec import EVENTS
+from patriot.kernel.errors import CommandRefused
+from patriot.kernel.eventstore import Context
+from patriot.kernel.ids import derived_id
+from patriot.kernel.projection import Recorded
+from patriot.kernel.steps import Step
+from patriot.kernel.subscription import Subscription
+from patriot.kernel.trading import AccountId, UserId
+from patriot.services.parts import Parts
+from patriot.services.tails import fold_to_checkpoint
+
+log = structlog.get_logger()
+TAIL = "billing"
+EVENT_TYPES = HALT_EVENT_TYPES | {EVENTS.name_of_class(TermsAgreed)}
+CLOSING_DELAY = timedelta(hours=12, minutes=5)  # into the next month: the NAV window must be over
+
+
+class BillingService:
+    """Closes the months of every account with agreed terms, and follows what is paid."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._months = MonthEnd(parts.store, parts.bus, parts.clock)
+        self._suspensions = Suspensions()
+        self._owners: dict[AccountId, UserId] = {}
+        self._closed_until = ""
+        self._reviewed_on = datetime.min.date()
+        self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        await fold_to_checkpoint(self._parts, TAIL, EVENT_TYPES, lambda one: self._fold(one.event))
+        await self.tail.run()
+
+    def _fold(self, event: object) -> None:
+        if isinstance(event, TermsAgreed):
+            self._owners[event.account_id] = event.user_id
+        self._suspensions = self._suspensions.after(event)
+
+    async def _take(self, recorded: Recorded) -> None:
+        cause = recorded.envelope
+        for command in halt_overdue(self._suspensions, recorded.event):
+            context = Context(
+                derived_id("billing", cause.event_id), cause.event_id, account_id=cause.context.account_id
+            )
+            await self._parts.bus.dispatch(command, context)
+        self._fold(recorded.event)
+
+    async def tick(self, now: datetime) -> None:
+        """Close the month that is due, once; look at open invoices once a day."""
+        period = period_of((now - CLOSING_DELAY).replace(day=1) - timedelta(days=1))
+        if period > self._closed_until:
+            await self.close_month(period)
+            self._closed_until = period
+        if now.date() > self._reviewed_on:
+            await self._review(now)
+            self._reviewed_on = now.date()
+
+    async def close_month(self, period: str) -> None:
+        """Close a month of every account, and every earlier one that is still open."""
+        for account_id in sorted(self._owners):
+            try:
+                closed = await self._months.close_period(account_id, period)
+            except CommandRefused as refusal:
+                log.warning("billing.not_closed", account_id=str(account_id), period=period, reason=str(refusal))
+                continue
+            if closed:
+                self._parts.reached(Step.INVOICE_ISSUED)
+
+    async def _review(self, now: datetime) -> None:
+        for invoice in await unpaid_invoices(self._parts.database):
+            command = ReviewPayment(invoice.account_id, invoice.period, now)
+            context = Context(derived_id("billing", invoice.number, now), account_id=invoice.account_id)
+            await self._parts.bus.dispatch(command, context)

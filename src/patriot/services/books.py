@@ -1,0 +1,27 @@
+"""Risk's in-memory books as execution sees them: what an entry is measured against."""
+
+from decimal import Decimal
+
+from patriot.kernel.trading import AccountId, StrategyId, UserId
+from patriot.risk.commands import AccountRisk, EffectiveLimits
+from patriot.risk.events import HaltLevel
+from patriot.risk.policies import RiskWatch
+
+
+class RiskBooks:
+    """`execution/ports.py RiskFacts` over a watch that the service folds from the log."""
+
+    def __init__(self, watch: RiskWatch) -> None:
+        self._watch = watch
+
+    def limits_for(self, user_id: UserId, account_id: AccountId, strategy_id: StrategyId) -> EffectiveLimits:
+        """Return the strictest limits of all scopes."""
+        return self._watch.limits.effective(user_id, account_id, strategy_id)
+
+    def halt_for(self, user_id: UserId, account_id: AccountId, strategy_id: StrategyId) -> HaltLevel | None:
+        """Return the strongest halt of all scopes; H1 until the log has been read."""
+        return self._watch.halts.level_for(user_id, account_id, strategy_id)
+
+    def risk_of(self, account_id: AccountId, equity: Decimal) -> AccountRisk | None:
+        """Return what losses are measured against, or None before the first sample."""
+        return self._watch.days.risk_of(account_id, equity)

@@ -1,0 +1,213 @@
+"""The execution service: one worker per account under its lease, and the fan-out of signals to them.
+
+The only process that unseals a key.
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+
+from patriot.accounts.effects import AccountLedger
+from patriot.accounts.events import AccountLinked, AccountUnlinked, SampleReason
+from patriot.accounts.ports import KeyVault
+from patriot.execution.effects import BracketKeeper
+from patriot.execution.followers import BookEvent, FollowerBook
+from patriot.execution.routing import Reach, SignalRouter
+from patriot.execution.worker import AccountWorker
+from patriot.kernel.codec import EVENTS
+from patriot.kernel.errors import ExchangeError, LeaseLost
+from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.lease import LEASE_TTL
+from patriot.kernel.projection import Recorded
+from patriot.kernel.subscription import Subscription
+from patriot.kernel.tasks import Background
+from patriot.kernel.trading import AccountId, Instrument, UserId
+from patriot.orders.effects import Patience
+from patriot.risk.events import HaltLevel, Scope, TradingHalted
+from patriot.risk.policies import RiskWatch, WatchedEvent
+from patriot.services.account import AccountAtWork, build_account
+from patriot.services.books import RiskBooks
+from patriot.services.pace import Pace
+from patriot.services.parts import Parts
+from patriot.strategies.events import SignalGenerated, StrategyAssigned, StrategyStopped
+
+log = structlog.get_logger()
+TAIL = "execution"
+RESTART_SECONDS = 1.0
+START_SECONDS = 30.0  # how long signals wait, at a start, for accounts to be in step with their exchange
+BOOK_EVENTS: tuple[type, ...] = (*BookEvent.__args__, *WatchedEvent.__args__)
+EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in (*BOOK_EVENTS, SignalGenerated))
+
+
+class ExecutionService:
+    """Accounts at work, and signals on their way to them."""
+
+    def __init__(self, parts: Parts, vault: KeyVault, pace: Pace, patience: Patience | None = None) -> None:
+        self._parts = parts
+        self._vault = vault
+        self._pace = pace
+        self._patience = patience or Patience()
+        self._book = FollowerBook()
+        self._watch = RiskWatch()
+        self._instruments: dict[str, Instrument] = {}
+        self._at_work: dict[AccountId, AccountAtWork] = {}
+        self.workers: dict[AccountId, AccountWorker] = {}
+        self._starting: dict[AccountId, UserId] = {}
+        self._tasks = Background()
+        self._chores = Background()
+        reach = Reach(self.workers, self._instruments, RiskBooks(self._watch))
+        self._router = SignalRouter(self._book, reach, parts.bus, parts.clock, parts.reached)
+        self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.started = asyncio.Event()
+
+    @property
+    def busy(self) -> int:
+        """Return how much is under way on all accounts."""
+        return len(self._starting) + self._chores.busy + sum(worker.busy for worker in self.workers.values())
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        for instrument in await self._parts.market().instruments():
+            self._instruments[instrument.symbol] = instrument
+        await self._read_books()
+        self._watch.halts.ready = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                while self._starting:
+                    await asyncio.sleep(0.01)
+        self.started.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.tail.run())
+                group.create_task(self._tasks.failed())
+                group.create_task(self._chores.failed())
+        finally:
+            await self._chores.close()
+            await self._tasks.close()
+
+    async def _read_books(self) -> None:
+        """Fold what the tail has already passed; it goes on from there."""
+        end = await self._parts.checkpoints.load(TAIL)
+        position = LogPosition()
+        while position < end:
+            batch = await self._parts.store.read_log(position, 1000, EVENT_TYPES)
+            for envelope in batch:
+                if envelope.log_position <= end:
+                    self._fold(Recorded.of(envelope).event)
+            if not batch:
+                return
+            position = batch[-1].log_position
+
+    def _fold(self, event: object) -> None:
+        if isinstance(event, BookEvent):
+            self._book.apply(event)
+        if isinstance(event, WatchedEvent):
+            self._watch.apply(event)
+        if isinstance(event, AccountLinked):
+            self._starting[event.account_id] = event.user_id
+            self._tasks.start(self._keep_working(event.account_id, event.user_id))
+        elif isinstance(event, AccountUnlinked):
+            self._chores.start(self._end_work(event.account_id))
+
+    async def _take(self, recorded: Recorded) -> None:
+        event = recorded.event
+        self._fold(event)
+        match event:
+            case SignalGenerated():
+                await self._router.route(event)
+                await self._pace.settle()
+            case StrategyAssigned():
+                self._chores.start(self._prepare_symbol(event))
+            case TradingHalted(level=HaltLevel.H2 | HaltLevel.H3):
+                await self._carry_out(event)
+            case StrategyStopped():
+                for follower in self._book.strategies[event.strategy_id].followers:
+                    worker = self.workers.get(follower)
+                    if worker is not None:
+                        symbol = self._book.strategies[event.strategy_id].symbol
+                        await worker.close(symbol, event.strategy_id, "STRATEGY_STOPPED")
+
+    async def _carry_out(self, halt: TradingHalted) -> None:
+        for worker in list(self.workers.values()):
+            strategy = halt.reference if halt.scope is Scope.STRATEGY else None
+            mine = {Scope.ACCOUNT: str(worker.account_id), Scope.USER: str(worker.user_id)}
+            if halt.scope in mine and mine[halt.scope] != halt.reference:
+                continue
+            worker.cancel_entries(strategy)
+            if halt.level is HaltLevel.H3:
+                await worker.flatten(halt.reason_code, strategy)
+
+    async def _prepare_symbol(self, assigned: StrategyAssigned) -> None:
+        strategy = self._book.strategies[assigned.strategy_id]
+        account = self._at_work.get(assigned.account_id)
+        if account is not None:
+            await account.worker.ready.wait()
+            with suppress(ExchangeError):
+                await account.venue.account.prepare_symbol(strategy.symbol, int(strategy.max_leverage))
+
+    # One account ------------------------------------------------------------------------------------------------------
+
+    async def _keep_working(self, account_id: AccountId, user_id: UserId) -> None:
+        """Hold the account's lease and run its worker; start it over from log and exchange whenever it fails."""
+        owner = str(self._parts.ids.new())
+        while True:
+            try:
+                await self._work(account_id, user_id, owner)
+            except (LeaseLost, ExceptionGroup, ExchangeError) as error:
+                log.error("account.worker_failed", account_id=str(account_id), error=repr(error), exc_info=True)
+                self._parts.alerts.critical("account.worker_failed", account_id=account_id, error=error)
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def _work(self, account_id: AccountId, user_id: UserId, owner: str) -> None:
+        name = f"account:{account_id}"
+        fence = await self._parts.leases.acquire(name, owner)
+        while fence is None:
+            await asyncio.sleep(RESTART_SECONDS)
+            fence = await self._parts.leases.acquire(name, owner)
+        key = await self._vault.open(account_id)
+        account = build_account(self._parts, account_id, user_id, key, fence, self._pace, self._patience)
+        self._at_work[account_id], self.workers[account_id] = account, account.worker
+        self._starting.pop(account_id, None)
+        renewing = asyncio.create_task(self._renew(account, owner))
+        try:
+            await account.worker.run()
+        finally:
+            renewing.cancel()
+            self._starting[account_id] = user_id
+            del self.workers[account_id], self._at_work[account_id]
+            await self._parts.leases.release(fence, owner)
+
+    async def _renew(self, account: AccountAtWork, owner: str) -> None:
+        while True:
+            await asyncio.sleep(LEASE_TTL.total_seconds() / 3)
+            try:
+                await self._parts.leases.renew(account.fence, owner)
+            except LeaseLost:
+                account.worker.stop()
+                return
+
+    async def _end_work(self, account_id: AccountId) -> None:
+        account = self._at_work.get(account_id)
+        if account is not None:
+            account.worker.stop()
+
+    # Time -------------------------------------------------------------------------------------------------------------
+
+    async def sample_equity(self, reason: SampleReason) -> None:
+        """Record what every account is worth now, by its exchange."""
+        await asyncio.gather(*(self._sample(account.ledger, reason) for account in list(self._at_work.values())))
+
+    async def _sample(self, ledger: AccountLedger, reason: SampleReason) -> None:
+        with suppress(ExchangeError):  # the next hour's sample stands in for one that could not be read
+            await ledger.sample_equity(reason)
+
+    async def tick(self, now: datetime) -> None:
+        """Do what the time asks for: an hourly sample of every account."""
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        if self._last_hour is None or hour > self._last_hour:
+            self._last_hour = hour
+            await self.sample_equity(SampleReason.HOURLY)
+
+    _last_hour: datetime | None = None

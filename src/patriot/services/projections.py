@@ -1,0 +1,1 @@
+"""Every read model of the platform, by the service that keeps it."""

@@ -1,0 +1,36 @@
+"""Settings from the environment: `PATRIOT_*`, and `DATABASE_URL`. A bad one is named in one sentence."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from patriot.kernel.errors import StartupError
+
+
+class Settings(BaseSettings):
+    """What a process is told from outside. The exchange is the simulator unless `PATRIOT_BINANCE_URL` names another."""
+
+    model_config = SettingsConfigDict(env_prefix="PATRIOT_", extra="ignore", hide_input_in_errors=True)
+
+    home: Path = Field(default=Path("~/.local/share/patriot"), validate_default=True)
+    database_url: str | None = Field(default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url"))
+    binance_url: str | None = None
+    binance_ws_url: str | None = None
+    master_key: SecretStr | None = None
+    sim_token: SecretStr | None = None
+    live: bool = False
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @classmethod
+    def read(cls, **given: object) -> Self:
+        """Return the settings. Errors: StartupError naming the variable and what is wrong with it."""
+        try:
+            settings = cls(**given)  # type: ignore[arg-type]  # values are validated by pydantic
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]) if first["loc"] else "settings"
+            shown = name if name.isupper() else f"PATRIOT_{name.upper()}"
+            raise StartupError(f"{shown}: {first['msg']}") from None
+        return settings.model_copy(update={"home": settings.home.expanduser().absolute()})

@@ -1,0 +1,172 @@
+"""The strategies service: bars from the exchange to the runners of active strategies, their wishes to the log."""
+
+import asyncio
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+
+from patriot.kernel.codec import EVENTS
+from patriot.kernel.errors import NotFound
+from patriot.kernel.projection import Recorded
+from patriot.kernel.subscription import Subscription
+from patriot.kernel.tasks import Background
+from patriot.kernel.trading import Exchange, StrategyId
+from patriot.market.events import Bar
+from patriot.services.pace import Pace
+from patriot.services.parts import Parts
+from patriot.services.tails import fold_to_checkpoint
+from patriot.strategies.effects import ActiveStrategy, StrategyHost
+from patriot.strategies.events import (
+    StrategyConfigChanged,
+    StrategyCreated,
+    StrategyEvent,
+    StrategyPaused,
+    StrategyResumed,
+    StrategyStopped,
+)
+from patriot.strategies.ports import SpawnRunner
+from patriot.strategies.supervisor import Incident
+
+log = structlog.get_logger()
+TAIL = "strategies"
+EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in StrategyEvent.__args__)
+
+
+class ActiveStrategies:
+    """Which strategies are to run: a fold of their events."""
+
+    def __init__(self) -> None:
+        self._known: dict[StrategyId, ActiveStrategy] = {}
+        self.active: dict[StrategyId, ActiveStrategy] = {}
+
+    def apply(self, event: object) -> bool:
+        """Take in an event; return whether what is to run changed."""
+        match event:
+            case StrategyCreated():
+                self._run(event.strategy_id, event, event.parameters, event.created_at)
+            case StrategyConfigChanged():
+                self._run(event.strategy_id, None, event.parameters, event.changed_at)
+            case StrategyResumed():
+                self._run(event.strategy_id, None, None, event.resumed_at)
+            case StrategyPaused() | StrategyStopped():
+                self.active.pop(event.strategy_id, None)
+            case _:
+                return False
+        return True
+
+    def _run(
+        self, id_: StrategyId, created: StrategyCreated | None, parameters: dict[str, str] | None, since: datetime
+    ) -> None:
+        known = self._known.get(id_)
+        if created is not None:
+            known = ActiveStrategy(
+                id_, created.kind, created.exchange, created.symbol, created.interval, created.parameters, since
+            )
+        if known is None:
+            raise NotFound(f"strategy {id_} was never created")
+        known = ActiveStrategy(
+            id_, known.kind, known.exchange, known.symbol, known.interval, parameters or known.parameters, since
+        )
+        self._known[id_] = self.active[id_] = known
+
+
+class VenuePast:
+    """`MarketPast` over the exchange's own history."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._market = parts.market()
+        self._ticks: dict[str, Decimal] = {}
+
+    async def tick_size(self, exchange: Exchange, symbol: str) -> Decimal:
+        """Return the price grid of a symbol."""
+        if symbol not in self._ticks:
+            self._ticks = {known.symbol: known.tick_size for known in await self._market.instruments()}
+        if symbol not in self._ticks:
+            raise NotFound(f"symbol: {exchange} does not trade {symbol}")
+        return self._ticks[symbol]
+
+    async def bars_since(self, exchange: Exchange, symbol: str, interval: str, opened_from: datetime) -> list[Bar]:
+        """Return every closed bar that opened at or after a moment."""
+        return await self._market.bars_since(symbol, interval, opened_from)
+
+
+class StrategiesService:
+    """Asks every active strategy at the close of its bars."""
+
+    def __init__(self, parts: Parts, pace: Pace, spawn: SpawnRunner) -> None:
+        self._parts = parts
+        self._pace = pace
+        self._strategies = ActiveStrategies()
+        self._bars: asyncio.Queue[Bar] = asyncio.Queue()
+        self._asking = 0
+        self._following: asyncio.Task[None] | None = None
+        self._tasks = Background()
+        self.host = StrategyHost(parts.bus, parts.clock, VenuePast(parts), spawn, _report)
+        self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.bars_seen = 0
+
+    @property
+    def busy(self) -> int:
+        """Return how many bars wait for their answer."""
+        return self._bars.qsize() + self._asking + self.host.busy
+
+    @property
+    def listening(self) -> bool:
+        """Return whether the stream of bars is open, or not needed."""
+        return self._following is not None or not self._strategies.active
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        await fold_to_checkpoint(self._parts, TAIL, EVENT_TYPES, lambda one: self._fold(one.event))
+        try:
+            await self._follow()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.tail.run())
+                group.create_task(self._look_at_bars())
+                group.create_task(self._tasks.failed())
+        finally:
+            await self._tasks.close()
+            await self.host.close()
+
+    def _fold(self, event: object) -> bool:
+        return self._strategies.apply(event)
+
+    async def _take(self, recorded: Recorded) -> None:
+        if self._fold(recorded.event):
+            await self._follow()
+
+    async def _follow(self) -> None:
+        """Run what is active, and listen to its markets."""
+        active = list(self._strategies.active.values())
+        await self.host.follow(active)
+        if self._following is not None:
+            self._following.cancel()
+            self._following = None
+        if active:
+            symbols = tuple(sorted({one.symbol for one in active}))
+            intervals = tuple(sorted({one.interval for one in active}))
+            self._following = self._tasks.start(self._listen(symbols, intervals))
+
+    async def _listen(self, symbols: tuple[str, ...], intervals: tuple[str, ...]) -> None:
+        async for record in self._parts.market().stream(symbols, intervals):
+            if isinstance(record, Bar):
+                self._bars.put_nowait(record)
+            else:
+                self._pace.venue_said(record.at)
+
+    async def _look_at_bars(self) -> None:
+        while True:
+            bar = await self._bars.get()
+            self._asking = 1
+            try:
+                await self._pace.before_bar()
+                self._pace.venue_said(bar.closed_at)
+                await self.host.on_bar(bar)
+                self.bars_seen += 1
+            finally:
+                self._asking = 0
+
+
+def _report(incident: Incident) -> None:
+    log.warning("strategy.incident", strategy_id=incident.strategy_id, problem=incident.problem)
