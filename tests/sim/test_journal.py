@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -174,3 +175,32 @@ def test_kill_loses_nothing_that_was_answered(tmp_path: Path) -> None:
     journal.close()
     assert numbers[: len(answered)] == answered
     assert len(numbers) - len(answered) in (0, 1)  # written, and killed before it could be answered
+
+
+def test_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "venue.journal"
+    records = written(path, "a", "b")
+    size = path.stat().st_size
+    journal = opened(path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            journal.append(Noted(2, "does not fit"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert path.stat().st_size == size
+    journal.append(Noted(3, "c"))
+    journal.close()
+    assert replayed(path) == [*records, Noted(3, "c")]
+
+
+def test_record_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "venue.journal"
+    journal = Journal.open(path, msgspec.json.Decoder(int).decode)
+    journal.append(7)
+    journal.close()
+
+    with pytest.raises(HistoryDamaged, match="record 1 at byte 0: it cannot be read"):
+        replayed(path)
