@@ -21,9 +21,10 @@ from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore, MemoryLeases
 from patriot.kernel.trading import Exchange, StrategyId
 from patriot.market.events import Bar
-from patriot.strategies.effects import ActiveStrategy, StrategyHost, signal_id_of
+from patriot.strategies.effects import StrategyHost, signal_id_of
 from patriot.strategies.events import SignalGenerated
 from patriot.strategies.handlers import register
+from patriot.strategies.interface import ActiveStrategy
 from patriot.strategies.ports import SpawnRunner
 from patriot.strategies.supervisor import Patience
 from tests.strategies.test_supervisor import BARS, HANGS, InTurn, Told

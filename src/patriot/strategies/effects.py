@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timedelta
 
 from patriot.kernel.bus import CommandBus
@@ -11,30 +11,17 @@ from patriot.kernel.errors import CommandRefused, ExchangeError, InvalidInput, N
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
 from patriot.kernel.tasks import Background
-from patriot.kernel.trading import Exchange, SignalId, StrategyId
+from patriot.kernel.trading import SignalId, StrategyId
 from patriot.market.events import Bar
 from patriot.strategies.catalogue import warm_up_bars
 from patriot.strategies.commands import RecordSignal
 from patriot.strategies.events import SignalGenerated
-from patriot.strategies.interface import INTERVALS, StrategySpec, Wish
+from patriot.strategies.interface import INTERVALS, ActiveStrategy, StrategySpec, Wish
 from patriot.strategies.ports import MarketPast, SpawnRunner
 from patriot.strategies.supervisor import PATIENCE, Incident, Patience, Report, RunnerFailed, RunnerSupervisor
 
 SIGNAL_LIFE = timedelta(seconds=10)  # an entry that is not on its way by then is dropped
 MAX_SIGNAL_AGE = timedelta(seconds=60)  # since the bar's close: what an outage made us miss longer ago is not traded
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveStrategy:
-    """A strategy that is to run. `active_from` is when it was created, last configured or last resumed."""
-
-    strategy_id: StrategyId
-    kind: str
-    exchange: Exchange
-    symbol: str
-    interval: str
-    parameters: dict[str, str]
-    active_from: datetime
 
 
 def signal_id_of(strategy_id: StrategyId, symbol: str, bar_closed_at: datetime) -> SignalId:

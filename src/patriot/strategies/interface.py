@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from patriot.kernel.trading import Side
+from patriot.kernel.trading import Exchange, Side, StrategyId
 from patriot.market.events import Bar
 from patriot.strategies.events import SignalAction
 
@@ -95,4 +95,17 @@ class StrategySpec:
     interval: str
     parameters: dict[str, str]
     tick_size: Decimal
+    active_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveStrategy:
+    """A strategy that is to run. `active_from` is when it was created, last configured or last resumed."""
+
+    strategy_id: StrategyId
+    kind: str
+    exchange: Exchange
+    symbol: str
+    interval: str
+    parameters: dict[str, str]
     active_from: datetime
