@@ -28,7 +28,7 @@ exchange = ccxt.binanceusdm({"apiKey": ..., "secret": ..., "options": {"fetchCur
 
 for name, path in {"fapiPublic": "/fapi/v1", "fapiPublicV2": "/fapi/v2", "fapiPrivate": "/fapi/v1",
 "fapiPrivateV2": "/fapi/v2", "fapiPrivateV3": "/fapi/v3", "sapi": "/sapi/v1"}.items():
-exchange.urls["api"][name] = "http://127.0.0.1:9101" + path
+exchange.urls["api"]\\[name] = "http://127.0.0.1:9101" + path
 """
 
 

@@ -118,6 +118,8 @@ def all_orders(face: FaceContext, call: Call) -> list[Json]:
     """Answer orders of a symbol, open and closed, oldest first."""
     symbol = call.required_text("symbol").upper()
     start, end = call.time_range(MAX_TIME_RANGE_MS)
+    if start is not None and end is None:
+        end = start + MAX_TIME_RANGE_MS
     from_id = call.integer("orderId")
     limit = call.limit(500, 1000)
     found = [

@@ -86,6 +86,7 @@ class StreamHub:
         self._by_stream: defaultdict[str, set[Session]] = defaultdict(set)
         self._later: set[asyncio.TimerHandle] = set()
         self._depth_ids: dict[str, int] = {}
+        self._barriers = 0
 
     # ------------------------------------------------------------------------------------------------ events out
 
@@ -198,7 +199,7 @@ class StreamHub:
         self, request: web.Request, entry: Entry, *, combined: bool, path_stream: str
     ) -> web.StreamResponse:
         """Run one socket until it closes."""
-        socket = web.WebSocketResponse(autoping=False, max_msg_size=64 * 1024)
+        socket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=64 * 1024)
         await socket.prepare(request)
         session = Session(entry, combined, socket)
         self._sessions.add(session)
@@ -313,8 +314,9 @@ class StreamHub:
         A client answers a ping after it has taken what came before, so that after a barrier nothing is on its way.
         """
         waiting: list[asyncio.Event] = []
-        for number, session in enumerate(tuple(self._sessions)):
-            mark = b"barrier-%d-%d" % (number, len(session.pongs))
+        self._barriers += 1
+        mark = b"barrier-%d" % self._barriers
+        for session in tuple(self._sessions):
             session.pongs[mark] = event = asyncio.Event()
             session.put(bytearray(mark))
             waiting.append(event)
