@@ -5,6 +5,7 @@ Every division is rounded once, half to even, to 18 decimals; sums and products 
 Source: docs/adr/0007-high-water-mark.md.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,16 +23,6 @@ WIDE = Context(prec=200)  # digits; sums and products of money stay far below, s
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
-    """Money in (positive) or out (negative). Every sample at or after `at` contains it."""
-
-    version: int
-    amount: Decimal
-    at: datetime
-    transferred_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Sample:
     version: int
     equity: Decimal
@@ -39,8 +30,28 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Flow:
+    """Money in (positive) or out (negative), and the sample that was taken because of it (None: not yet)."""
+
+    version: int
+    amount: Decimal
+    transferred_at: datetime
+    sample: Sample | None
+
+    def makes_doubtful(self, sample: Sample) -> bool:
+        """Tell whether nobody can say if a sample contains this flow: it is dated between the flow and its sample."""
+        if sample == self.sample or sample.at < self.transferred_at:
+            return False
+        return self.sample is None or sample.at <= self.sample.at
+
+    def is_in(self, sample: Sample) -> bool:
+        """Tell whether a sample that is not doubtful contains this flow."""
+        return self.sample is not None and (self.sample.at, self.sample.version) <= (sample.at, sample.version)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """What fees are made of. Shapes: flows ascending by (at, version), samples ascending by (at, version)."""
+    """What fees are made of. Shapes: flows ascending by version, samples ascending by (at, version), none doubtful."""
 
     asset: str
     flows: tuple[Flow, ...]
@@ -98,13 +109,14 @@ def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
 def facts_of(history: Iterable[tuple[int, LedgerEvent]]) -> Facts:
     """Return the flows and samples of a BALANCE stream.
 
-    Shapes: (stream version, event) ascending from version 1. A flow counts from its own time, or from the next sample
-    taken for a transfer if that is earlier (two clocks may disagree): that sample contains it by construction.
+    Shapes: (stream version, event) ascending from version 1. The sample of a flow is the first one behind it in the
+    stream that was taken for a transfer or at linking, or any if there is no such: it contains the flow by
+    construction, whatever the clocks say. Other samples dated between a flow and its sample are left out.
     A transfer in another asset than the sampled one moves no equity and is left out.
     """
     transfers: list[tuple[int, TransferRecorded]] = []
     samples: list[Sample] = []
-    taken_for_transfers: list[Sample] = []
+    certain: list[Sample] = []
     asset = ""
     for version, event in history:
         match event:
@@ -113,29 +125,30 @@ def facts_of(history: Iterable[tuple[int, LedgerEvent]]) -> Facts:
             case EquitySampled():
                 asset = asset or event.asset
                 samples.append(Sample(version, event.equity, event.sampled_at))
-                if event.reason is SampleReason.TRANSFER:
-                    taken_for_transfers.append(samples[-1])
+                if event.reason in (SampleReason.TRANSFER, SampleReason.LINKED):
+                    certain.append(samples[-1])
             case _:
                 pass  # funding and reconciliations are inside the equity
-    flows = []
-    for version, transfer in transfers:
-        if transfer.asset == asset:
-            following = next((s.at for s in taken_for_transfers if s.version > version), transfer.transferred_at)
-            at = min(transfer.transferred_at, following)
-            flows.append(Flow(version, transfer.amount, at, transfer.transferred_at))
-    return Facts(
-        asset,
-        tuple(sorted(flows, key=lambda flow: (flow.at, flow.version))),
-        tuple(sorted(samples, key=lambda sample: (sample.at, sample.version))),
-    )
+    flows = [
+        Flow(version, t.amount, t.transferred_at, _first_behind(version, certain) or _first_behind(version, samples))
+        for version, t in transfers
+        if t.asset == asset
+    ]
+    sure = (sample for sample in samples if not any(flow.makes_doubtful(sample) for flow in flows))
+    return Facts(asset, tuple(flows), tuple(sorted(sure, key=lambda sample: (sample.at, sample.version))))
+
+
+def _first_behind(version: int, samples: Sequence[Sample]) -> Sample | None:
+    index = bisect_right(samples, version, key=lambda sample: sample.version)
+    return samples[index] if index < len(samples) else None
 
 
 def walk(start: Units, flows: Sequence[Flow], samples: Iterable[Sample]) -> Iterator[Step]:
     """Yield the account after each sample; a flow is settled by the first sample that contains it."""
     units, waiting = start, list(flows)
     for sample in samples:
-        settled = tuple(flow for flow in waiting if flow.at <= sample.at)
-        waiting = waiting[len(settled) :]
+        settled = tuple(flow for flow in waiting if flow.is_in(sample))
+        waiting = [flow for flow in waiting if not flow.is_in(sample)]
         with localcontext(WIDE):
             step = _step(units, settled, sample)
         units = step.units

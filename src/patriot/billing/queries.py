@@ -20,7 +20,7 @@ _LIST = (
     _INVOICES
     + """
     WHERE ($1::uuid IS NULL OR user_id = $1) AND ($2::uuid IS NULL OR account_id = $2)
-        AND ($3::text IS NULL OR period = $3)
+        AND ($3::text IS NULL OR period = $3) AND number IS NOT NULL
     ORDER BY period DESC, account_id LIMIT $4
 """
 )

@@ -254,22 +254,22 @@ class Account:
 
 
 @dataclass
-class Flow:
-    """A transfer in (positive) or out (negative); every sample from `at` on contains it."""
-
-    version: int
-    amount: Fraction
-    at: datetime
-    transferred_at: datetime
-
-
-@dataclass
 class Sample:
     """What the exchange said the account was worth."""
 
     version: int
     equity: Fraction
     at: datetime
+
+
+@dataclass
+class Flow:
+    """A transfer in (positive) or out (negative), and the sample that was taken because of it."""
+
+    version: int
+    amount: Fraction
+    transferred_at: datetime
+    sample: Sample | None
 
 
 @dataclass
@@ -287,8 +287,12 @@ def line_of(kind: str, lot: Lot, at: datetime, units: Fraction, nav: Fraction) -
 
 
 def money_facts(events: list[dict[str, Any]], account: str) -> tuple[str, list[Flow], list[Sample]]:
-    """Return asset, transfers and samples, each in order of time."""
-    asset, samples, taken_for_transfers, transfers = "", [], [], []
+    """Return asset, transfers, and samples in order of time.
+
+    The sample taken for a transfer is the first of its kind behind it in the stream (or any, if there is none): it
+    contains the transfer, whatever the clocks say. Other samples dated between the two are left out.
+    """
+    asset, samples, certain, transfers = "", [], [], []
     for event in events:
         kind, data, version = event["event_type"], json.loads(event["data"]), event["stream_version"]
         if kind not in ("account.equity_sampled", "account.transfer_recorded"):
@@ -300,18 +304,28 @@ def money_facts(events: list[dict[str, Any]], account: str) -> tuple[str, list[F
             continue
         asset = asset or data["asset"]
         samples.append(Sample(version, number(data["equity"]), moment(data["sampled_at"])))
-        if data["reason"] == "TRANSFER":
-            taken_for_transfers.append(samples[-1])
+        if data["reason"] in ("TRANSFER", "LINKED"):
+            certain.append(samples[-1])
     flows = []
     for version, data in transfers:
         if data["asset"] == asset:
-            transferred_at = moment(data["transferred_at"])
-            # The sample taken for a transfer contains it, even if its clock is a little behind the exchange's.
-            taken = next((sample.at for sample in taken_for_transfers if sample.version > version), transferred_at)
-            flows.append(Flow(version, number(data["amount"]), min(transferred_at, taken), transferred_at))
-    flows.sort(key=lambda flow: (flow.at, flow.version))
-    samples.sort(key=lambda sample: (sample.at, sample.version))
-    return asset, flows, samples
+            behind = [s for s in certain if s.version > version] or [s for s in samples if s.version > version]
+            own = behind[0] if behind else None
+            flows.append(Flow(version, number(data["amount"]), moment(data["transferred_at"]), own))
+    sure = [sample for sample in samples if not any(is_doubtful(sample, flow) for flow in flows)]
+    return asset, flows, sorted(sure, key=lambda sample: (sample.at, sample.version))
+
+
+def is_doubtful(sample: Sample, flow: Flow) -> bool:
+    """Tell whether nobody can say if a sample contains a transfer: it is dated between this and its own sample."""
+    if sample is flow.sample or sample.at < flow.transferred_at:
+        return False
+    return flow.sample is None or sample.at <= flow.sample.at
+
+
+def contains(sample: Sample, flow: Flow) -> bool:
+    """Tell whether a sample contains a transfer: it is the transfer's own, or later."""
+    return flow.sample is not None and (flow.sample.at, flow.sample.version) <= (sample.at, sample.version)
 
 
 # ---------------------------------------------------------------- 4. the months
@@ -467,8 +481,8 @@ def play(
     running = copy.deepcopy(account)
     at_end, lines, net, settled = running, [], Fraction(0), set()
     for sample in samples:
-        contained = [flow for flow in flows if flow.at <= sample.at]
-        flows = flows[len(contained) :]
+        contained = [flow for flow in flows if contains(sample, flow)]
+        flows = [flow for flow in flows if not contains(sample, flow)]
         if sample.at > end and at_end is running:
             running = copy.deepcopy(running)
         deposited, redeemed = running.take_sample(sample.equity, contained, sample.at)
