@@ -1,13 +1,16 @@
 """Conformance: an unmodified public client, ccxt, trades on the simulator as it would on the venue."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import ccxt.async_support as ccxt
+import ccxt.pro as ccxt_pro
 import pytest
 
-from tests.sim.binance.client import Sim, flat, running_sim, write_dump
+from tests.sim.binance.client import Sim, Trader, flat, running_sim, write_dump
+from tests.support import eventually
 
 SYMBOL = "BTC/USDT:USDT"
 
@@ -19,13 +22,12 @@ async def sim(tmp_path: Path) -> AsyncIterator[Sim]:
         yield running
 
 
-@pytest.fixture
-async def exchange(sim: Sim) -> AsyncIterator[Any]:
-    """Return ccxt's own client; nothing but its addresses is changed."""
-    trader = await sim.trader("10000")
-    client = ccxt.binanceusdm(
-        {"apiKey": trader.api_key, "secret": trader.api_secret, "options": {"fetchCurrencies": False}}
-    )
+def settings_of(trader: Trader) -> dict[str, Any]:
+    return {"apiKey": trader.api_key, "secret": trader.api_secret, "options": {"fetchCurrencies": False}}
+
+
+def addressed(client: Any, sim: Sim) -> Any:
+    """Point a client at the simulator; nothing else of it is changed."""
     for name, path in {
         "fapiPublic": "/fapi/v1",
         "fapiPublicV2": "/fapi/v2",
@@ -35,6 +37,17 @@ async def exchange(sim: Sim) -> AsyncIterator[Any]:
         "sapi": "/sapi/v1",
     }.items():
         client.urls["api"][name] = sim.rest + path
+    client.urls["api"]["ws"] = {"future": f"{sim.streams}/ws"}
+    return client
+
+
+async def both_open(sim: Sim) -> bool:
+    return bool((await sim.control("GET", "/health")).body["streams"] == 2)
+
+
+@pytest.fixture
+async def exchange(sim: Sim) -> AsyncIterator[Any]:
+    client = addressed(ccxt.binanceusdm(settings_of(await sim.trader("10000"))), sim)
     yield client
     await client.close()
 
@@ -124,3 +137,22 @@ async def test_refusals_arrive_as_the_errors_of_the_client(exchange: Any) -> Non
         await exchange.fetch_order("987654321", SYMBOL)
     with pytest.raises(ccxt.ExchangeError, match="-2019"):
         await exchange.create_order(SYMBOL, "limit", "buy", 100, 39900)
+
+
+async def test_streaming_client_hears_its_order_and_the_bar(sim: Sim) -> None:
+    trader = await sim.trader("10000")
+    client = addressed(ccxt_pro.binanceusdm(settings_of(trader)), sim)
+    await client.load_markets()
+    orders = asyncio.create_task(client.watch_orders(SYMBOL))
+    bars = asyncio.create_task(client.watch_ohlcv(SYMBOL, "1m"))
+    try:
+        await eventually(lambda: both_open(sim))
+        placed = await client.create_order(SYMBOL, "limit", "buy", 0.01, 39000)
+        async with asyncio.timeout(10):
+            assert [(order["id"], order["status"]) for order in await orders] == [(placed["id"], "open")]
+            await sim.step(1)
+            assert [bar[4] for bar in await bars] == [40000.0]
+    finally:
+        await client.close()
+        while client.session is not None:  # a fetch in its background opened a connection again while it closed
+            await client.close()
