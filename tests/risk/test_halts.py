@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from patriot.kernel.trading import AccountId, StrategyId, UserId
 from patriot.risk.commands import HaltCommand, HaltTrading, ResumeTrading
-from patriot.risk.events import HaltEvent, HaltLevel, Scope, TradingHalted, TradingResumed
-from patriot.risk.halts import DAILY_LOSS, DAY_ENDED, HALT, HaltBook
+from patriot.risk.events import HaltEvent, HaltLevel, ReasonCode, Scope, TradingHalted, TradingResumed
+from patriot.risk.halts import HALT, HaltBook
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 USER, ACCOUNT, STRATEGY = UserId(UUID(int=1)), AccountId(UUID(int=2)), StrategyId(UUID(int=3))
 PERSON = "OPERATOR"
+DAILY_LOSS, FEE = ReasonCode.DAILY_LOSS, ReasonCode.FEE_OVERDUE
 
 
 def halt(level: HaltLevel, at: datetime = NOON, reason: str = PERSON) -> HaltTrading:
@@ -66,18 +67,27 @@ def test_resume_asked_for_before_the_halt_changes_nothing() -> None:
     assert len(after(halt(HaltLevel.H1, NOON + HOUR), resume(NOON))) == 1
 
 
-def test_end_of_the_day_lifts_a_daily_loss_and_nothing_else() -> None:
-    assert len(after(halt(HaltLevel.H1, reason=DAILY_LOSS), resume(reason=DAY_ENDED))) == 2
-    assert len(after(halt(HaltLevel.H1), resume(reason=DAY_ENDED))) == 1
+def test_rule_lifts_what_it_raised_and_nothing_else() -> None:
+    assert len(after(halt(HaltLevel.H1, reason=DAILY_LOSS), resume(reason=DAILY_LOSS))) == 2
+    assert len(after(halt(HaltLevel.H1), resume(reason=DAILY_LOSS))) == 1
+    assert len(after(halt(HaltLevel.H1, reason=ReasonCode.FEE_OVERDUE), resume(reason=DAILY_LOSS))) == 1
 
 
-def test_halt_of_a_person_on_top_of_a_daily_loss_outlasts_the_day() -> None:
-    events = after(halt(HaltLevel.H1, reason=DAILY_LOSS), halt(HaltLevel.H1), resume(reason=DAY_ENDED))
+def test_scope_trades_again_when_no_reason_is_left() -> None:
+    raised = (halt(HaltLevel.H1, reason=DAILY_LOSS), halt(HaltLevel.H3), halt(HaltLevel.H1, reason=FEE))
+    assert HALT.fold(after(*raised)).level is HaltLevel.H3
+    assert HALT.fold(after(*raised, resume(reason=DAILY_LOSS))).level is HaltLevel.H3
+    assert HALT.fold(after(*raised, resume(reason=DAILY_LOSS), resume(reason=FEE))).level is HaltLevel.H3
+
+
+def test_person_lifts_everything_that_stands() -> None:
+    raised = (halt(HaltLevel.H1, reason=DAILY_LOSS), halt(HaltLevel.H3), halt(HaltLevel.H1, reason=FEE))
+    assert HALT.fold(after(*raised, resume())).level is None
+
+
+def test_halt_raised_late_for_a_reason_that_was_never_lifted_is_not_lost() -> None:
+    events = after(halt(HaltLevel.H1), resume(NOON + HOUR), halt(HaltLevel.H1, NOON, reason=FEE))
     assert HALT.fold(events).level is HaltLevel.H1
-
-
-def test_daily_loss_does_not_take_over_the_halt_of_a_person() -> None:
-    assert after(halt(HaltLevel.H1), halt(HaltLevel.H1, reason=DAILY_LOSS)) == [halted(HaltLevel.H1)]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +131,7 @@ def test_copy_that_is_not_ready_refuses_entries() -> None:
 
 
 commands = st.builds(halt, st.sampled_from(list(HaltLevel)), reason=st.sampled_from([PERSON, DAILY_LOSS])) | st.builds(
-    resume, reason=st.sampled_from([PERSON, DAY_ENDED])
+    resume, reason=st.sampled_from([PERSON, DAILY_LOSS])
 )
 
 

@@ -17,10 +17,10 @@ from patriot.risk.events import (
     Severity,
     TradingHalted,
 )
-from patriot.risk.halts import DAILY_LOSS, DAY_ENDED
 from patriot.risk.policies import WATCHED, RiskWatch, WatchCommand, WatchedEvent, severity, watch_equity
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
+DAILY_LOSS = ReasonCode.DAILY_LOSS
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 USER, ACCOUNT = UserId(UUID(int=1)), AccountId(UUID(int=2))
 
@@ -79,7 +79,7 @@ def test_daily_loss_halt_ends_with_the_first_sample_of_the_next_day() -> None:
     midnight = NOON + 12 * HOUR
     assert after(sample("1000"), standing, sample("960", midnight - HOUR)) == []
     assert after(sample("1000"), standing, sample("940", midnight)) == [
-        ResumeTrading(Scope.USER, str(USER), DAY_ENDED, midnight)
+        ResumeTrading(Scope.USER, str(USER), DAILY_LOSS, midnight)
     ]
 
 

@@ -4,7 +4,7 @@ This is the gate of every entry order: its answer goes into the same append as t
 both pass. A refusal is written too: an answer from a stale state is then caught by the expected version, yes or no.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_UP, Decimal, localcontext
@@ -14,7 +14,14 @@ from patriot.kernel.aggregate import Decider
 from patriot.kernel.errors import CommandRefused
 from patriot.kernel.money import EXACT, ZERO
 from patriot.kernel.trading import OrderId, StrategyId
-from patriot.risk.commands import AccountRisk, RecordViolation, ReleaseExposure, ReserveExposure, RiskCommand
+from patriot.risk.commands import (
+    AccountRisk,
+    EffectiveLimits,
+    RecordViolation,
+    ReleaseExposure,
+    ReserveExposure,
+    RiskCommand,
+)
 from patriot.risk.events import (
     ExposureRefused,
     ExposureReleased,
@@ -72,7 +79,7 @@ def decide(state: RiskState, command: RiskCommand) -> list[RiskEvent]:
             if not c.notional.is_finite() or c.notional <= ZERO:
                 raise CommandRefused(f"notional of an entry: expected a number above 0, found {c.notional}")
             with localcontext(EXACT):
-                refusal = next(_refusals(state, c), None)
+                refusal = _refusal(state, c)
             if refusal is None:
                 return [ExposureReserved(c.account_id, c.order_id, c.strategy_id, c.symbol, c.notional)]
             return [ExposureRefused(c.account_id, c.order_id, c.strategy_id, c.symbol, *refusal)]
@@ -129,39 +136,38 @@ def has_lost(equity: Decimal, reference: Decimal, fraction: Decimal) -> bool:
         return reference > ZERO and reference - equity >= fraction * reference
 
 
-def _refusals(state: RiskState, command: ReserveExposure) -> Iterator[Refusal]:
-    """Yield every rule an entry breaks, in the order in which they are told."""
-    if command.halt is not None:
-        yield Refusal(ReasonCode.HALTED)
+def _refusal(state: RiskState, command: ReserveExposure) -> Refusal | None:
+    """Return the first rule that an entry breaks."""
     risk, limits = command.risk, command.limits
+    if command.halt is not None:
+        return Refusal(ReasonCode.HALTED)
     if risk is None:
-        yield Refusal(ReasonCode.EQUITY_UNKNOWN)
-        return
+        return Refusal(ReasonCode.EQUITY_UNKNOWN)
     if risk.equity <= ZERO:
-        yield Refusal(ReasonCode.INSUFFICIENT_EQUITY, risk.equity, ZERO)
-        return
+        return Refusal(ReasonCode.INSUFFICIENT_EQUITY, risk.equity, ZERO)
     for held in state.reserved.values():
         if held.symbol == command.symbol:
             same = held.strategy_id == command.strategy_id
-            yield Refusal(ReasonCode.POSITION_OPEN if same else ReasonCode.SYMBOL_OWNED)
+            return Refusal(ReasonCode.POSITION_OPEN if same else ReasonCode.SYMBOL_OWNED)
     if command.notional > limits.max_position_notional:
-        yield Refusal(ReasonCode.POSITION_SIZE, command.notional, limits.max_position_notional)
+        return Refusal(ReasonCode.POSITION_SIZE, command.notional, limits.max_position_notional)
     exposure = state.exposure + command.notional
     if exposure > limits.max_total_exposure:
-        yield Refusal(ReasonCode.TOTAL_EXPOSURE, exposure, limits.max_total_exposure)
+        return Refusal(ReasonCode.TOTAL_EXPOSURE, exposure, limits.max_total_exposure)
     if exposure > limits.max_leverage * risk.equity:
         leverage = (exposure / risk.equity).quantize(RATIO_STEP, ROUND_UP)
-        yield Refusal(ReasonCode.LEVERAGE, leverage, limits.max_leverage)
-    yield from _losses(command, risk)
+        return Refusal(ReasonCode.LEVERAGE, leverage, limits.max_leverage)
+    return _loss(risk, limits)
 
 
-def _losses(command: ReserveExposure, risk: AccountRisk) -> Iterator[Refusal]:
+def _loss(risk: AccountRisk, limits: EffectiveLimits) -> Refusal | None:
     for reason, reference, limit in (
-        (ReasonCode.DAILY_LOSS, risk.day_start_equity, command.limits.max_daily_loss_fraction),
-        (ReasonCode.MAX_DRAWDOWN, risk.peak_equity, command.limits.max_drawdown_fraction),
+        (ReasonCode.DAILY_LOSS, risk.day_start_equity, limits.max_daily_loss_fraction),
+        (ReasonCode.MAX_DRAWDOWN, risk.peak_equity, limits.max_drawdown_fraction),
     ):
         if has_lost(risk.equity, reference, limit):
-            yield Refusal(reason, loss_fraction(risk.equity, reference), limit)
+            return Refusal(reason, loss_fraction(risk.equity, reference), limit)
+    return None
 
 
 def _remember(settled: tuple[OrderId, ...], order_id: OrderId) -> tuple[OrderId, ...]:

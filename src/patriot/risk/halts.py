@@ -1,6 +1,11 @@
-"""Halts of one scope: raised, escalated, lifted; and the copy in memory that every entry is checked against. Pure."""
+"""Halts of one scope: raised, escalated, lifted; and the copy in memory that every entry is checked against. Pure.
 
-from dataclasses import dataclass, field
+A scope can be halted for several reasons at once, and trades again when none is left. What a rule raised (its reason is
+a `ReasonCode`) is lifted under the same reason; a person, under any other reason, lifts everything that stands.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
 from uuid import UUID
@@ -11,20 +16,34 @@ from patriot.kernel.trading import AccountId, StrategyId, UserId
 from patriot.risk.commands import HaltCommand, HaltTrading, ResumeTrading
 from patriot.risk.events import HaltEvent, HaltLevel, ReasonCode, Scope, TradingHalted, TradingResumed
 
-DAILY_LOSS: str = ReasonCode.DAILY_LOSS  # the one halt that ends by itself
-DAY_ENDED = "DAY_ENDED"  # the reason that lifts it, and no other
-
 _STRENGTH = {HaltLevel.H1: 1, HaltLevel.H2: 2, HaltLevel.H3: 3}
+_RULES = frozenset(ReasonCode)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A halt for one reason."""
+
+    level: HaltLevel
+    halted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """The halt of one scope; `level` is None while it trades."""
+    """The halts of one scope by reason, and when a reason was last lifted."""
 
-    level: HaltLevel | None = None
-    reason_code: str = ""
-    halted_at: datetime | None = None
-    resumed_at: datetime | None = None
+    standing: Mapping[str, Standing] = field(default_factory=dict)
+    lifted_at: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def level(self) -> HaltLevel | None:
+        """Return the strongest level that stands, None while the scope trades."""
+        return strongest(one.level for one in self.standing.values())
+
+
+def strongest(levels: Iterable[HaltLevel | None]) -> HaltLevel | None:
+    """Return the strongest level, None if there is none."""
+    return max((level for level in levels if level is not None), key=_STRENGTH.__getitem__, default=None)
 
 
 def halt_stream_id(scope: Scope, reference: str) -> UUID:
@@ -35,18 +54,17 @@ def halt_stream_id(scope: Scope, reference: str) -> UUID:
 def decide(halt: Halt, command: HaltCommand) -> list[HaltEvent]:
     """Return what a command changes.
 
-    A level only rises until the halt is lifted; a command that a newer one overtook changes nothing.
+    For one reason a level only rises until it is lifted; a command that a newer one overtook changes nothing.
     """
     match command:
         case HaltTrading() as c:
-            overtaken = halt.resumed_at is not None and c.at < halt.resumed_at
-            if overtaken or not _takes_over(halt, c):
+            known, lifted_at = halt.standing.get(c.reason_code), halt.lifted_at.get(c.reason_code)
+            overtaken = lifted_at is not None and c.at < lifted_at
+            if overtaken or (known is not None and _STRENGTH[c.level] <= _STRENGTH[known.level]):
                 return []
             return [TradingHalted(c.scope, c.reference, c.level, c.reason_code, c.at)]
         case ResumeTrading() as c:
-            overtaken = halt.halted_at is not None and c.at < halt.halted_at
-            of_another_reason = c.reason_code == DAY_ENDED and halt.reason_code != DAILY_LOSS
-            if halt.level is None or overtaken or of_another_reason:
+            if not any(halt.standing[reason].halted_at <= c.at for reason in _lifted_by(halt, c.reason_code)):
                 return []
             return [TradingResumed(c.scope, c.reference, c.reason_code, c.at)]
         case _:
@@ -54,12 +72,21 @@ def decide(halt: Halt, command: HaltCommand) -> list[HaltEvent]:
 
 
 def evolve(halt: Halt, event: HaltEvent) -> Halt:
-    """Return the halt after an event."""
+    """Return the halts after an event."""
     match event:
         case TradingHalted():
-            return Halt(event.level, event.reason_code, event.halted_at, halt.resumed_at)
+            raised = Standing(event.level, event.halted_at)
+            return replace(halt, standing={**halt.standing, event.reason_code: raised})
         case TradingResumed():
-            return Halt(None, "", None, event.resumed_at)
+            lifted = {
+                reason
+                for reason in _lifted_by(halt, event.reason_code)
+                if halt.standing[reason].halted_at <= event.resumed_at
+            }
+            return Halt(
+                {reason: one for reason, one in halt.standing.items() if reason not in lifted},
+                {**halt.lifted_at, **dict.fromkeys(sorted(lifted), event.resumed_at)},
+            )
         case _:
             assert_never(event)
 
@@ -67,13 +94,8 @@ def evolve(halt: Halt, event: HaltEvent) -> Halt:
 HALT: Decider[Halt, HaltCommand, HaltEvent] = Decider(initial=Halt(), decide=decide, evolve=evolve)
 
 
-def _takes_over(halt: Halt, command: HaltTrading) -> bool:
-    if halt.level is None:
-        return True
-    stronger = _STRENGTH[command.level] - _STRENGTH[halt.level]
-    # A person's halt must not end with the day that a daily loss ended.
-    lasting = stronger == 0 and halt.reason_code == DAILY_LOSS and command.reason_code != DAILY_LOSS
-    return stronger > 0 or lasting
+def _lifted_by(halt: Halt, reason_code: str) -> set[str]:
+    return {reason for reason in halt.standing if reason == reason_code or reason_code not in _RULES}
 
 
 @dataclass(slots=True)
@@ -89,18 +111,18 @@ class HaltBook:
         self._halts[key] = evolve(self._halts.get(key, Halt()), event)
 
     def halt_of(self, scope: Scope, reference: str) -> Halt:
-        """Return the halt of exactly one scope."""
+        """Return the halts of exactly one scope."""
         return self._halts.get((scope, reference), Halt())
 
     def level_for(
         self, user_id: UserId | None, account_id: AccountId, strategy_id: StrategyId | None
     ) -> HaltLevel | None:
-        """Return the strongest halt that covers an entry; H1 while this copy is not ready."""
+        """Return the strongest halt that covers an entry; at least H1 while this copy is not ready."""
         scopes = (
             (Scope.GLOBAL, ""),
             (Scope.USER, str(user_id)),
             (Scope.ACCOUNT, str(account_id)),
             (Scope.STRATEGY, str(strategy_id)),
         )
-        levels = [self.halt_of(*scope).level for scope in scopes] + [None if self.ready else HaltLevel.H1]
-        return max((level for level in levels if level is not None), key=_STRENGTH.__getitem__, default=None)
+        unread = None if self.ready else HaltLevel.H1
+        return strongest([unread, *(self.halt_of(*scope).level for scope in scopes)])

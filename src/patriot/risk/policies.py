@@ -1,6 +1,6 @@
 """What a sample of an account's equity sets off: a day's loss halts its user for the day, a drawdown halts the account.
 
-Pure: `watch` is the policy's own fold. A repeated event gives the same commands, and their deciders drop the repeats.
+Pure: `watch` is the policy's own fold. A repeated event gives the same commands, whose deciders drop the repeats.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from patriot.risk.events import (
     TradingHalted,
     TradingResumed,
 )
-from patriot.risk.halts import DAILY_LOSS, DAY_ENDED, Halt, HaltBook
+from patriot.risk.halts import Halt, HaltBook
 from patriot.risk.limits import LimitBook
 
 WATCHED = frozenset(
@@ -92,8 +92,10 @@ def watch_equity(watch: RiskWatch, event: WatchedEvent) -> list[WatchCommand]:
 
 
 def _lift_daily_loss(halt: Halt, user: str, at: datetime) -> list[WatchCommand]:
-    ended = halt.reason_code == DAILY_LOSS and halt.halted_at is not None and halt.halted_at.date() < at.date()
-    return [ResumeTrading(Scope.USER, user, DAY_ENDED, at)] if ended else []
+    standing = halt.standing.get(ReasonCode.DAILY_LOSS)
+    if standing is None or standing.halted_at.date() >= at.date():
+        return []
+    return [ResumeTrading(Scope.USER, user, ReasonCode.DAILY_LOSS, at)]
 
 
 def severity(value: Decimal, limit: Decimal) -> Severity:
