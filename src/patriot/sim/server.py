@@ -27,6 +27,7 @@ from patriot.sim.simulation import Header, JournalLost, Record, Simulation
 JOURNAL_FILE = "sim.journal"
 HOUSEKEEPING_SECONDS = 1.0
 LONGEST_SLEEP_SECONDS = 1.0
+PING_SECONDS = 180.0  # real time; Source: USD-M WebSocket documents, read 2026-11-22
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,13 @@ class SimServer:
             await asyncio.sleep(0)
 
     async def _housekeeping(self, face: BinanceFace) -> None:
+        pinged = self._clock.monotonic()
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
             face.hub.expire_listen_keys()
+            if self._clock.monotonic() - pinged >= PING_SECONDS:
+                pinged = self._clock.monotonic()
+                face.hub.ping_all()
 
     def _journal_lost(self, error: JournalLost) -> None:
         self._lost = error

@@ -245,6 +245,28 @@ async def test_running_clock_updates_the_open_bar(tmp_path: Path) -> None:
         await eventually(lambda: any(not m["k"]["x"] for m in market.messages))
 
 
+async def test_quiet_stream_is_pinged_every_three_minutes(tmp_path: Path) -> None:
+    clock = FakeClock()
+    data = write_dump(tmp_path / "BTCUSDT.csv", [("1.0", "1.0", "1.0", "1.0")] * 3)
+    async with (
+        running_sim(data, clock=clock) as sim,
+        sim.http.ws_connect(f"{sim.streams}/market/ws", autoping=False) as ws,
+    ):
+        clock.advance(timedelta(minutes=3))
+        async with asyncio.timeout(5):
+            assert (await ws.receive()).type is aiohttp.WSMsgType.PING
+
+
+async def test_expired_listen_key_is_told_to_its_stream(tmp_path: Path) -> None:
+    clock = FakeClock()
+    data = write_dump(tmp_path / "BTCUSDT.csv", [("1.0", "1.0", "1.0", "1.0")] * 3)
+    async with running_sim(data, clock=clock) as sim:
+        key = await listen_key(await sim.trader())
+        async with listening(sim, f"/private/ws/{key}") as private:
+            clock.advance(timedelta(minutes=60))
+            await eventually(lambda: private.named("listenKeyExpired"))
+
+
 # ---------------------------------------------------------------------------------------------------- faults
 
 

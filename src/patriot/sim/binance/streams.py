@@ -306,6 +306,11 @@ class StreamHub:
             return {"result": sorted(session.streams), "id": number}
         return _refused(number, 2, f"Invalid request: unknown variant `{method[:40]}`")
 
+    def ping_all(self) -> None:
+        """Ping every session, as the venue does every three minutes."""
+        for session in self._sessions:
+            session.put(bytearray(str(self._simulation.now_ms).encode()))
+
     # ------------------------------------------------------------------------------------------------ barrier, end
 
     async def barrier(self, timeout_seconds: float) -> bool:
