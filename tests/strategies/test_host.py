@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,8 +17,8 @@ from hypothesis import strategies as st
 from patriot.adapters.runners import InProcessRunners, SubprocessRunners
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
-from patriot.kernel.errors import ExchangeUnavailable
-from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.errors import ExchangeUnavailable, StoreUnavailable
+from patriot.kernel.eventstore import Appended, Fence, IdempotentResult, LogPosition, StreamAppend
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore, MemoryLeases
 from patriot.kernel.trading import Exchange, StrategyId
@@ -59,12 +61,25 @@ class Market:
         return [bar for bar in self.played if bar.opened_at >= opened_from]
 
 
+class Store(MemoryEventStore):
+    """A store that can go away."""
+
+    away = False
+
+    async def append(
+        self, appends: Sequence[StreamAppend], *, result: IdempotentResult | None = None, fence: Fence | None = None
+    ) -> Appended:
+        if self.away:
+            raise StoreUnavailable("connection refused")
+        return await super().append(appends, result=result, fence=fence)
+
+
 class World:
     """A log and a market that outlive the hosts on them."""
 
     def __init__(self) -> None:
         self.clock = FakeClock(BARS[0].opened_at)
-        self.store = MemoryEventStore(self.clock, MemoryLeases(self.clock))
+        self.store = Store(self.clock, MemoryLeases(self.clock))
         self.market = Market()
         self.told = Told()
 
@@ -153,6 +168,25 @@ async def test_bar_that_comes_twice_records_nothing_twice() -> None:
     await host.close()
 
 
+async def test_signal_is_recorded_when_the_store_is_back_and_the_bar_comes_again() -> None:
+    world = World()
+    host = world.host(InProcessRunners())
+    await host.follow([EMA, DONCHIAN])
+    lost = 0
+    for bar in BARS:
+        world.play(bar)
+        world.store.away = True
+        with suppress(StoreUnavailable):
+            assert await host.on_bar(bar) == []
+            lost -= 1
+        lost += 1
+        world.store.away = False
+        await host.on_bar(bar)
+    await host.close()
+    assert lost > 10
+    assert await world.recorded() == await undisturbed()
+
+
 async def test_bars_missed_by_the_stream_are_asked_of_the_exchange() -> None:
     world = World()
     host = world.host(InProcessRunners())
@@ -184,15 +218,17 @@ async def test_strategy_that_never_starts_harms_no_other() -> None:
     world = World()
     broken = active(0, "hindsight", parameters={"data_file": "/nonexistent.csv"})
     host = world.host(SubprocessRunners(), Patience(first_backoff=0.001, longest_backoff=0.01, attempts=1))
+    signals = await undisturbed()
+    first = next(number for number, bar in enumerate(BARS) if bar.closed_at == signals[0].bar_closed_at)
+    for bar in BARS[:first]:
+        world.play(bar)
     await host.follow([broken, EMA, DONCHIAN])
-    for bar in BARS[:40]:
+    for bar in BARS[first : first + 3]:
         world.play(bar)
         await host.on_bar(bar)
     assert host.runner_pids().keys() == {EMA.strategy_id, DONCHIAN.strategy_id}
     await host.close()
-    expected = [one for one in await undisturbed() if one.bar_closed_at <= BARS[39].closed_at]
-    assert expected
-    assert await world.recorded() == expected
+    assert await world.recorded() == [one for one in signals if one.bar_closed_at <= BARS[first + 2].closed_at]
     assert {incident.strategy_id for incident in world.told.incidents} == {str(broken.strategy_id)}
     assert any("data_file: expected a readable kline CSV" in problem for problem in world.told.problems)
 

@@ -9,14 +9,26 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from patriot.adapters.runners import InProcessRunners, SubprocessRunners
 from patriot.strategies.interface import StrategySpec
 from patriot.strategies.ports import Runner, RunnerBroken, SpawnRunner
 from patriot.strategies.protocol import ANSWERS, Answer, Configuration, NextBar, lines_of
 from tests.strategies.recorded import LONG_AGO, RECORDING, bar, minutes_of, quarters_of
+from tests.support import eventually
 
 SPEC = StrategySpec("s-1", "donchian", "BTCUSDT", "15m", {}, Decimal("0.1"), LONG_AGO)
+
+
+def gone(pid: int) -> bool:
+    """Tell whether a process has ended; nobody may have asked for its exit status yet."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 @pytest.fixture(params=[SubprocessRunners(), InProcessRunners()], ids=["process", "in-process"])
@@ -108,6 +120,42 @@ async def test_process_ends_when_its_input_closes() -> None:
     )
     await process.communicate(lines_of([]))
     assert process.returncode == 0
+
+
+async def test_process_ends_when_its_parent_is_killed() -> None:
+    code = """
+import asyncio
+from patriot.adapters.runners import SubprocessRunners
+async def main():
+    runner = await SubprocessRunners()()
+    print(runner.pid, flush=True)
+    await runner.receive()
+asyncio.run(main())
+"""
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout
+    pid = int(await parent.stdout.readline())
+    assert not gone(pid)
+    parent.kill()
+    await parent.communicate()
+    await eventually(lambda: gone(pid), deadline_s=10)
+
+
+def test_process_is_heard_on_the_loop_that_services_run_on() -> None:
+    async def conversation() -> Answer:
+        dying = await SubprocessRunners()()
+        os.kill(dying.pid, signal.SIGKILL)
+        with pytest.raises(RunnerBroken):
+            await dying.receive()
+        await dying.end()
+        runner = await SubprocessRunners()()
+        await runner.send(lines_of([Configuration(SPEC, 1), NextBar(bar(0, 100))]))
+        answer = await answer_of(runner)
+        await runner.end()
+        return answer
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        assert loop.run(conversation()) == Answer(bar(0, 100).closed_at)
 
 
 async def test_process_ignores_the_interrupt_of_the_terminal() -> None:
