@@ -20,7 +20,7 @@ from patriot.billing.nav import Facts, facts_of
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.codec import EVENTS, encode
-from patriot.kernel.eventstore import Context, NewEvent, StreamAppend
+from patriot.kernel.eventstore import Context, EventStore, NewEvent, StreamAppend
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryEventStore
 from patriot.kernel.trading import AccountId, UserId
@@ -83,9 +83,9 @@ def deposit_that_gained(nav: str = "1.10") -> History:
 class World:
     """One event store with billing on it, and a clock that tests move."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: EventStore | None = None) -> None:
         self.clock = FakeClock(LINKED)
-        self.store = MemoryEventStore(self.clock)
+        self.store = store or MemoryEventStore(self.clock)
         self.ids = Ids(self.clock, random.Random(7).randbytes)
         self.bus = CommandBus(self.store, self.clock, self.ids)
         register(self.bus)
@@ -119,9 +119,11 @@ class World:
         return await export_invoice(self.store, ACCOUNT, period)
 
 
-async def closed_world(history: History, *, at: datetime | None = None, final: bool = False) -> World:
+async def closed_world(
+    history: History, *, at: datetime | None = None, final: bool = False, store: EventStore | None = None
+) -> World:
     """Record a history under terms of 30 % and close January."""
-    world = World()
+    world = World(store)
     await world.agree()
     await world.record(history)
     world.move_to(at or on(2, 1, 12, 5))

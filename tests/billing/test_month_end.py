@@ -11,6 +11,7 @@ import pytest
 from patriot.billing.commands import AgreeTerms
 from patriot.billing.effects import MonthEnd
 from patriot.billing.events import InvoiceIssued, PeriodClosed
+from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import CommandRefused, InvalidInput, StoreUnavailable
 from patriot.kernel.eventstore import Appended, Fence, IdempotentResult, StreamAppend
 from patriot.kernel.memory import MemoryEventStore
@@ -45,13 +46,12 @@ async def invoices(world: World, *periods: str) -> list[InvoiceIssued]:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_crash_around_the_close_leaves_one_invoice_with_one_number(when: str) -> None:
-    world = World()
-    world.store.__class__ = Crash
+    store = Crash(FakeClock())
+    world = World(store)
     await world.agree()
     await world.record(deposit_that_gained())
     world.move_to(on(2, 1, 12, 5))
-    assert isinstance(world.store, Crash)
-    world.store.broken = when
+    store.broken = when
     with pytest.raises(StoreUnavailable):
         await world.month_end.close_period(ACCOUNT, "2022-01")
     restarted = MonthEnd(world.store, world.bus, world.clock)

@@ -39,7 +39,7 @@ _PAID = "UPDATE read.invoices SET status = $3, paid = paid + $4 WHERE account_id
 _NOW = "SELECT status, paid FROM read.invoices WHERE account_id = $1 AND period = $2"
 
 
-class Invoices:
+class InvoicesProjection:
     """`read.invoices` and `read.invoice_lines`."""
 
     name: ClassVar[str] = "billing.invoices"

@@ -1,0 +1,144 @@
+"""Invoices as rows on PostgreSQL: what views show, who sees what; a rebuild gives the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from patriot.adapters.postgres.database import Database
+from patriot.adapters.postgres.eventstore import PostgresEventStore
+from patriot.adapters.postgres.projections import ProjectionRunner
+from patriot.adapters.postgres.shadow import compare, rebuild
+from patriot.billing.commands import (
+    ApproveDraft,
+    DisputeInvoice,
+    RecordPayment,
+    RejectDispute,
+    ReviewPayment,
+    VoidInvoice,
+    WriteOffInvoice,
+)
+from patriot.billing.events import InvoiceStatus, LineKind
+from patriot.billing.projections import InvoicesProjection
+from patriot.billing.queries import InvoiceView, find_invoice, invoice_lines, list_invoices, unpaid_invoices
+from patriot.kernel.clock import FakeClock
+from patriot.kernel.ids import derived_id
+from patriot.kernel.trading import UserId
+from tests.billing.support import ACCOUNT, CLIENT, HOUR, LINKED, History, World, closed_world, deposit_that_gained, on
+
+STRANGER = UserId(derived_id("test", "stranger"))
+AT = on(2, 10)
+
+
+class Desk:
+    """Facts in, rows out."""
+
+    def __init__(self, database: Database, store: PostgresEventStore) -> None:
+        self.database, self.store = database, store
+
+    async def close(self, history: History) -> World:
+        return await closed_world(history, store=self.store)
+
+    async def project(self) -> None:
+        await ProjectionRunner(self.database, self.store, InvoicesProjection()).drain()
+
+    async def invoice(self) -> InvoiceView:
+        await self.project()
+        (view,) = await list_invoices(self.database, CLIENT)
+        return view
+
+
+@pytest.fixture
+async def desk(database: str) -> AsyncIterator[Desk]:
+    pool = await Database.connect(database)
+    async with PostgresEventStore(pool, FakeClock()) as store:
+        yield Desk(pool, store)
+    await pool.close()
+
+
+def with_a_gap() -> History:
+    return (
+        History().transfer(LINKED, "1000", "1000").hourly(LINKED + HOUR, on(1, 31, 20), "1000").sample(on(2, 1), "1100")
+    )
+
+
+async def test_closed_month_is_an_invoice_with_lines(desk: Desk) -> None:
+    history = deposit_that_gained("1.10")
+    await desk.close(history)
+    view = await desk.invoice()
+    assert (view.status, view.total, view.outstanding) == (InvoiceStatus.ISSUED, Decimal("30.00"), Decimal("30.00"))
+    assert (view.opening_equity, view.closing_equity, view.net_deposits) == (Decimal(0), Decimal(1100), Decimal(1000))
+    assert (view.crystallization_nav, view.fee_rate, view.final) == (Decimal("1.10"), Decimal("0.30"), False)
+    assert view.due_at == on(2, 15, 12, 5)
+    (line,) = await invoice_lines(desk.database, view)
+    assert (line.kind, line.lot, line.units, line.fee) == (LineKind.PERIOD_END, 1, Decimal(1000), Decimal("30.00"))
+    assert await find_invoice(desk.database, view.number, CLIENT) == view
+    assert await list_invoices(desk.database, None, account_id=ACCOUNT, period="2022-01") == [view]
+    assert await unpaid_invoices(desk.database) == [view]
+
+
+async def test_stranger_sees_no_invoice(desk: Desk) -> None:
+    await desk.close(deposit_that_gained())
+    view = await desk.invoice()
+    assert await list_invoices(desk.database, STRANGER) == []
+    assert await find_invoice(desk.database, view.number, STRANGER) is None
+
+
+async def test_rows_follow_the_money(desk: Desk) -> None:
+    world = await desk.close(deposit_that_gained())
+    seen = [(await desk.invoice()).status]
+    for command in (
+        ReviewPayment(ACCOUNT, "2022-01", on(2, 16)),
+        DisputeInvoice(ACCOUNT, "2022-01", "not mine", AT),
+        RejectDispute(ACCOUNT, "2022-01", "anna", AT),
+        RecordPayment(ACCOUNT, "2022-01", "wire-1", Decimal("10.00"), AT),
+        DisputeInvoice(ACCOUNT, "2022-01", "still not mine", AT),
+        RejectDispute(ACCOUNT, "2022-01", "anna", AT),
+        RecordPayment(ACCOUNT, "2022-01", "wire-2", Decimal("20.00"), AT),
+    ):
+        await world.dispatch(command)
+        seen.append((await desk.invoice()).status)
+    assert seen == [
+        InvoiceStatus.ISSUED,
+        InvoiceStatus.OVERDUE,
+        InvoiceStatus.DISPUTED,
+        InvoiceStatus.ISSUED,
+        InvoiceStatus.PARTIALLY_PAID,
+        InvoiceStatus.DISPUTED,
+        InvoiceStatus.PARTIALLY_PAID,
+        InvoiceStatus.PAID,
+    ]
+    assert (await desk.invoice()).outstanding == 0
+    assert await unpaid_invoices(desk.database) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (VoidInvoice(ACCOUNT, "2022-01", "gap", "anna", "ben", AT), InvoiceStatus.VOID),
+        (WriteOffInvoice(ACCOUNT, "2022-01", "gone", "anna", "ben", AT), InvoiceStatus.WRITTEN_OFF),
+        (ApproveDraft(ACCOUNT, "2022-01", "anna", AT), InvoiceStatus.ISSUED),
+    ],
+)
+async def test_draft_ends_as_a_person_decides(desk: Desk, command: object, status: InvoiceStatus) -> None:
+    world = await desk.close(with_a_gap())
+    assert (await desk.invoice()).status is InvoiceStatus.DRAFT
+    await world.dispatch(command)
+    view = await desk.invoice()
+    assert view.status is status
+    assert view.due_at == (AT + timedelta(days=14) if status is InvoiceStatus.ISSUED else None)
+
+
+async def test_rebuild_gives_the_same_rows(desk: Desk) -> None:
+    world = await desk.close(deposit_that_gained())
+    await world.dispatch(RecordPayment(ACCOUNT, "2022-01", "wire-1", Decimal("10.00"), AT))
+    await desk.project()
+    assert await compare(desk.database, desk.store, InvoicesProjection()) == []
+    before = await desk.invoice()
+    await rebuild(desk.database, desk.store, InvoicesProjection())
+    assert await desk.invoice() == before
+    await desk.database.execute("UPDATE read.invoice_lines SET fee = fee + 0.01")
+    assert len(await compare(desk.database, desk.store, InvoicesProjection())) == 1
