@@ -112,6 +112,13 @@ async def test_fills_add_up_and_the_average_price_is_rounded_once(sql: Database)
     assert [fill.trade_id for fill in await queries.fills(sql, ALICE)] == ["t-2", "t-1"]
 
 
+async def test_old_news_changes_nothing(sql: Database) -> None:
+    told = History([created(1), APPROVED, SUBMITTED, ACCEPTED, filled(1, "1", "30")]).recorded()
+    await apply(sql, OrdersProjection(), [told, told[2:], told[:1]])
+    (order,) = await queries.orders(sql, ALICE)
+    assert (order.status, order.filled_quantity) == (OrderStatus.PARTIALLY_FILLED, Decimal(1))
+
+
 async def test_denial_keeps_its_reason(sql: Database) -> None:
     await project(sql, created(1), DENIED)
     (order,) = await queries.orders(sql, ALICE)
@@ -196,7 +203,6 @@ async def test_neither_batches_nor_repeats_change_a_row(sql: Database, seed: int
         size = chance.randrange(1, 6)
         await apply(sql, projection, [recorded[max(0, at - chance.randrange(8)) : at + size]])
         at += size
-    await apply(sql, projection, [recorded])
     assert await rows(sql, projection) == expected
     assert all(expected.values())
 
