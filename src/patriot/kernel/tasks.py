@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Background:
@@ -48,3 +50,22 @@ class Background:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def while_serving(work: Coroutine[Any, Any, T], *services: Coroutine[Any, Any, Any]) -> T:
+    """Return what `work` returns; services run beside it and are cancelled after it.
+
+    A service that ends first ends the work too, with its error: nothing goes on without what it stands on.
+    """
+    main = asyncio.create_task(work)
+    serving = [asyncio.create_task(service) for service in services]
+    try:
+        done, _ = await asyncio.wait({main, *serving}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {main}:
+            task.result()
+            raise RuntimeError("a service ended by itself")
+        return main.result()
+    finally:
+        for task in (main, *serving):
+            task.cancel()
+        await asyncio.gather(main, *serving, return_exceptions=True)

@@ -68,11 +68,20 @@ class Platform:
             await self.tick()
             await asyncio.sleep(TICK_SECONDS)
 
-    async def caught_up(self) -> None:
-        """Return when every deciding tail has handled all there is."""
+    async def strategies_started(self) -> None:
+        """Return when strategies listen to their markets."""
+        await self.execution.started.wait()
+        while not self.strategies.listening:
+            await asyncio.sleep(0.01)
+
+    async def catch_up(self) -> bool:
+        """Wait until every deciding tail has handled all there is; return whether there was anything to handle."""
+        worked = False
         for tail in self.tails:
             while await tail.behind() or not tail.idle:
+                worked = True
                 await asyncio.sleep(0.001)
+        return worked
 
     async def read_models_caught_up(self) -> None:
         """Return when every read model shows all there is."""

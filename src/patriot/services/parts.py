@@ -9,11 +9,12 @@ import structlog
 
 from patriot.accounts import handlers as accounts
 from patriot.accounts.ports import ApiKey
-from patriot.adapters.exchanges.binance.budget import RateBudget
+from patriot.adapters.exchanges.binance.budget import WEIGHT_PER_MINUTE, RateBudget
 from patriot.adapters.exchanges.binance.market import BinanceMarket
 from patriot.adapters.exchanges.binance.session import BinanceSession
 from patriot.adapters.exchanges.binance.signing import Signer
 from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.adapters.exchanges.binance.venue_time import VenueTime
 from patriot.adapters.postgres.checkpoints import PostgresCheckpoints
 from patriot.adapters.postgres.database import Database
 from patriot.adapters.postgres.eventstore import PostgresEventStore
@@ -48,11 +49,11 @@ class LogAlerts:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeAddress:
-    """Where the exchange answers; `rate_limited` is False for a stepped simulator, whose limits are off."""
+    """Where the exchange answers. With `replayed` our Clock is the venue's, and it counts no requests."""
 
     base_url: str
     ws_url: str
-    rate_limited: bool = True
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Parts:
     http: aiohttp.ClientSession
     exchange: ExchangeAddress
     budget: RateBudget
+    venue_time: VenueTime
     alerts: LogAlerts
     reached: Reached
 
@@ -76,7 +78,13 @@ class Parts:
         """Return a session with a key, or a public one."""
         signer = Signer(key) if key is not None else None
         return BinanceSession(
-            self.exchange.base_url, self.exchange.ws_url, self.http, signer, clock=self.clock, budget=self.budget
+            self.exchange.base_url,
+            self.exchange.ws_url,
+            self.http,
+            signer,
+            clock=self.clock,
+            budget=self.budget,
+            time=self.venue_time,
         )
 
     def venue(self, key: ApiKey) -> BinanceVenue:
@@ -126,7 +134,8 @@ async def open_parts(
                 bus=full_bus(store, clock, ids),
                 http=http,
                 exchange=exchange,
-                budget=RateBudget(clock, **({} if exchange.rate_limited else {"weight_per_minute": None})),
+                budget=RateBudget(clock, None if exchange.replayed else WEIGHT_PER_MINUTE),
+                venue_time=VenueTime(clock, follows_venue=exchange.replayed),
                 alerts=LogAlerts(),
                 reached=reached,
             )

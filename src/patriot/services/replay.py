@@ -6,8 +6,9 @@ all its messages) and the platform's own count of work under way.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,7 @@ import msgspec
 
 from patriot.kernel.clock import ReplayClock, from_epoch_ms, to_epoch_ms
 from patriot.kernel.errors import StartupError
+from patriot.kernel.money import plain
 
 QUIET_SECONDS = 120.0  # nothing on loopback takes that long: the replay is stuck, and says so
 _POLL_SECONDS = 0.001
@@ -28,6 +30,24 @@ class Stepped:
     bars_played: int
     bars_left: int
     stopped_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SimHealth:
+    """The venue's clock and its place in the recording; prices of the model never end."""
+
+    now: datetime
+    bars_played: int
+    bars_left: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SimAccount:
+    """A fresh account and its key."""
+
+    uid: int
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
 
 
 class SimControl:
@@ -60,6 +80,20 @@ class SimControl:
     async def barrier(self) -> int:
         """Wait until every stream has taken what was sent to it; return the count of activity so far."""
         return int((await self.call("POST", "/barrier", {}))["activity"])
+
+    async def health(self) -> "SimHealth":
+        """Return where the recording stands."""
+        answer = await self.call("GET", "/health")
+        return SimHealth(from_epoch_ms(answer["now_ms"]), answer["bars_played"], answer["bars_left"])
+
+    async def transfer(self, uid: int, amount: Decimal, info: str) -> None:
+        """Move money into an account (positive) or out of it."""
+        await self.call("POST", "/transfers", {"uid": uid, "amount": plain(amount), "info": info})
+
+    async def open_account(self, balance: Decimal, permissions: tuple[str, ...]) -> "SimAccount":
+        """Open an account with a key of these rights."""
+        body = {"venue": "binance", "balance": plain(balance), "permissions": permissions}
+        return msgspec.convert(await self.call("POST", "/accounts", body), SimAccount)
 
     async def state(self) -> Any:
         """Return what the venue knows, for a judge."""

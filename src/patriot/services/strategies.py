@@ -118,7 +118,7 @@ class StrategiesService:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        await fold_to_checkpoint(self._parts, TAIL, EVENT_TYPES, lambda one: self._fold(one.event))
+        await fold_to_checkpoint(self._parts, TAIL, EVENT_TYPES, self._read)
         try:
             await self._follow()
             async with asyncio.TaskGroup() as group:
@@ -129,11 +129,11 @@ class StrategiesService:
             await self._tasks.close()
             await self.host.close()
 
-    def _fold(self, event: object) -> bool:
-        return self._strategies.apply(event)
+    def _read(self, recorded: Recorded) -> None:
+        self._strategies.apply(recorded.event)
 
     async def _take(self, recorded: Recorded) -> None:
-        if self._fold(recorded.event):
+        if self._strategies.apply(recorded.event):
             await self._follow()
 
     async def _follow(self) -> None:

@@ -129,8 +129,8 @@ class Control:
         balance = parse_decimal("balance", body.balance)
         if balance < 0:
             raise InvalidInput("balance", f"expected a number that is not negative, found {body.balance}")
-        key, secret = self._simulation.open_account(balance, body.permissions)
-        return _json({"uid": key.uid, "api_key": key.api_key, "api_secret": secret})
+        key = self._simulation.open_account(balance, body.permissions)
+        return _json({"uid": key.uid, "api_key": key.api_key, "api_secret": key.secret.decode()})
 
     async def _transfer(self, request: web.Request) -> web.Response:
         body = msgspec.json.decode(await request.read(), type=NewTransfer, strict=False)
@@ -222,7 +222,16 @@ class Control:
         return _json({**simulation.venue.state(), "keys": keys, **place})
 
     async def _health(self, _request: web.Request) -> web.Response:
-        return _json({"status": "ok", "now_ms": self._simulation.now_ms, "streams": self._hub.open_sessions})
+        simulation = self._simulation
+        return _json(
+            {
+                "status": "ok",
+                "now_ms": simulation.now_ms,
+                "streams": self._hub.open_sessions,
+                "bars_played": simulation.bars_played,
+                "bars_left": simulation.bars_left,
+            }
+        )
 
 
 def _json(value: dict[str, Any]) -> web.Response:

@@ -54,6 +54,18 @@ class BinanceMarket:
         parameters: Parameters = {"symbol": symbol, "interval": interval, "limit": min(limit + 1, MOST_BARS)}
         return (await self._closed_bars(parameters, symbol, interval))[-limit:]
 
+    async def bars_since(self, symbol: str, interval: str, opened_from: datetime) -> list[Bar]:
+        """Return every closed bar that opened at or after a moment, ascending, all pages."""
+        bars: list[Bar] = []
+        start = to_epoch_ms(opened_from)
+        while True:
+            page: Parameters = {"symbol": symbol, "interval": interval, "startTime": start, "limit": MOST_BARS}
+            found = await self._closed_bars(page, symbol, interval)
+            bars += found
+            if len(found) < MOST_BARS:
+                return bars
+            start = to_epoch_ms(found[-1].closed_at)
+
     async def mark_price(self, symbol: str) -> MarkPrice:
         """Return the mark and index price of this moment."""
         return await self._session.call(_public("/fapi/v1/premiumIndex", 1, {"symbol": symbol}), read_mark_price)

@@ -1,0 +1,312 @@
+"""The demo: everything embedded, many clients, recorded prices, bills, and a judgment at the end.
+
+Steps a simulated exchange through a recording and waits for quiet after each step, so that the same seed and data give
+the same fills and the same equity, also when the run is killed and resumed.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from patriot.accounts.ports import KeyVault
+from patriot.adapters.postgres.embedded import EmbeddedPostgres
+from patriot.adapters.runners import SubprocessRunners
+from patriot.adapters.vault import open_vault
+from patriot.billing.period import following, period_end, period_of
+from patriot.kernel.clock import ReplayClock
+from patriot.kernel.errors import StartupError
+from patriot.kernel.steps import Reached, pass_by
+from patriot.kernel.tasks import while_serving
+from patriot.orders.effects import Patience
+from patriot.services.all_in_one import Platform
+from patriot.services.billing import CLOSING_DELAY
+from patriot.services.data_folder import DataFolder
+from patriot.services.demo_plan import DemoPlan, PlannedTransfer, make_plan, planned_transfers
+from patriot.services.onboarding import LinkedClient, onboard
+from patriot.services.parts import ExchangeAddress, Parts, open_parts
+from patriot.services.replay import Quiet, ReplayPace, SimControl, SimHealth
+from patriot.services.sim_process import SimProcess, SimSpec
+
+MODEL_DAYS = 3
+SET_UP_FILE = "demo.json"
+TOKEN_FILE = "sim.token"  # noqa: S105  the name of a file
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the person asked for. `recording` None is the seeded price model; `days` None is all there is."""
+
+    folder: Path
+    accounts: int = 20
+    recording: Path | None = None
+    days: int | None = None
+    seed: int = 7
+    resume: bool = False
+    database_url: str | None = None
+
+
+@dataclass(slots=True)
+class DemoProgress:
+    """Where the demo stands, for the screen."""
+
+    phase: str = "starting"
+    now: datetime | None = None
+    bars_played: int = 0
+    bars_total: int = 0
+    processes: dict[str, int] = field(default_factory=dict)
+
+
+class SetUp(msgspec.Struct, frozen=True):
+    """What a resumed demo must know of its start; written once, when every client is linked."""
+
+    seed: int
+    accounts: int
+    recording: str | None
+    days: int | None
+    start: datetime
+    end: datetime
+    linked: list[LinkedClient]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a judge is given when the recording has been played."""
+
+    set_up: SetUp
+    plan: DemoPlan
+    parts: Parts
+    platform: Platform
+    control: SimControl, SimHealth
+    folder: DataFolder
+    bars: int
+
+
+class Demo:
+    """One run of the demo over one data folder."""
+
+    def __init__(
+        self,
+        options: DemoOptions,
+        progress: DemoProgress,
+        reached: Reached = pass_by,
+        patience: Patience | None = None,
+    ) -> None:
+        self._options = options
+        self._progress = progress
+        self._reached = reached
+        self._patience = patience
+        self._folder = DataFolder(options.folder)
+        self._plan = make_plan(options.accounts, options.seed, options.recording)
+
+    async def run(self, judge: Callable[[Finished], Awaitable[T]]) -> T:
+        """Run to the end of the recording, hand everything to `judge`, and return what it says."""
+        async with AsyncExitStack() as stack:
+            lock = self._folder.lock()
+            stack.callback(lock.release)
+            dsn = await self._database(stack)
+            sim = await self._simulator()
+            stack.push_async_callback(sim.stop)
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            control = SimControl(http, sim.control_url, self._token())
+            clock = ReplayClock((await control.health()).now)
+            address = ExchangeAddress(sim.base_url, sim.ws_url, replayed=True)
+            parts = await stack.enter_async_context(open_parts(dsn, address, clock, self._reached))
+            vault = open_vault(parts.database, self._folder.path)
+            pace = ReplayPace(clock)
+            spawn = SubprocessRunners(self._folder.path / "runners.log")
+            platform = Platform(parts, vault, pace, spawn, self._patience)
+            work = self._work(parts, vault, platform, pace, control, judge)
+            return await while_serving(work, platform.run(), sim.died())
+
+    async def _database(self, stack: AsyncExitStack) -> str:
+        self._progress.phase = "starting PostgreSQL"
+        server = EmbeddedPostgres(self._folder.postgres)
+        if not self._options.resume:
+            await wipe(self._folder, server)
+        if self._options.database_url:
+            return self._options.database_url
+        address = await server.start()
+        stack.push_async_callback(server.stop)
+        self._progress.processes["PostgreSQL"] = address.pid
+        return address.dsn
+
+    async def _simulator(self) -> SimProcess:
+        self._progress.phase = "starting the simulated exchange"
+        options = self._options
+        sim = await SimProcess.start(
+            SimSpec(self._folder.sim, self._token(), options.seed, "step", options.recording)
+        )
+        self._progress.processes["sim"] = sim.pid
+        return sim
+
+    def _token(self) -> str:
+        """Return the simulator's token, made once per data folder."""
+        path = self._folder.path / TOKEN_FILE
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(24))
+        return path.read_text()
+
+    async def _work(
+        self,
+        parts: Parts,
+        vault: KeyVault,
+        platform: Platform,
+        pace: ReplayPace,
+        control: SimControl,
+        judge: Callable[[Finished], Awaitable[T]],
+    ) -> T:
+        set_up = await self._set_up(parts, vault, control)
+        driver = Driver(set_up, self._plan, parts, platform, pace, control, self._progress)
+        bars = await driver.run()
+        self._progress.phase = "judging"
+        await platform.read_models_caught_up()
+        return await judge(Finished(set_up, self._plan, parts, platform, control, self._folder, bars))
+
+    async def _set_up(self, parts: Parts, vault: KeyVault, control: SimControl) -> SetUp:
+        options, path = self._options, self._folder.path / SET_UP_FILE
+        if options.resume and path.exists():
+            set_up = msgspec.json.decode(path.read_bytes(), type=SetUp)
+            asked = (options.seed, options.accounts, options.recording and str(options.recording), options.days)
+            if asked != (set_up.seed, set_up.accounts, set_up.recording, set_up.days):
+                raise StartupError(f"--resume: this data folder holds another demo: {path}")
+            return set_up
+        self._progress.phase = "linking accounts"
+        health = await control.health()
+        linked = await onboard(self._plan, parts, vault, control)
+        set_up = SetUp(
+            options.seed,
+            options.accounts,
+            options.recording and str(options.recording),
+            options.days,
+            health.now,
+            _end_of(health, options.days),
+            linked,
+        )
+        path.write_bytes(msgspec.json.encode(set_up))
+        return set_up
+
+
+class Driver:
+    """Moves the venue's clock from stop to stop, and lets the platform come to rest at each."""
+
+    def __init__(
+        self,
+        set_up: SetUp,
+        plan: DemoPlan,
+        parts: Parts,
+        platform: Platform,
+        pace: ReplayPace,
+        control: SimControl,
+        progress: DemoProgress,
+    ) -> None:
+        self._set_up = set_up
+        self._parts = parts
+        self._platform = platform
+        self._pace = pace
+        self._control = control
+        self._progress = progress
+        self._quiet = Quiet(control)
+        self._transfers = list(planned_transfers(plan, set_up.start, set_up.end))
+        pace.settled = self._accounts_quiet
+
+    async def run(self) -> int:
+        """Play everything; return how many bars the recording had."""
+        self._progress.phase = "replaying"
+        await self._platform.strategies_started()
+        await self._rest()
+        end = _billing_end(self._set_up.start, self._set_up.end)
+        while True:
+            now = self._parts.clock.now()
+            await self._transfers_due(now)
+            self._note()
+            if now >= end:
+                return (await self._control.health()).bars_played
+            await self._step(min([end, *(t.at for t in self._transfers if t.at > now)]))
+
+    async def _step(self, until: datetime) -> None:
+        self._pace.hold_bars()
+        stepped = await self._control.step(until)
+        self._pace.venue_said(stepped.now)
+        self._progress.bars_played += stepped.bars_played
+        await self._rest()
+
+    async def _rest(self) -> None:
+        """Let accounts deal with what the exchange did, then strategies with the bar, then do what the time asks for."""
+        await self._accounts_quiet()
+        self._pace.pass_bars()
+        await self._all_quiet()
+        await self._platform.tick()
+        await self._all_quiet()
+
+    async def _accounts_quiet(self) -> None:
+        await self._quiet.wait(lambda: self._platform.execution.busy)
+
+    async def _all_quiet(self) -> None:
+        platform = self._platform
+        while True:
+            await self._quiet.wait(lambda: platform.execution.busy, lambda: platform.strategies.busy)
+            if not await platform.catch_up():
+                return
+
+    async def _transfers_due(self, now: datetime) -> None:
+        due = [transfer for transfer in self._transfers if transfer.at <= now]
+        self._transfers = [transfer for transfer in self._transfers if transfer.at > now]
+        for transfer in due:
+            await self._transfer(transfer)
+        if due:
+            await self._rest()
+
+    async def _transfer(self, transfer: PlannedTransfer) -> None:
+        uid = self._set_up.linked[transfer.client].uid
+        state = await self._control.state()
+        if any(record["info"] == transfer.info for record in state["accounts"][str(uid)]["income"]):
+            return  # done before we were interrupted
+        await self._control.transfer(uid, transfer.amount, transfer.info)
+
+    def _note(self) -> None:
+        self._progress.now = self._parts.clock.now()
+        self._progress.processes |= {
+            f"runner {number}": pid
+            for number, pid in enumerate(self._platform.strategies.host.runner_pids().values(), start=1)
+        }
+
+
+def _end_of(health: SimHealth, days: int | None) -> datetime:
+    """Return when the demo ends: after so many days, or with the recording."""
+    minutes = [days * 1440] if days else []
+    if health.bars_left is not None:
+        minutes.append(health.bars_left)
+    return health.now + timedelta(minutes=min(minutes, default=MODEL_DAYS * 1440))
+
+
+def _billing_end(start: datetime, end: datetime) -> datetime:
+    """Return when the last month end on the way can be billed, or the end if there is none."""
+    month, last = period_of(start), end
+    while period_end(month) <= end:
+        last = max(last, period_end(month) + CLOSING_DELAY)
+        month = following(month)
+    return last
+
+
+async def wipe(folder: DataFolder, server: EmbeddedPostgres) -> None:
+    """Remove what an earlier demo left: a demo begins with nothing."""
+    await server.stop()
+    for left in folder.path.iterdir():
+        if left == folder.pid_file:
+            continue
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()

@@ -1,0 +1,244 @@
+"""The two sides a judge compares: what the exchange's own state says, and what the log says. Neither reads the other.
+
+From the exchange: every order, trade and money record of every account. From the log: intents, fills, money, protection.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from patriot.accounts.events import (
+    AccountLinked,
+    CredentialsRejected,
+    EquitySampled,
+    FundingPaid,
+    TransferRecorded,
+)
+from patriot.adapters.postgres.eventstore import PostgresEventStore
+from patriot.billing.events import InvoiceDrafted, InvoiceIssued
+from patriot.execution.events import PositionProtected, ProtectionFailed
+from patriot.kernel.clock import from_epoch_ms
+from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.projection import Recorded
+from patriot.kernel.trading import AccountId, Leg, OrderId
+from patriot.orders.events import (
+    OrderApproved,
+    OrderCreated,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmissionUnknown,
+    OrderSubmitted,
+)
+from patriot.portfolio.valuation import AccountBook
+from patriot.strategies.events import SignalGenerated
+
+
+@dataclass(frozen=True, slots=True)
+class VenueTrade:
+    """One execution as the exchange has it."""
+
+    trade_id: str
+    order_id: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal
+    realized_pnl: Decimal
+    at: datetime
+
+    @property
+    def signed_quantity(self) -> Decimal:
+        """Return the change of the position."""
+        return self.quantity if self.side == "BUY" else -self.quantity
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrderRecord:
+    """One order a client placed; a conditional order and the working order it became are one."""
+
+    client_order_id: str
+    symbol: str
+    conditional: bool
+    order_type: str
+    quantity: Decimal
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    triggered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueAccount:
+    """One account as the exchange has it."""
+
+    uid: int
+    wallet: Decimal
+    equity: Decimal
+    orders: tuple[VenueOrderRecord, ...]
+    trades: tuple[VenueTrade, ...]
+    positions: dict[str, Decimal]
+    order_client_ids: dict[str, str]  # order id -> client id of the order that a client placed
+
+
+def read_venue(state: dict[str, Any]) -> tuple[dict[int, VenueAccount], dict[str, Decimal]]:
+    """Return the accounts by uid and the mark prices by symbol, from the simulator's `/state`."""
+    accounts = {int(uid): _account(account) for uid, account in state["accounts"].items()}
+    marks = {symbol: Decimal(ticker["mark_price"]) for symbol, ticker in state["tickers"].items()}
+    return accounts, marks
+
+
+def _account(raw: dict[str, Any]) -> VenueAccount:
+    algos = {row["algo_id"]: row["client_algo_id"] for row in raw["algo_orders"]}
+    client_ids = {
+        str(row["order_id"]): algos.get(row["algo_id"], row["client_order_id"]) for row in raw["orders"]
+    }
+    placed = [row for row in raw["orders"] if row["algo_id"] is None and not row["liquidation"]]
+    return VenueAccount(
+        uid=raw["uid"],
+        wallet=Decimal(raw["wallet"]),
+        equity=Decimal(raw["equity"]),
+        orders=tuple([_order(row) for row in placed] + [_algo(row) for row in raw["algo_orders"]]),
+        trades=tuple(_trade(row) for row in raw["trades"]),
+        positions={row["symbol"]: Decimal(row["quantity"]) for row in raw["positions"] if Decimal(row["quantity"])},
+        order_client_ids=client_ids,
+    )
+
+
+def _order(row: dict[str, Any]) -> VenueOrderRecord:
+    return VenueOrderRecord(
+        client_order_id=row["client_order_id"],
+        symbol=row["symbol"],
+        conditional=False,
+        order_type=row["order_type"],
+        quantity=Decimal(row["quantity"]),
+        status=row["status"],
+        created_at=from_epoch_ms(row["created_ms"]),
+        updated_at=from_epoch_ms(row["updated_ms"]),
+        triggered_at=None,
+    )
+
+
+def _algo(row: dict[str, Any]) -> VenueOrderRecord:
+    return VenueOrderRecord(
+        client_order_id=row["client_algo_id"],
+        symbol=row["symbol"],
+        conditional=True,
+        order_type=row["order_type"],
+        quantity=Decimal(row["quantity"]),
+        status=row["status"],
+        created_at=from_epoch_ms(row["created_ms"]),
+        updated_at=from_epoch_ms(row["updated_ms"]),
+        triggered_at=from_epoch_ms(row["triggered_ms"]) if row["triggered_ms"] else None,
+    )
+
+
+def _trade(row: dict[str, Any]) -> VenueTrade:
+    return VenueTrade(
+        trade_id=str(row["trade_id"]),
+        order_id=str(row["order_id"]),
+        symbol=row["symbol"],
+        side=row["side"],
+        quantity=Decimal(row["quantity"]),
+        price=Decimal(row["price"]),
+        commission=Decimal(row["commission"]),
+        realized_pnl=Decimal(row["realized_pnl"]),
+        at=from_epoch_ms(row["at_ms"]),
+    )
+
+
+@dataclass(slots=True)
+class LoggedAccount:
+    """One account as the log has it."""
+
+    book: AccountBook = field(default_factory=lambda: AccountBook("USDT"))
+    fills: dict[str, OrderFilled] = field(default_factory=dict)
+    samples: list[EquitySampled] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class LogEvidence:
+    """Everything a judge needs from the log, in one pass over it."""
+
+    events: int = 0
+    signals: int = 0
+    intents: dict[OrderId, OrderCreated] = field(default_factory=dict)
+    approved: set[OrderId] = field(default_factory=set)
+    submissions: dict[OrderId, list[OrderSubmitted]] = field(default_factory=lambda: defaultdict(list))
+    unknown: dict[OrderId, OrderSubmissionUnknown] = field(default_factory=dict)
+    rejected: dict[OrderId, OrderRejected] = field(default_factory=dict)
+    protected: dict[OrderId, PositionProtected] = field(default_factory=dict)
+    protection_failed: set[OrderId] = field(default_factory=set)
+    accounts: dict[AccountId, LoggedAccount] = field(default_factory=lambda: defaultdict(LoggedAccount))
+    linked: dict[AccountId, AccountLinked] = field(default_factory=dict)
+    refused_keys: int = 0
+    invoices: list[tuple[AccountId, str]] = field(default_factory=list)
+
+    def take(self, event: object) -> None:
+        """Take in one event."""
+        match event:
+            case SignalGenerated():
+                self.signals += 1
+            case OrderCreated():
+                self.intents[event.order_id] = event
+            case OrderApproved():
+                self.approved.add(event.order_id)
+            case OrderSubmitted():
+                self.submissions[event.order_id].append(event)
+            case OrderSubmissionUnknown():
+                self.unknown[event.order_id] = event
+            case OrderRejected():
+                self.rejected[event.order_id] = event
+            case PositionProtected():
+                self.protected[event.group_id] = event
+            case ProtectionFailed():
+                self.protection_failed.add(event.group_id)
+            case _:
+                self._take_money(event)
+
+    def _take_money(self, event: object) -> None:
+        match event:
+            case OrderFilled():
+                self.accounts[event.account_id].fills[event.trade_id] = event
+                self.accounts[event.account_id].book.apply(event)
+            case TransferRecorded() | FundingPaid():
+                self.accounts[event.account_id].book.apply(event)
+            case EquitySampled():
+                self.accounts[event.account_id].samples.append(event)
+            case AccountLinked():
+                self.linked[event.account_id] = event
+            case CredentialsRejected():
+                self.refused_keys += 1
+            case InvoiceIssued() | InvoiceDrafted():
+                key = (event.account_id, event.period)
+                if key not in self.invoices:
+                    self.invoices.append(key)
+
+    def sent(self) -> dict[OrderId, OrderCreated]:
+        """Return the intents that reached the exchange: sent, and not refused."""
+        return {
+            order_id: created
+            for order_id, created in self.intents.items()
+            if order_id in self.submissions and order_id not in self.rejected
+        }
+
+    def first_fill(self, account_id: AccountId, group_id: OrderId) -> OrderFilled | None:
+        """Return the first execution of a bracket's entry."""
+        fills = [
+            fill
+            for fill in self.accounts[account_id].fills.values()
+            if fill.group_id == group_id and fill.leg is Leg.ENTRY
+        ]
+        return min(fills, key=lambda fill: fill.filled_at, default=None)
+
+
+async def read_log(store: PostgresEventStore) -> LogEvidence:
+    """Read the whole log once."""
+    evidence = LogEvidence()
+    async for page in store.scan(LogPosition()):
+        for envelope in page:
+            evidence.events += 1
+            evidence.take(Recorded.of(envelope).event)
+    return evidence

@@ -1,0 +1,236 @@
+"""Judges a run by its laws: the exchange's own records against the log, each counted by itself.
+
+A law that was not put to the test is not kept: every verdict says how much it checked.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal, localcontext
+
+from patriot.kernel.money import EXACT, ZERO
+from patriot.kernel.trading import AccountId, Leg, OrderId
+from patriot.orders.client_ids import parse_client_order_id
+from patriot.orders.events import OrderCreated, RejectStage
+from patriot.services.evidence import LogEvidence, VenueAccount, VenueOrderRecord
+
+PROTECTION_LIMIT_SECONDS = Decimal(2)
+PROTECTION_LIMIT = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found about one law."""
+
+    ok: bool
+    checked: int
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All the evidence, with each account of the log joined to its account on the exchange."""
+
+    log: LogEvidence
+    venue: Mapping[AccountId, VenueAccount]
+    marks: Mapping[str, Decimal]
+
+
+def verdict(checked: int, problems: Iterable[str]) -> Verdict:
+    """Return a verdict: kept if something was checked and nothing was wrong."""
+    found = tuple(problems)
+    return Verdict(ok=checked > 0 and not found, checked=checked, problems=found[:20])
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCount:
+    """Orders on the exchange, counted per intent."""
+
+    on_exchange: int
+    sent_intents: int
+    duplicates: int
+    problems: tuple[str, ...]
+
+
+def count_orders(case: Case) -> OrderCount:
+    """Match every order on the exchange with one intent of the log, and the other way round."""
+    by_client_id = {(c.account_id, c.client_order_id): c for c in case.log.intents.values()}
+    per_intent: Counter[OrderId] = Counter()
+    per_entry: Counter[tuple[object, AccountId]] = Counter()
+    problems: list[str] = []
+    on_exchange = 0
+    for account_id, account in case.venue.items():
+        for order in account.orders:
+            if parse_client_order_id(order.client_order_id) is None:
+                continue  # not ours: law 4 looks at those
+            on_exchange += 1
+            intent = by_client_id.get((account_id, order.client_order_id))
+            if intent is None:
+                problems.append(f"{order.client_order_id}: on the exchange without an intent")
+                continue
+            per_intent[intent.order_id] += 1
+            if intent.leg is Leg.ENTRY:
+                per_entry[intent.signal_id or intent.order_id, account_id] += 1
+    sent = case.log.sent()
+    problems += [f"{sent[i].client_order_id}: sent, and not on the exchange" for i in sent if i not in per_intent]
+    duplicates = sum(n - 1 for n in per_intent.values()) + sum(n - 1 for n in per_entry.values())
+    same = sum(n - 1 for i, n in per_intent.items() if case.log.intents[i].leg is Leg.ENTRY)
+    duplicates -= same  # an entry placed twice under one id is one duplicate, not two
+    problems += [f"{case.log.intents[i].client_order_id}: {n} orders of one intent" for i, n in per_intent.items() if n > 1]
+    problems += [f"signal {s} on account {a}: {n} entries" for (s, a), n in per_entry.items() if n > 1]
+    return OrderCount(on_exchange, len(sent), duplicates, tuple(problems))
+
+
+def at_most_once(count: OrderCount) -> Verdict:
+    """Law 1: one intent, at most one order on the exchange."""
+    problems = list(count.problems)
+    if count.on_exchange != count.sent_intents:
+        problems.append(f"{count.on_exchange} orders on the exchange, {count.sent_intents} intents sent")
+    return verdict(count.on_exchange, problems)
+
+
+def max_unprotected_seconds(case: Case) -> Decimal:
+    """Return the longest time that a position had no stop: by exchange time here, by monotonic time as it was recorded."""
+    recorded = [event.unprotected_seconds for event in case.log.protected.values()]
+    by_exchange = [
+        Decimal(str(gap.total_seconds())) for account in case.venue.values() for gap in _naked_spans(account)
+    ]
+    return max([*recorded, *by_exchange], default=ZERO)
+
+
+def never_naked(case: Case) -> Verdict:
+    """Law 2: a stop rests within two seconds of the first fill, and as long as the position stands."""
+    entries = [c for c in case.log.intents.values() if c.leg is Leg.ENTRY]
+    filled = {f.group_id for account in case.log.accounts.values() for f in account.fills.values()}
+    problems = []
+    for created in entries:
+        if created.order_id not in filled:
+            continue
+        protected = case.log.protected.get(created.order_id)
+        if protected is None and created.order_id not in case.log.protection_failed:
+            problems.append(f"{created.client_order_id}: filled and never protected")
+        elif protected is not None and protected.unprotected_seconds > PROTECTION_LIMIT_SECONDS:
+            problems.append(f"{created.client_order_id}: unprotected for {protected.unprotected_seconds} s")
+    for account_id, account in case.venue.items():
+        problems += [
+            f"account {account_id}: no stop for {gap.total_seconds()} s of exchange time"
+            for gap in _naked_spans(account)
+            if gap > PROTECTION_LIMIT
+        ]
+    return verdict(len(filled), problems)
+
+
+def _naked_spans(account: VenueAccount) -> list[timedelta]:
+    """Return the spans of exchange time in which a position stood without a stop."""
+    spans: list[timedelta] = []
+    trades = defaultdict(list)
+    for trade in account.trades:
+        trades[trade.symbol].append(trade)
+    for symbol, executed in trades.items():
+        stops = [o for o in account.orders if o.symbol == symbol and o.order_type == "STOP_MARKET"]
+        held = ZERO
+        opened_at = None
+        for trade in executed:
+            before, held = held, held + trade.signed_quantity
+            if not before and held:
+                opened_at = trade.at
+            if opened_at is not None and not held:
+                spans += _uncovered(opened_at, trade.at, stops)
+                opened_at = None
+        if opened_at is not None:
+            newest = max(order.updated_at for order in account.orders)
+            spans += _uncovered(opened_at, max(newest, opened_at), stops)
+    return spans
+
+
+def _uncovered(start: object, end: object, stops: list[VenueOrderRecord]) -> list[timedelta]:
+    """Return the parts of a span in which none of the stops rested."""
+    uncovered: list[timedelta] = []
+    covered_to = start
+    for stop in sorted(stops, key=lambda order: order.created_at):
+        gone_at = end if stop.status == "NEW" else (stop.triggered_at or stop.updated_at)
+        if gone_at < covered_to or stop.created_at > end:  # type: ignore[operator]
+            continue
+        if stop.created_at > covered_to:  # type: ignore[operator]
+            uncovered.append(stop.created_at - covered_to)  # type: ignore[operator]
+        covered_to = max(covered_to, gone_at)  # type: ignore[type-var]
+    if covered_to < end:  # type: ignore[operator]
+        uncovered.append(end - covered_to)  # type: ignore[operator]
+    return uncovered
+
+
+def unknown_is_a_state(case: Case) -> Verdict:
+    """Law 3: nothing rejected is on the exchange; nothing was sent again before it was proven absent."""
+    problems = []
+    on_exchange = {
+        (account_id, order.client_order_id) for account_id, account in case.venue.items() for order in account.orders
+    }
+    for order_id, rejected in case.log.rejected.items():
+        created = case.log.intents[order_id]
+        refused_late = rejected.stage is RejectStage.EXCHANGE and rejected.exchange_code is not None
+        if (created.account_id, created.client_order_id) in on_exchange and not refused_late:
+            problems.append(f"{created.client_order_id}: recorded as rejected, and on the exchange")
+    for order_id in case.log.unknown:
+        settled = order_id in case.log.rejected or order_id in case.log.sent()
+        if not settled:
+            problems.append(f"{case.log.intents[order_id].client_order_id}: left unknown")
+    return verdict(len(case.log.submissions), problems)
+
+
+def exchange_owns_facts(case: Case) -> Verdict:
+    """Law 4: every execution of the exchange is in the log exactly once, as the exchange has it, and no other is."""
+    checked, problems = 0, []
+    for account_id, account in case.venue.items():
+        logged = dict(case.log.accounts[account_id].fills)
+        for trade in account.trades:
+            checked += 1
+            fill = logged.pop(trade.trade_id, None)
+            if fill is None:
+                ours = parse_client_order_id(account.order_client_ids.get(trade.order_id, "")) is not None
+                problems += [f"trade {trade.trade_id}: on the exchange, not in the log"] if ours else []
+                continue
+            said = (trade.quantity, trade.price, trade.commission, trade.realized_pnl, trade.side)
+            if said != (fill.quantity, fill.price, fill.commission, fill.realized_pnl, fill.side):
+                problems.append(f"trade {trade.trade_id}: the log has other figures than the exchange")
+        problems += [f"trade {trade_id}: in the log, not on the exchange" for trade_id in logged]
+        problems += _positions(account_id, account, case)
+    return verdict(checked, problems)
+
+
+def _positions(account_id: AccountId, account: VenueAccount, case: Case) -> list[str]:
+    held = {s: h.quantity for s, h in case.log.accounts[account_id].book.holdings.items() if h.quantity}
+    if held == account.positions:
+        return []
+    return [f"account {account_id}: the log holds {held}, the exchange {account.positions}"]
+
+
+def unexplained(case: Case) -> dict[AccountId, Decimal]:
+    """Return, per account, the equity that the exchange reports minus the equity that the events give."""
+    rest = {}
+    for account_id, account in case.venue.items():
+        with localcontext(EXACT):
+            rest[account_id] = account.equity - case.log.accounts[account_id].book.equity(case.marks)
+    return rest
+
+
+def money_adds_up(case: Case) -> Verdict:
+    """Law 8: exactly nothing is unexplained."""
+    rest = unexplained(case)
+    return verdict(len(rest), [f"account {a}: {amount} is unexplained" for a, amount in rest.items() if amount])
+
+
+def commands_were_durable(case: Case, settings: Mapping[str, str]) -> Verdict:
+    """Law 11: whatever is on the exchange was in the log before, and the server syncs what it commits."""
+    problems = [f"PostgreSQL runs with {name} = {value}" for name, value in settings.items() if value != "on"]
+    on_exchange: list[OrderCreated] = []
+    by_client_id = {(c.account_id, c.client_order_id): c for c in case.log.intents.values()}
+    for account_id, account in case.venue.items():
+        found = [by_client_id.get((account_id, order.client_order_id)) for order in account.orders]
+        on_exchange += [created for created in found if created is not None]
+    for created in on_exchange:
+        if created.order_id not in case.log.approved:
+            problems.append(f"{created.client_order_id}: on the exchange without an approval in the log")
+        if created.leg is Leg.ENTRY and created.order_id not in case.log.submissions:
+            problems.append(f"{created.client_order_id}: on the exchange without a submission in the log")
+    return verdict(len(on_exchange), problems)
