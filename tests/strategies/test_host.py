@@ -252,6 +252,28 @@ async def test_strategy_that_hangs_does_not_hold_up_the_signals_of_another() -> 
     assert not host.busy
 
 
+async def test_strategy_stopped_while_it_is_asked_gives_no_signal() -> None:
+    world = World()
+    spawn = InTurn(InProcessRunners(), InProcessRunners(), HANGS)
+    host = world.host(spawn, Patience(answer=60, grace=30, first_backoff=0.001))
+    await host.follow([EMA, DONCHIAN])
+    signals = await undisturbed()
+    first = next(number for number, bar in enumerate(BARS) if bar.closed_at == signals[0].bar_closed_at)
+    for bar in BARS[:first]:
+        world.play(bar)
+        await host.on_bar(bar)
+    asked, other = spawn.runners if signals[0].strategy_id == EMA.strategy_id else reversed(spawn.runners)
+    assert asked is not other
+    await other.end()  # the next one hangs, so the signal of the first waits for its turn
+    world.play(BARS[first])
+    asking = asyncio.create_task(host.on_bar(BARS[first]))
+    await eventually(lambda: len(spawn.runners) == 3 and host.busy == 1)
+    await host.follow([])
+    assert await asking == []
+    await host.close()
+    assert await world.recorded() == []
+
+
 async def test_slow_answer_is_recorded_when_it_comes() -> None:
     world = World()
     host = world.host(SubprocessRunners(), Patience(grace=0.0))
