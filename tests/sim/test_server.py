@@ -151,7 +151,10 @@ async def test_journal_of_other_prices_or_another_seed_is_refused(tmp_path: Path
                 pass
 
 
-async def test_journal_is_for_its_owner_alone_and_for_one_simulator(tmp_path: Path, data: Path) -> None:
+async def test_journal_is_for_its_owner_alone_and_for_one_simulator(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("patriot.sim.server.JOURNAL_WAIT_SECONDS", 0.1)
     async with running_sim(data, journal=tmp_path / "j") as sim:
         await sim.trader()
         mode = stat.S_IMODE((tmp_path / "j" / JOURNAL_FILE).stat().st_mode)
@@ -160,6 +163,19 @@ async def test_journal_is_for_its_owner_alone_and_for_one_simulator(tmp_path: Pa
                 pass
 
     assert mode == 0o600
+
+
+async def test_successor_waits_for_a_simulator_that_is_ending(tmp_path: Path, data: Path) -> None:
+    settings = SimSettings(TOKEN, 0, 0, data=data, speed=None, journal=tmp_path / "j")
+    ending, successor = SimServer(settings, SystemClock()), SimServer(settings, SystemClock())
+    await ending.start()
+    starting = asyncio.create_task(successor.start())
+    await asyncio.sleep(0)
+    await ending.stop()
+    await starting
+
+    assert successor.control_port > 0
+    await successor.stop()
 
 
 async def test_changed_journal_is_found(tmp_path: Path, data: Path) -> None:

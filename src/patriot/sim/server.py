@@ -27,6 +27,8 @@ from patriot.sim.simulation import Header, JournalLost, Record, Simulation
 JOURNAL_FILE = "sim.journal"
 HOUSEKEEPING_SECONDS = 1.0
 LONGEST_SLEEP_SECONDS = 1.0
+JOURNAL_WAIT_SECONDS = 5.0
+JOURNAL_POLL_SECONDS = 0.05
 PING_SECONDS = 180.0  # real time; Source: USD-M WebSocket documents, read 2026-11-22
 
 
@@ -72,7 +74,7 @@ class SimServer:
 
     async def _open(self) -> None:
         settings = self._settings
-        records = self._open_journal()
+        records = await self._open_journal()
         header = next(records, None)
         feed = self._feed(header if isinstance(header, Header) else None)
         listed = [instrument for instrument in LISTED if instrument.symbol in feed.symbols]
@@ -86,12 +88,20 @@ class SimServer:
         self._start_clock(simulation)
         await self._open_ports(simulation)
 
-    def _open_journal(self) -> Iterator[Record]:
+    async def _open_journal(self) -> Iterator[Record]:
+        """Open the journal; a simulator that is just ending may hold it for a moment."""
         folder = self._settings.journal
         if folder is None:
             return iter(())
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._journal = Journal.open(folder / JOURNAL_FILE, msgspec.json.Decoder(Record).decode)
+        deadline = self._clock.monotonic() + JOURNAL_WAIT_SECONDS
+        while self._journal is None:
+            try:
+                self._journal = Journal.open(folder / JOURNAL_FILE, msgspec.json.Decoder(Record).decode)
+            except StartupError:
+                if self._clock.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(JOURNAL_POLL_SECONDS)
         return self._journal.replay()
 
     def _feed(self, header: Header | None) -> Feed:

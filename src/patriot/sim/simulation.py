@@ -38,13 +38,6 @@ STOPPING_INTERVAL_MS = 15 * MINUTE_MS  # the shortest bar a strategy may decide 
 KEY_BYTES = 48  # 64 characters, as long as the venue's own
 
 
-class Applied(msgspec.Struct, frozen=True, tag=True):
-    """An operation that the engine accepted."""
-
-    at_ms: int
-    operation: Operation
-
-
 class Advanced(msgspec.Struct, frozen=True, tag=True):
     """The place in the prices: this many ticks were played, and this is the venue's time."""
 
@@ -52,7 +45,7 @@ class Advanced(msgspec.Struct, frozen=True, tag=True):
     now_ms: int
 
 
-class KeyMade(msgspec.Struct, frozen=True, tag=True):
+class KeyMade(msgspec.Struct, frozen=True):
     """A key was made, or its permissions were changed."""
 
     api_key: str
@@ -60,6 +53,14 @@ class KeyMade(msgspec.Struct, frozen=True, tag=True):
     uid: int
     permissions: tuple[Permission, ...]
     created_ms: int
+
+
+class Applied(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """An operation that the engine accepted, with the key that was made or changed by it."""
+
+    at_ms: int
+    operation: Operation
+    key: KeyMade | None = None
 
 
 class ListenKeyMade(msgspec.Struct, frozen=True, tag=True):
@@ -76,7 +77,7 @@ class Header(msgspec.Struct, frozen=True, tag=True):
     seed: int
 
 
-Record = Header | Applied | Advanced | KeyMade | ListenKeyMade
+Record = Header | Applied | Advanced | ListenKeyMade
 
 
 class JournalLost(PatriotError):
@@ -155,10 +156,10 @@ class Simulation:
                 case Applied():
                     self._now_ms = max(self._now_ms, record.at_ms)
                     self.venue.apply(record.operation, record.at_ms)
+                    if record.key is not None:
+                        self._add_key(record.key)
                 case Advanced():
                     self._replay_to(record)
-                case KeyMade():
-                    self._add_key(record)
                 case Header():
                     self._check(record)
                 case ListenKeyMade():
@@ -197,8 +198,8 @@ class Simulation:
 
     # ------------------------------------------------------------------------------------------------ changing
 
-    def apply(self, operation: Operation) -> Result:
-        """Apply an operation of an account, journal it, tell its events.
+    def apply(self, operation: Operation, key_of: Callable[[Result], KeyMade] | None = None) -> Result:
+        """Apply an operation of an account, journal it, tell its events; key_of makes the key it comes with.
 
         Errors: VenueRefusal; a refused operation changed nothing and is not journaled.
         """
@@ -207,8 +208,11 @@ class Simulation:
         if outcome.refusal is not None or outcome.result is None:
             raise outcome.refusal or RuntimeError(f"{type(operation).__name__} has neither result nor refusal")
         self._now_ms = max(self._now_ms, at_ms)
+        key = key_of(outcome.result) if key_of is not None else None
         self._write_place()
-        self._write(Applied(at_ms, operation))
+        self._write(Applied(at_ms, operation, key))
+        if key is not None:
+            self._add_key(key)
         self.activity += 1
         self.publish(outcome.emitted)
         return outcome.result
@@ -227,21 +231,29 @@ class Simulation:
             raise TypeError(f"{type(operation).__name__} gave {type(result).__name__}, expected AlgoOrder")
         return result
 
-    def open_account(self, balance: Decimal, permissions: tuple[Permission, ...]) -> tuple[ApiKey, str]:
-        """Create an account with one key; return the key and its secret."""
-        view = self.apply(CreateAccount(balance=balance, permissions=permissions))
-        if not isinstance(view, AccountView):
-            raise TypeError(f"CreateAccount gave {type(view).__name__}, expected AccountView")
-        made = KeyMade(self._random_text(KEY_BYTES), self._random_text(KEY_BYTES), view.uid, permissions, self._now_ms)
-        self._write(made)
-        return self._add_key(made), made.secret
+    def open_account(self, balance: Decimal, permissions: tuple[Permission, ...]) -> ApiKey:
+        """Create an account with one key."""
+        name, secret = self._random_text(KEY_BYTES), self._random_text(KEY_BYTES)
+
+        def key_of(result: Result) -> KeyMade:
+            if not isinstance(result, AccountView):
+                raise TypeError(f"CreateAccount gave {type(result).__name__}, expected AccountView")
+            return KeyMade(name, secret, result.uid, permissions, self._now_ms)
+
+        self.apply(CreateAccount(balance=balance, permissions=permissions), key_of)
+        return self._key(name)
 
     def set_permissions(self, key: ApiKey, permissions: tuple[Permission, ...]) -> ApiKey:
         """Change what a key, and the account it trades for, may do."""
-        self.apply(SetPermissions(uid=key.uid, permissions=permissions))
         changed = KeyMade(key.api_key, key.secret.decode(), key.uid, permissions, key.created_ms)
-        self._write(changed)
-        return self._add_key(changed)
+        self.apply(SetPermissions(uid=key.uid, permissions=permissions), lambda _: changed)
+        return self._key(key.api_key)
+
+    def _key(self, api_key: str) -> ApiKey:
+        key = self.keys.find(api_key)
+        if key is None:
+            raise LookupError("a key that was just added is not there")
+        return key
 
     def make_listen_key(self, uid: int) -> str:
         """Hand out a new listen key; it is journaled, so that a client may come back to a restarted venue with it."""
@@ -250,10 +262,8 @@ class Simulation:
         self._write(ListenKeyMade(uid, listen_key))
         return listen_key
 
-    def _add_key(self, made: KeyMade) -> ApiKey:
-        key = ApiKey(made.api_key, made.uid, made.permissions, made.secret.encode(), made.created_ms)
-        self.keys.add(key)
-        return key
+    def _add_key(self, made: KeyMade) -> None:
+        self.keys.add(ApiKey(made.api_key, made.uid, made.permissions, made.secret.encode(), made.created_ms))
 
     # ------------------------------------------------------------------------------------------------ the clock
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from patriot.sim.binance import refusals, render
+from patriot.sim.binance import listing, refusals, render
 from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS
 from patriot.sim.binance.requests import MAX_TIME_RANGE_MS, Call, Security
@@ -148,7 +148,7 @@ def leverage_bracket(face: FaceContext, call: Call) -> list[Json]:
     """Answer notional brackets, maintenance ratios and amounts."""
     asked = call.text("symbol")
     symbols = (asked.upper(),) if asked else face.simulation.symbols
-    return [render.leverage_brackets(face.simulation.venue.instrument(symbol)) for symbol in symbols]
+    return [listing.leverage_brackets(face.simulation.venue.instrument(symbol)) for symbol in symbols]
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/commissionRate", Security.READ, weight=20)

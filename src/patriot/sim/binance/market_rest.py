@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from patriot.sim.binance import refusals, render
+from patriot.sim.binance import listing, refusals, render
 from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS, by_limit, by_symbol
 from patriot.sim.binance.limits import ORDERS_PER_10_SECONDS, ORDERS_PER_MINUTE, WEIGHT_PER_MINUTE
@@ -46,7 +46,7 @@ def exchange_info(face: FaceContext, _call: Call) -> Json:
         ],
         "exchangeFilters": [],
         "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}],
-        "symbols": [render.symbol_info(face.simulation.venue.instrument(name)) for name in face.simulation.symbols],
+        "symbols": [listing.symbol_info(face.simulation.venue.instrument(name)) for name in face.simulation.symbols],
     }
 
 

@@ -28,6 +28,7 @@ from patriot.sim.simulation import Simulation
 
 MAX_STREAMS = 1_024  # per connection; Source: USD-M WebSocket limits, read 2026-11-22
 MAX_MESSAGES_PER_SECOND = 10
+CLOSE_SECONDS = 1.0  # for a client to answer our close
 MAX_QUEUED = 200_000  # a client this far behind is cut off
 _ENCODE = msgspec.json.Encoder().encode
 _MARKET_STREAM = re.compile(r"[a-z0-9]+@(aggTrade|markPrice(@1s)?|kline_\w+)|!markPrice@arr(@1s)?")
@@ -199,7 +200,7 @@ class StreamHub:
         self, request: web.Request, entry: Entry, *, combined: bool, path_stream: str
     ) -> web.StreamResponse:
         """Run one socket until it closes."""
-        socket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=64 * 1024)
+        socket = web.WebSocketResponse(timeout=CLOSE_SECONDS, autoping=False, compress=False, max_msg_size=64 * 1024)
         await socket.prepare(request)
         session = Session(entry, combined, socket)
         self._sessions.add(session)
@@ -341,9 +342,8 @@ class StreamHub:
         """Close every socket."""
         for handle in self._later:
             handle.cancel()
-        for session in tuple(self._sessions):
-            with contextlib.suppress(ConnectionError, RuntimeError):
-                await session.socket.close(code=1001, message=b"going away")
+        closing = (session.socket.close(code=1001, message=b"going away") for session in self._sessions)
+        await asyncio.gather(*closing, return_exceptions=True)
 
 
 def _refused(number: object, code: int, text: str) -> Json:
