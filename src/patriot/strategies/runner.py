@@ -48,9 +48,7 @@ class Conversation:
 
 def main() -> None:
     """Answer lines until standard input closes."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the platform ends first, then the pipe
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; we end after the platform did
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a strategy prints must not look like an answer
     conversation = Conversation()
