@@ -98,6 +98,24 @@ class AccountUnlinked:
 AccountEvent = AccountLinked | CredentialsRejected | CredentialsUpdated | AccountStatusChanged | AccountUnlinked
 
 
+@event("account.ledger_opened")
+@dataclass(frozen=True, slots=True)
+class LedgerOpened:
+    """The books of an account begin: everything the exchange booked up to `settled_until` is inside `wallet_balance`.
+
+    The wallet itself follows as transfers, the last one with the record id "opening" for what no transfer explains.
+    `settled_records` are the income records shortly before, so that one of the same instant is not taken for a new one.
+    """
+
+    account_id: AccountId
+    user_id: UserId
+    asset: str
+    wallet_balance: Decimal
+    settled_until: datetime
+    settled_records: tuple[str, ...]
+    opened_at: datetime
+
+
 @event("account.transfer_recorded")
 @dataclass(frozen=True, slots=True)
 class TransferRecorded:
@@ -139,7 +157,7 @@ class PositionSample:
 @event("account.equity_sampled")
 @dataclass(frozen=True, slots=True)
 class EquitySampled:
-    """What the exchange says the account is worth: equity = wallet_balance + sum of unrealized_pnl, in the quote asset."""
+    """What the exchange says the account is worth, in quote asset: equity = wallet_balance + sum of unrealized_pnl."""
 
     account_id: AccountId
     user_id: UserId
@@ -154,7 +172,7 @@ class EquitySampled:
 @event("account.reconciled")
 @dataclass(frozen=True, slots=True)
 class AccountReconciled:
-    """PATRIOT's records and the exchange's were compared; `unexplained` is exchange wallet minus the wallet the events give."""
+    """PATRIOT's records and the exchange's were compared; `unexplained` is its wallet minus the one the events give."""
 
     account_id: AccountId
     user_id: UserId
@@ -166,4 +184,4 @@ class AccountReconciled:
     reconciled_at: datetime
 
 
-LedgerEvent = TransferRecorded | FundingPaid | EquitySampled | AccountReconciled
+LedgerEvent = LedgerOpened | TransferRecorded | FundingPaid | EquitySampled | AccountReconciled

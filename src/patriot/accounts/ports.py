@@ -48,7 +48,7 @@ class AccountVenue(Protocol):
         ...
 
     async def prepare_symbol(self, symbol: str, leverage: int) -> None:
-        """Set leverage and isolated margin for a symbol; already so is success. Never touches an open position's mode."""
+        """Set leverage and isolated margin for a symbol; already so is success. Never switches an open position."""
         ...
 
     def reports(self) -> AsyncIterator[PrivateReport]:
@@ -57,10 +57,10 @@ class AccountVenue(Protocol):
 
 
 class KeyVault(Protocol):
-    """Where sealed keys rest."""
+    """Where sealed keys rest. One vault holds one key per account and version, and never replaces it."""
 
     async def store(self, account_id: AccountId, version: int, key: ApiKey) -> None:
-        """Seal and keep a key."""
+        """Seal and keep a key; the same one again is no change. Errors: CommandRefused if another one is kept there."""
         ...
 
     async def open(self, account_id: AccountId) -> ApiKey:
@@ -69,4 +69,8 @@ class KeyVault(Protocol):
 
     async def destroy(self, account_id: AccountId) -> None:
         """Forget every key of an account."""
+        ...
+
+    async def kept_longer_than(self, seconds: float) -> list[AccountId]:
+        """Return the accounts whose keys were all sealed so long ago; real time, not the venue's."""
         ...

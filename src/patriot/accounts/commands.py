@@ -1,0 +1,132 @@
+"""Wishes to an exchange account, and reports about its money. What the exchange said arrives inside."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from patriot.accounts.events import PositionMode, PositionSample, SampleReason
+from patriot.kernel.exchange import IncomeRecord, KeyPermissions
+from patriot.kernel.trading import AccountId, Environment, Exchange, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAccount:
+    """Link an account whose key was checked. `permissions` is None when the exchange does not know the key."""
+
+    account_id: AccountId
+    user_id: UserId
+    exchange: Exchange
+    environment: Environment
+    permissions: KeyPermissions | None
+    position_mode: PositionMode
+    quote_asset: str
+    credential_version: int
+    accounts_of_user: int  # linked before this one
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceCredentials:
+    """Put another key in the place of the account's key."""
+
+    account_id: AccountId
+    permissions: KeyPermissions | None
+    credential_version: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPermissions:
+    """What the key may do now; one that gained a forbidden right suspends the account."""
+
+    account_id: AccountId
+    permissions: KeyPermissions | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendAccount:
+    account_id: AccountId
+    reason_code: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAccount:
+    """Trade again, with a key that was checked again."""
+
+    account_id: AccountId
+    permissions: KeyPermissions | None
+    reason_code: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnlinkAccount:
+    account_id: AccountId
+    open_positions: int
+    open_orders: int
+    reason_code: str
+    at: datetime
+
+
+AccountCommand = LinkAccount | ReplaceCredentials | RecordPermissions | SuspendAccount | ResumeAccount | UnlinkAccount
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLedger:
+    """Begin an account's books with what the exchange shows: its wallet, and the income records that led to it."""
+
+    account_id: AccountId
+    user_id: UserId
+    asset: str
+    wallet_balance: Decimal
+    income: tuple[IncomeRecord, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTransfer:
+    account_id: AccountId
+    user_id: UserId
+    record_id: str
+    asset: str
+    amount: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFunding:
+    account_id: AccountId
+    user_id: UserId
+    record_id: str
+    symbol: str
+    asset: str
+    amount: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEquity:
+    account_id: AccountId
+    user_id: UserId
+    reason: SampleReason
+    asset: str
+    wallet_balance: Decimal
+    equity: Decimal
+    positions: tuple[PositionSample, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReconciliation:
+    account_id: AccountId
+    user_id: UserId
+    fills_added: int
+    orders_updated: int
+    foreign_orders: int
+    unexplained: Decimal
+    at: datetime
+
+
+LedgerCommand = OpenLedger | RecordTransfer | RecordFunding | RecordEquity | RecordReconciliation

@@ -1,0 +1,197 @@
+"""What the exchange booked on one account, each record once. Pure; the state remembers only what keeps repeats out."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import assert_never
+
+from patriot.accounts.commands import (
+    LedgerCommand,
+    OpenLedger,
+    RecordEquity,
+    RecordFunding,
+    RecordReconciliation,
+    RecordTransfer,
+)
+from patriot.accounts.events import (
+    AccountReconciled,
+    EquitySampled,
+    FundingPaid,
+    LedgerEvent,
+    LedgerOpened,
+    SampleReason,
+    TransferRecorded,
+)
+from patriot.kernel.aggregate import Decider
+from patriot.kernel.exchange import IncomeRecord, IncomeType
+from patriot.kernel.money import ZERO
+
+OVERLAP = timedelta(hours=1)  # the exchange may show a record so much later than one that came after it
+OPENING = "opening"
+BOOKED = (IncomeType.TRANSFER, IncomeType.FUNDING_FEE)  # recorded from income; the rest comes with the fills
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    opened: bool = False
+    newest: datetime | None = None  # of all records
+    recent: dict[str, datetime] = field(default_factory=dict)  # records not older than OVERLAP before the newest
+    unsampled: bool = False  # money moved in or out, and no sample shows it yet
+    sampled: bool = False
+    sampled_hours: dict[SampleReason, datetime] = field(default_factory=dict)
+    reconciled: AccountReconciled | None = None
+
+    def knows(self, record_id: str, at: datetime) -> bool:
+        """Return whether a record was taken before, or is too old to be new."""
+        return record_id in self.recent or (self.newest is not None and at < self.newest - OVERLAP)
+
+
+def decide(ledger: Ledger, command: LedgerCommand) -> list[LedgerEvent]:
+    """Return what a report adds. Reports of the exchange are never refused."""
+    match command:
+        case OpenLedger() as c:
+            return [] if ledger.opened else _open(c)
+        case RecordTransfer() as c:
+            if not c.amount or ledger.knows(c.record_id, c.at):
+                return []
+            return [TransferRecorded(c.account_id, c.user_id, c.record_id, c.asset, c.amount, c.at)]
+        case RecordFunding() as c:
+            if not c.amount or ledger.knows(c.record_id, c.at):
+                return []
+            return [FundingPaid(c.account_id, c.user_id, c.record_id, c.symbol, c.asset, c.amount, c.at)]
+        case RecordEquity() as c:
+            return _sample(ledger, c)
+        case RecordReconciliation() as c:
+            return _reconcile(ledger, c)
+        case _:
+            assert_never(command)
+
+
+def _open(c: OpenLedger) -> list[LedgerEvent]:
+    """Begin the books: the wallet is what transfers brought, and the rest in one opening entry."""
+    settled_until = max([c.at, *(record.at for record in c.income)])
+    close = [r for r in c.income if r.income_type in BOOKED and r.at >= settled_until - OVERLAP]
+    transfers = [r for r in c.income if r.income_type is IncomeType.TRANSFER and r.amount]
+    rest = c.wallet_balance - sum((r.amount for r in transfers if r.asset == c.asset), ZERO)
+    opened = LedgerOpened(
+        account_id=c.account_id,
+        user_id=c.user_id,
+        asset=c.asset,
+        wallet_balance=c.wallet_balance,
+        settled_until=settled_until,
+        settled_records=tuple(record.record_id for record in close),
+        opened_at=c.at,
+    )
+    events: list[LedgerEvent] = [opened]
+    events += [_transfer(c, record) for record in transfers]
+    if rest:
+        events.append(TransferRecorded(c.account_id, c.user_id, OPENING, c.asset, rest, settled_until))
+    return events
+
+
+def _transfer(c: OpenLedger, record: IncomeRecord) -> TransferRecorded:
+    return TransferRecorded(c.account_id, c.user_id, record.record_id, record.asset, record.amount, record.at)
+
+
+def _sample(ledger: Ledger, c: RecordEquity) -> list[LedgerEvent]:
+    match c.reason:
+        case SampleReason.TRANSFER | SampleReason.LINKED:
+            repeated = not ledger.unsampled
+        case SampleReason.HOURLY | SampleReason.PERIOD_END:
+            repeated = ledger.sampled_hours.get(c.reason) == _hour(c.at)
+        case _:
+            assert_never(c.reason)
+    if repeated:
+        return []
+    return [
+        EquitySampled(
+            account_id=c.account_id,
+            user_id=c.user_id,
+            reason=c.reason,
+            asset=c.asset,
+            wallet_balance=c.wallet_balance,
+            equity=c.equity,
+            positions=c.positions,
+            sampled_at=c.at,
+        )
+    ]
+
+
+def _reconcile(ledger: Ledger, c: RecordReconciliation) -> list[LedgerEvent]:
+    last = ledger.reconciled
+    since = c.at if c.unexplained else None
+    if c.unexplained and last is not None and last.unexplained_since is not None:
+        since = last.unexplained_since  # it was not explained before: its age goes on
+    found = AccountReconciled(
+        account_id=c.account_id,
+        user_id=c.user_id,
+        fills_added=c.fills_added,
+        orders_updated=c.orders_updated,
+        foreign_orders=c.foreign_orders,
+        unexplained=c.unexplained,
+        unexplained_since=since,
+        reconciled_at=c.at,
+    )
+    if last is None or c.fills_added or c.orders_updated or _hour(c.at) != _hour(last.reconciled_at):
+        return [found]
+    same = (last.foreign_orders, last.unexplained) == (c.foreign_orders, c.unexplained)
+    return [] if same else [found]
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def evolve(ledger: Ledger, event: LedgerEvent) -> Ledger:
+    """Return the ledger after an event."""
+    match event:
+        case LedgerOpened():
+            recent = dict.fromkeys(event.settled_records, event.settled_until)
+            return replace(ledger, opened=True, newest=event.settled_until, recent=recent, unsampled=True)
+        case TransferRecorded():
+            return replace(_after(ledger, event.record_id, event.transferred_at), unsampled=True)
+        case FundingPaid():
+            return _after(ledger, event.record_id, event.funding_time)
+        case EquitySampled():
+            shows_transfer = event.reason in (SampleReason.TRANSFER, SampleReason.LINKED)
+            hours = {**ledger.sampled_hours, event.reason: _hour(event.sampled_at)}
+            unsampled = ledger.unsampled and not shows_transfer
+            return replace(ledger, sampled=True, sampled_hours=hours, unsampled=unsampled)
+        case AccountReconciled():
+            return replace(ledger, reconciled=event)
+        case _:
+            assert_never(event)
+
+
+def _after(ledger: Ledger, record_id: str, at: datetime) -> Ledger:
+    newest = at if ledger.newest is None else max(ledger.newest, at)
+    kept = {known: when for known, when in ledger.recent.items() if when >= newest - OVERLAP}
+    return replace(ledger, newest=newest, recent={**kept, record_id: at})
+
+
+def missing_equity(ledger: Ledger) -> SampleReason | None:
+    """Return why a sample is due, or None: money moved, and nothing shows what the account was worth then."""
+    if not ledger.unsampled:
+        return None
+    return SampleReason.TRANSFER if ledger.sampled else SampleReason.LINKED
+
+
+def read_from(ledger: Ledger, fallback: datetime) -> datetime:
+    """Return the time from which income may hold records that are new."""
+    return fallback if ledger.newest is None else ledger.newest - OVERLAP
+
+
+def unexplained(
+    wallet: Decimal, transfers: Decimal, realized: Decimal, commission: Decimal, funding: Decimal
+) -> Decimal:
+    """Return the exchange's wallet minus the wallet that the events give.
+
+    Units: all in the account's quote asset; commission is positive when paid.
+
+    >>> unexplained(Decimal("1009"), Decimal("1000"), Decimal("10"), Decimal("1"), Decimal(0))
+    Decimal('0')
+    """
+    return wallet - (transfers + realized - commission + funding)
+
+
+LEDGER = Decider(initial=Ledger(), decide=decide, evolve=evolve)
