@@ -122,6 +122,24 @@ async def test_process_ends_when_its_input_closes() -> None:
     assert process.returncode == 0
 
 
+async def test_process_that_thinks_for_ever_ends_itself() -> None:
+    code = """
+from patriot.strategies import runner
+class Stuck(runner.Conversation):
+    def hear(self, line):
+        while True:
+            pass
+runner.Conversation, runner.ALARM_SECONDS = Stuck, 1
+runner.main()
+"""
+    runner = await SubprocessRunners(command=(sys.executable, "-c", code))()
+    await runner.send(lines_of([Configuration(SPEC, 0)]))
+    async with asyncio.timeout(30):
+        with pytest.raises(RunnerBroken):
+            await runner.receive()
+    await runner.end()
+
+
 async def test_process_ends_when_its_parent_is_killed() -> None:
     code = """
 import asyncio
