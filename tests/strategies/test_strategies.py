@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from patriot.kernel.errors import InvalidInput
 from patriot.kernel.trading import Side
 from patriot.market.events import Bar
+from patriot.strategies.backtest import backtest
 from patriot.strategies.bracket import BracketStrategy
 from patriot.strategies.catalogue import build, warm_up_bars
 from patriot.strategies.events import SignalAction
@@ -233,9 +234,9 @@ def test_hindsight_refuses_a_recording_that_is_cut(tmp_path: Path) -> None:
 def test_strategy_trades_several_times_in_three_recorded_days(
     kind: str, parameters: dict[str, str], entries: int
 ) -> None:
-    strategy = build(spec(kind, parameters))
-    wishes = [wish for one in BARS for wish in strategy.on_bar(one)]
-    assert sum(wish.action is not CLOSE for wish in wishes) == entries
+    found = list(backtest(build(spec(kind, parameters)), BARS))
+    assert sum(wish.action is not CLOSE for _, wish in found) == entries
+    assert all(wish.reference_price == one.close for one, wish in found)
 
 
 @pytest.mark.parametrize(("kind", "parameters"), [("ema_cross", {}), ("donchian", {}), ("hindsight", HINDSIGHT)])
