@@ -1,6 +1,7 @@
 """The life of one order, from the decision to place it to its last fill. Pure: time and verdicts arrive inside."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import assert_never
@@ -73,6 +74,7 @@ class Order:
     filled: Decimal = ZERO  # may pass the order's quantity: an overfill is still a fact
     trade_ids: frozenset[str] = frozenset()
     attempt: int = 0
+    submitted_at: datetime | None = None
     venue_order_ids: tuple[str, ...] = ()  # oldest first; a triggered conditional order has two
     cancel_reason: CancelReason | None = None
 
@@ -209,6 +211,8 @@ def _record_fill(order: Order, created: OrderCreated, c: RecordFill) -> list[Ord
 
 
 def _record_submitted(order: Order, created: OrderCreated, c: RecordSubmitted) -> list[OrderEvent]:
+    if (c.attempt, c.at) == (order.attempt, order.submitted_at):
+        return []  # the same request noted again: the store had gone away after the commit
     if order.status not in UNSENT | SENT or c.attempt != order.attempt + 1:
         raise CommandRefused(f"submission {c.attempt} of an order that is {order.status} after {order.attempt}")
     return [OrderSubmitted(c.order_id, created.client_order_id, c.attempt, c.at)]
@@ -256,7 +260,7 @@ def evolve(order: Order, event: OrderEvent) -> Order:
         case OrderDenied():
             return replace(order, status=Status.DENIED)
         case OrderSubmitted():
-            return replace(order, status=Status.SUBMITTED, attempt=event.attempt)
+            return replace(order, status=Status.SUBMITTED, attempt=event.attempt, submitted_at=event.submitted_at)
         case OrderSubmissionUnknown():
             return replace(order, status=Status.UNKNOWN)
         case OrderAccepted():
