@@ -34,10 +34,11 @@ _READ_STREAM = f"""
     WHERE stream_type = $1 AND stream_id = $2 AND stream_version > $3 ORDER BY stream_version
 """  # noqa: S608  only our own constants
 _READ_STREAMS = f"""
-    SELECT {_COLUMNS} FROM eventing.events
-    JOIN unnest($1::text[], $2::uuid[]) AS wanted (stream_type, stream_id) USING (stream_type, stream_id)
-    ORDER BY stream_version
-"""  # noqa: S608
+    SELECT found.* FROM unnest($1::text[], $2::uuid[]) AS wanted (stream_type, stream_id) CROSS JOIN LATERAL (
+        SELECT {_COLUMNS} FROM eventing.events
+        WHERE stream_type = wanted.stream_type AND stream_id = wanted.stream_id ORDER BY stream_version
+    ) AS found
+"""  # noqa: S608  LATERAL: a plan made for many streams must not scan the table for one
 _READ_LOG = f"""
     SELECT {_COLUMNS} FROM eventing.events
     WHERE (tx_id, position) > ($1::xid8, $2::bigint) AND tx_id < pg_snapshot_xmin(pg_current_snapshot())
@@ -63,9 +64,11 @@ class Log:
         self._follower: asyncio.Task[None] | None = None
         self._announcer: asyncio.Task[None] | None = None
         self._listener: Listener | None = None
+        self._closed = False
 
     async def close(self) -> None:
         """Stop following; waiting readers run into their time-out."""
+        self._closed = True
         tasks = [task for task in (self._follower, self._announcer) if task is not None]
         for task in tasks:
             task.cancel()
@@ -149,7 +152,7 @@ class Log:
         return len(rows)
 
     def _follow(self) -> None:
-        if self._follower is None or self._follower.done():
+        if not self._closed and (self._follower is None or self._follower.done()):
             self._follower = asyncio.create_task(self._keep_following(), name="log-follower")
 
     async def _announce(self) -> None:
@@ -160,13 +163,14 @@ class Log:
                 await self._listener.execute(f"NOTIFY {CHANNEL}")
 
     async def _keep_following(self) -> None:
-        while True:
+        while not self._closed:
             with suppress(StoreUnavailable):
                 async with self._database.listen(CHANNEL, self._wake.set) as self._listener:
                     while not self._listener.is_closed():
                         await self._catch_up()
                         with suppress(TimeoutError):
-                            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                            async with asyncio.timeout(POLL_SECONDS):  # not wait_for, which can swallow our end
+                                await self._wake.wait()
             self._listener = None
             await asyncio.sleep(RECONNECT_SECONDS)
 
