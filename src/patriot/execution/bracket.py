@@ -116,6 +116,8 @@ def evolve(bracket: Bracket, event: OrderEvent) -> Bracket:
 
 
 def _evolve_leg(leg: LegOrder, event: OrderEvent) -> LegOrder:
+    if leg.state not in LIVE:
+        return leg  # what is over stays over, whatever is still told of it
     match event:
         case OrderSubmitted():
             return replace(leg, state=LegState.SENDING)

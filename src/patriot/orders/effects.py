@@ -284,6 +284,7 @@ class OrderDesk:
         match report.status:
             case VenueStatus.REJECTED:
                 self._apply(RecordRejected(order_id, RejectStage.EXCHANGE, "EXCHANGE_REJECTED", None, None, at))
+                self._apply(RecordExpired(order_id, at))  # it had rested: the exchange turned it down at its trigger
             case VenueStatus.CANCELED:
                 self._apply(RecordCanceled(order_id, at))
             case VenueStatus.EXPIRED:
@@ -292,8 +293,8 @@ class OrderDesk:
                 pass
             case _:
                 self._apply(RecordAccepted(order_id, report.venue_order_id, at))
-        if report.triggered_order_id is not None:
-            self._apply(RecordTriggered(order_id, report.triggered_order_id, at))
+                if report.triggered_order_id is not None:
+                    self._apply(RecordTriggered(order_id, report.triggered_order_id, at))
 
     def on_trade(self, trade: TradeReport) -> None:
         """Take one execution; a fill is counted once however often it is reported."""
