@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from patriot.adapters.exchanges.binance.answers import HttpAnswer, error_of
 from patriot.adapters.exchanges.binance.budget import BAN_SECONDS, RateBudget
 from patriot.adapters.exchanges.binance.venue_time import VenueTime
-from patriot.kernel.clock import FakeClock, to_epoch_ms
+from patriot.kernel.clock import FakeClock, ReplayClock, to_epoch_ms
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 
 
@@ -136,7 +136,7 @@ class TestVenueTime:
         assert time.stamp(asked_at) == to_epoch_ms(asked_at) + 10_000
 
     def test_replay_clock_is_the_venues_and_is_not_corrected(self) -> None:
-        clock = FakeClock()
-        time = VenueTime(clock, follows_venue=True)
+        clock = ReplayClock(FakeClock().now())
+        time = VenueTime(clock)
         time.measured(clock.now() + timedelta(minutes=1), asked_at=clock.now())
         assert time.now() == clock.now()

@@ -17,7 +17,6 @@ from patriot.adapters.exchanges.binance.session import BinanceSession
 from patriot.adapters.exchanges.binance.signing import Signer
 from patriot.adapters.exchanges.binance.sockets import Backoff
 from patriot.adapters.exchanges.binance.venue import BinanceVenue
-from patriot.adapters.exchanges.binance.venue_time import VenueTime
 from patriot.kernel.clock import ReplayClock, from_epoch_ms
 from patriot.kernel.exchange import VenueOrder
 from patriot.kernel.trading import OrderType, Side
@@ -89,7 +88,6 @@ def session_of(sim: Sim, http: aiohttp.ClientSession, clock: ReplayClock, key: A
         Signer(key),
         clock=clock,
         budget=RateBudget(clock, weight_per_minute=None),
-        time=VenueTime(clock, follows_venue=True),
     )
 
 

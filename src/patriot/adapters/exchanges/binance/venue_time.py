@@ -2,15 +2,15 @@
 
 from datetime import datetime, timedelta
 
-from patriot.kernel.clock import Clock, to_epoch_ms
+from patriot.kernel.clock import Clock, ReplayClock, to_epoch_ms
 
 
 class VenueTime:
-    """Times for requests. With `follows_venue` our Clock already is the venue's (a replay) and nothing is corrected."""
+    """Times for requests. The clock of a replay is the venue's own, moved by it, and is never corrected."""
 
-    def __init__(self, clock: Clock, *, follows_venue: bool = False) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._follows_venue = follows_venue
+        self._follows_venue = isinstance(clock, ReplayClock)
         self._offset = timedelta()
 
     def now(self) -> datetime:

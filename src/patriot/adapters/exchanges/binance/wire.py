@@ -12,7 +12,14 @@ import msgspec
 from patriot.kernel.clock import from_epoch_ms
 from patriot.kernel.errors import InvalidInput
 
-UNREADABLE = (msgspec.MsgspecError, InvalidInput, ValueError, LookupError, ArithmeticError, RecursionError)
+UNREADABLE: tuple[type[Exception], ...] = (
+    msgspec.MsgspecError,
+    InvalidInput,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    RecursionError,
+)
 
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=4_102_444_800_000)]  # until the year 2100
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

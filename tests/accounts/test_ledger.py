@@ -1,0 +1,198 @@
+"""The books of an account: every record once, in whatever order and however often the exchange shows it."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patriot.accounts.commands import (
+    LedgerCommand,
+    OpenLedger,
+    RecordEquity,
+    RecordFunding,
+    RecordReconciliation,
+    RecordTransfer,
+)
+from patriot.accounts.events import (
+    AccountReconciled,
+    EquitySampled,
+    FundingPaid,
+    LedgerEvent,
+    LedgerOpened,
+    SampleReason,
+    TransferRecorded,
+)
+from patriot.accounts.ledger import LEDGER, OPENING, OVERLAP, missing_equity, read_from
+from patriot.kernel.exchange import IncomeRecord, IncomeType
+from tests.accounts.facts import NOON, ONE, OWNER
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+def income(record_id: str, kind: IncomeType, amount: str, at: datetime) -> IncomeRecord:
+    return IncomeRecord(record_id, kind, kind.value, "", "USDT", Decimal(amount), at)
+
+
+def opening(wallet: str, *records: IncomeRecord, at: datetime = NOON) -> OpenLedger:
+    return OpenLedger(ONE, OWNER, "USDT", Decimal(wallet), records, at)
+
+
+def transfer(record_id: str, amount: str, at: datetime = NOON) -> RecordTransfer:
+    return RecordTransfer(ONE, OWNER, record_id, "USDT", Decimal(amount), at)
+
+
+def funding(record_id: str, amount: str, at: datetime = NOON) -> RecordFunding:
+    return RecordFunding(ONE, OWNER, record_id, "BTCUSDT", "USDT", Decimal(amount), at)
+
+
+def sample(reason: SampleReason, at: datetime = NOON) -> RecordEquity:
+    return RecordEquity(ONE, OWNER, reason, "USDT", Decimal(1000), Decimal(1000), (), at)
+
+
+def told(*commands: LedgerCommand) -> list[LedgerEvent]:
+    """Return all events of these commands, one after the other."""
+    events: list[LedgerEvent] = []
+    for command in commands:
+        events += LEDGER.decide(LEDGER.fold(events), command)
+    return events
+
+
+def wallet_of(events: list[LedgerEvent]) -> Decimal:
+    return sum((e.amount for e in events if isinstance(e, TransferRecorded | FundingPaid)), Decimal(0))
+
+
+def test_wallet_that_transfers_explain_is_opened_with_them_alone() -> None:
+    events = told(opening("1000", income("T:1", IncomeType.TRANSFER, "1000", NOON)))
+
+    assert isinstance(events[0], LedgerOpened)
+    assert events[1:] == [TransferRecorded(ONE, OWNER, "T:1", "USDT", Decimal(1000), NOON)]
+
+
+def test_wallet_that_transfers_do_not_explain_is_opened_with_the_rest() -> None:
+    history = (
+        income("T:1", IncomeType.TRANSFER, "1000", NOON - 30 * HOUR),
+        income("R:1", IncomeType.REALIZED_PNL, "70", NOON - 20 * HOUR),
+        income("F:1", IncomeType.FUNDING_FEE, "-20", NOON - 10 * HOUR),
+    )
+    events = told(opening("1050", *history))
+
+    assert events[-1] == TransferRecorded(ONE, OWNER, OPENING, "USDT", Decimal(50), NOON)
+    assert wallet_of(events) == 1050
+
+
+def test_books_are_opened_once() -> None:
+    assert told(opening("1000"), opening("2000")) == told(opening("1000"))
+
+
+def test_records_from_before_the_opening_are_not_booked_again() -> None:
+    before = income("F:1", IncomeType.FUNDING_FEE, "-20", NOON)
+    events = told(opening("980", before))
+
+    assert LEDGER.decide(LEDGER.fold(events), funding("F:1", "-20", NOON)) == []
+    assert LEDGER.decide(LEDGER.fold(events), funding("F:0", "-3", NOON - 2 * OVERLAP)) == []
+
+
+def test_transfer_of_the_very_instant_of_the_opening_is_booked() -> None:
+    events = told(opening("1000", income("T:1", IncomeType.TRANSFER, "1000", NOON)), transfer("T:2", "500", NOON))
+    assert wallet_of(events) == 1500
+
+
+def test_record_that_shows_up_late_is_booked() -> None:
+    events = told(opening("0"), funding("F:2", "-1", NOON + 30 * MINUTE), transfer("T:1", "5", NOON + MINUTE))
+    assert wallet_of(events) == 4
+
+
+def test_record_of_nothing_is_not_booked() -> None:
+    assert told(opening("0"), funding("F:1", "0"))[1:] == []
+
+
+records = st.lists(
+    st.tuples(st.integers(0, 40), st.integers(0, int(OVERLAP / MINUTE)), st.integers(-100, 100)),
+    unique_by=lambda record: record[0],
+    max_size=12,
+)
+
+
+@given(records, st.randoms(use_true_random=False), st.integers(1, 3))
+def test_records_in_any_order_and_number_are_booked_once(
+    drawn: list[tuple[int, int, int]], chance: Random, times: int
+) -> None:
+    shown: list[LedgerCommand] = []
+    for number, minute, amount in drawn * times:
+        record = transfer if number % 2 else funding
+        shown.append(record(f"id:{number}", str(amount), NOON + minute * MINUTE))
+    chance.shuffle(shown)
+
+    events = told(opening("0"), *shown)
+
+    assert wallet_of(events) == sum(amount for _, _, amount in drawn)
+
+
+def test_memory_of_the_ledger_is_bounded() -> None:
+    state = LEDGER.fold(told(opening("0")))
+    for hour in range(1_000):
+        state = LEDGER.fold(LEDGER.decide(state, funding(f"F:{hour}", "-1", NOON + hour * HOUR)), state)
+        assert len(state.recent) <= OVERLAP / HOUR + 1
+
+
+def test_income_is_read_again_from_shortly_before_the_newest_record() -> None:
+    assert read_from(LEDGER.initial, NOON) == NOON
+    state = LEDGER.fold(told(opening("0"), funding("F:1", "-1", NOON + 5 * HOUR)))
+    assert read_from(state, NOON) == NOON + 5 * HOUR - OVERLAP
+
+
+def test_equity_is_sampled_once_an_hour() -> None:
+    hourly = SampleReason.HOURLY
+    events = told(sample(hourly), sample(hourly, NOON + 59 * MINUTE), sample(hourly, NOON + HOUR))
+    assert [event.sampled_at for event in events if isinstance(event, EquitySampled)] == [NOON, NOON + HOUR]
+
+
+def test_end_of_a_period_is_sampled_beside_the_hour() -> None:
+    assert len(told(sample(SampleReason.HOURLY), sample(SampleReason.PERIOD_END))) == 2
+
+
+def test_each_transfer_is_sampled_once() -> None:
+    at_transfer = sample(SampleReason.TRANSFER)
+    events = told(opening("0"), sample(SampleReason.LINKED), transfer("T:1", "5"), at_transfer, at_transfer)
+    samples = [event.reason for event in events if isinstance(event, EquitySampled)]
+    assert samples == [SampleReason.LINKED, SampleReason.TRANSFER]
+
+
+def test_sample_is_due_after_opening_and_after_a_transfer_until_it_is_there() -> None:
+    events = told(opening("1000"))
+    assert missing_equity(LEDGER.fold(events)) is SampleReason.LINKED
+    events += LEDGER.decide(LEDGER.fold(events), sample(SampleReason.LINKED))
+    assert missing_equity(LEDGER.fold(events)) is None
+    events += LEDGER.decide(LEDGER.fold(events), transfer("T:1", "5"))
+    events += LEDGER.decide(LEDGER.fold(events), sample(SampleReason.HOURLY))
+    assert missing_equity(LEDGER.fold(events)) is SampleReason.TRANSFER
+
+
+def reconciliation(unexplained: str, at: datetime, fills_added: int = 0) -> RecordReconciliation:
+    return RecordReconciliation(ONE, OWNER, fills_added, 0, 0, Decimal(unexplained), at)
+
+
+def reconciled(*commands: RecordReconciliation) -> list[AccountReconciled]:
+    return [event for event in told(*commands) if isinstance(event, AccountReconciled)]
+
+
+def test_unexplained_money_keeps_its_age_until_it_is_explained() -> None:
+    found = reconciled(
+        reconciliation("5", NOON),
+        reconciliation("7", NOON + HOUR),
+        reconciliation("0", NOON + 2 * HOUR),
+        reconciliation("1", NOON + 3 * HOUR),
+    )
+    assert [event.unexplained_since for event in found] == [NOON, NOON, None, NOON + 3 * HOUR]
+
+
+def test_reconciliation_without_news_is_recorded_once_an_hour() -> None:
+    quiet = reconciliation("0", NOON)
+    found = reconciled(
+        quiet, quiet, replace(quiet, at=NOON + MINUTE), reconciliation("0", NOON + 2 * MINUTE, fills_added=1)
+    )
+    assert [event.fills_added for event in found] == [0, 1]
+    assert len(reconciled(quiet, replace(quiet, at=NOON + HOUR))) == 2

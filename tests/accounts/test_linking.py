@@ -1,0 +1,207 @@
+"""Linking over the real adapter and a real simulator: the order of its steps, and that no secret gets out."""
+
+import json
+import logging
+import traceback
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from patriot.accounts import handlers
+from patriot.accounts.events import AccountLinked, AccountStatusChanged, AccountUnlinked, CredentialsRejected
+from patriot.accounts.handlers import account_stream
+from patriot.accounts.linking import SWEEP_AFTER_SECONDS, AccountLinking, LinkWish
+from patriot.accounts.ports import ApiKey
+from patriot.adapters.exchanges.binance.account import BinanceKeyProbe
+from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.adapters.vault import MasterKey, MemoryShelf, Vault
+from patriot.kernel.bus import CommandBus, decode_all
+from patriot.kernel.clock import FakeClock, ReplayClock, from_epoch_ms
+from patriot.kernel.errors import CommandRefused, ExchangeUnavailable, InvalidInput, NotFound, PatriotError
+from patriot.kernel.eventstore import Context, LogPosition
+from patriot.kernel.ids import Ids
+from patriot.kernel.memory import MemoryEventStore
+from patriot.kernel.trading import Environment, Exchange
+from tests.accounts.facts import ONE, OWNER, TWO
+from tests.adapters.exchanges.binance.venue_kit import bars_at, session_of
+from tests.sim.binance.client import START_MS, Sim, Trader, running_sim, write_dump
+
+WISH = LinkWish(ONE, OWNER, Exchange.BINANCE, Environment.SIM, "USDT", accounts_of_user=0)
+CONTEXT = Context(correlation_id=ONE, user_id=OWNER, account_id=ONE)
+UNKNOWN = ApiKey("k" * 64, "s" * 64)
+
+
+class Office:
+    """Everything that linking needs, on one simulator."""
+
+    def __init__(self, sim: Sim, http: aiohttp.ClientSession) -> None:
+        clock = ReplayClock(from_epoch_ms(START_MS + 1_000))
+        self.sim, self.store, self.real_time = sim, MemoryEventStore(clock), FakeClock()
+        bus = CommandBus(self.store, clock, Ids(clock))
+        handlers.register(bus)
+        self.vault = Vault(MemoryShelf(self.real_time), MasterKey(b"m" * 32))
+        self.linking = AccountLinking(
+            bus,
+            self.vault,
+            BinanceKeyProbe(lambda key: session_of(sim, http, clock, key)),
+            lambda key: BinanceVenue.open(session_of(sim, http, clock, key)).account,
+            clock,
+        )
+
+    async def key(self, *permissions: str) -> tuple[Trader, ApiKey]:
+        trader = await self.sim.trader(permissions=permissions or ("read", "trade"))
+        return trader, ApiKey(trader.api_key, trader.api_secret)
+
+    async def events(self) -> list[object]:
+        return decode_all(await self.store.read_stream(account_stream(ONE)))
+
+    async def log_text(self) -> str:
+        return "".join(json.dumps(str(envelope)) for envelope in await self.store.read_log(LogPosition()))
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    dump = write_dump(tmp_path / "BTCUSDT-1m-2022-02.csv", bars_at(*["40000"] * 3))
+    async with running_sim(dump) as sim, aiohttp.ClientSession() as http:
+        yield Office(sim, http)
+
+
+async def test_good_key_is_sealed_and_the_account_linked(office: Office) -> None:
+    _, key = await office.key()
+    await office.linking.link(WISH, key, CONTEXT)
+
+    (event,) = await office.events()
+    assert isinstance(event, AccountLinked)
+    assert await office.vault.open(ONE) == key
+
+
+async def test_link_repeated_after_a_lost_answer_changes_nothing(office: Office) -> None:
+    _, key = await office.key()
+    for _ in range(2):
+        await office.linking.link(WISH, key, CONTEXT)
+    assert len(await office.events()) == 1
+
+
+@pytest.mark.parametrize(
+    ("permissions", "reason"),
+    [
+        (("read", "trade", "withdraw"), "WITHDRAW_ENABLED"),
+        (("read", "trade", "transfer"), "TRANSFER_ENABLED"),
+        (("read",), "NO_TRADE_PERMISSION"),
+    ],
+)
+async def test_key_with_the_wrong_rights_is_refused_recorded_and_not_kept(
+    office: Office, permissions: tuple[str, ...], reason: str
+) -> None:
+    _, key = await office.key(*permissions)
+    with pytest.raises(CommandRefused, match=reason):
+        await office.linking.link(WISH, key, CONTEXT)
+
+    (event,) = await office.events()
+    assert isinstance(event, CredentialsRejected)
+    assert event.reason_code == reason
+    with pytest.raises(NotFound):
+        await office.vault.open(ONE)
+
+
+async def test_key_that_the_exchange_does_not_know_is_refused(office: Office) -> None:
+    with pytest.raises(CommandRefused, match="INVALID"):
+        await office.linking.link(WISH, UNKNOWN, CONTEXT)
+
+
+async def test_exchange_that_does_not_answer_changes_nothing(office: Office) -> None:
+    _, key = await office.key()
+    fault = {"fault": "503_before", "match": {"method": "GET", "path": "/sapi/v1/account/apiRestrictions"}}
+    await office.sim.control("POST", "/faults", fault)
+
+    with pytest.raises(ExchangeUnavailable):
+        await office.linking.link(WISH, key, CONTEXT)
+
+    assert await office.events() == []
+
+
+async def test_key_of_impossible_length_is_named_by_its_field(office: Office) -> None:
+    with pytest.raises(InvalidInput) as problem:
+        await office.linking.link(WISH, ApiKey("k" * 64, "short"), CONTEXT)
+    assert problem.value.field == "api_secret"
+    assert "short" not in str(problem.value)
+
+
+async def test_another_key_cannot_take_the_place_of_a_linked_one(office: Office) -> None:
+    _, key = await office.key()
+    _, other = await office.key()
+    await office.linking.link(WISH, key, CONTEXT)
+
+    with pytest.raises(CommandRefused):
+        await office.linking.link(WISH, other, CONTEXT)
+
+    assert await office.vault.open(ONE) == key
+
+
+async def test_key_that_gains_the_right_to_withdraw_suspends_the_account_until_it_lost_it(office: Office) -> None:
+    trader, key = await office.key()
+    await office.linking.link(WISH, key, CONTEXT)
+    assert await office.linking.check_key(ONE, CONTEXT)
+
+    rights = {"api_key": trader.api_key, "permissions": ["read", "trade", "withdraw"]}
+    await office.sim.control("POST", "/permissions", rights)
+    assert not await office.linking.check_key(ONE, CONTEXT)
+    with pytest.raises(CommandRefused, match="may withdraw"):
+        await office.linking.resume(ONE, "ASKED", CONTEXT)
+
+    await office.sim.control("POST", "/permissions", {**rights, "permissions": ["read", "trade"]})
+    await office.linking.resume(ONE, "ASKED", CONTEXT)
+    changes = [event.new_status for event in await office.events() if isinstance(event, AccountStatusChanged)]
+    assert changes == ["SUSPENDED", "ACTIVE"]
+
+
+async def test_unlinked_account_has_no_key(office: Office) -> None:
+    _, key = await office.key()
+    await office.linking.link(WISH, key, CONTEXT)
+
+    with pytest.raises(CommandRefused):
+        await office.linking.unlink(ONE, open_positions=1, open_orders=0, reason_code="CLIENT", context=CONTEXT)
+    assert await office.vault.open(ONE) == key
+
+    await office.linking.unlink(ONE, open_positions=0, open_orders=0, reason_code="CLIENT", context=CONTEXT)
+    assert isinstance((await office.events())[-1], AccountUnlinked)
+    with pytest.raises(NotFound):
+        await office.vault.open(ONE)
+
+
+async def test_sealed_key_that_a_crash_left_behind_is_swept_when_it_is_old(office: Office) -> None:
+    _, key = await office.key()
+    await office.linking.link(WISH, key, CONTEXT)
+    await office.vault.store(TWO, 1, key)  # sealed, and then the process died
+    assert await office.linking.sweep({ONE}) == 0
+
+    office.real_time.advance(timedelta(seconds=SWEEP_AFTER_SECONDS + 1))
+
+    assert await office.linking.sweep({ONE}) == 1
+    assert await office.vault.open(ONE) == key
+    with pytest.raises(NotFound):
+        await office.vault.open(TWO)
+
+
+async def test_no_secret_gets_out_on_any_way_through_linking(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    shown: list[str] = []
+    secrets: list[str] = []
+    for permissions in (("read", "trade"), ("read", "trade", "withdraw"), ("read",)):
+        _, key = await office.key(*permissions)
+        secrets += [key.api_secret, key.api_key]
+        shown += [repr(key), str(key), f"{key!r}"]
+        for wish in (WISH, replace(WISH, account_id=TWO, accounts_of_user=5)):
+            try:
+                await office.linking.link(wish, key, CONTEXT)
+            except PatriotError as problem:
+                shown += ["".join(traceback.format_exception(problem)), repr(problem), repr(problem.args)]
+    shown += [await office.log_text(), caplog.text, repr(office.vault), repr(vars(office.vault))]
+
+    assert len(shown) > 10
+    for secret in secrets:
+        assert all(secret not in text for text in shown)

@@ -1,0 +1,111 @@
+"""Accounts and users as rows, on PostgreSQL: as decided, rebuilt the same, and seen by their owner only."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from patriot.accounts import handlers as account_handlers
+from patriot.accounts.commands import RecordPermissions, ReplaceCredentials, ResumeAccount, SuspendAccount
+from patriot.accounts.events import AccountStatus, CredentialProblem
+from patriot.accounts.projections import Accounts
+from patriot.accounts.queries import accounts, accounts_of_user, find_account, refused_keys
+from patriot.adapters.postgres.database import Database
+from patriot.adapters.postgres.eventstore import PostgresEventStore
+from patriot.adapters.postgres.projections import ProjectionRunner
+from patriot.adapters.postgres.shadow import compare
+from patriot.kernel.bus import CommandBus
+from patriot.kernel.clock import FakeClock
+from patriot.kernel.eventstore import Context
+from patriot.kernel.ids import Ids
+from patriot.kernel.trading import UserId
+from patriot.users import handlers as user_handlers
+from patriot.users.commands import ChangeRole, ChangeUserStatus, RegisterUser
+from patriot.users.events import RiskProfile, Role, UserStatus
+from patriot.users.projections import Users
+from patriot.users.queries import find_user, users
+from tests.accounts.facts import GOOD, LINK, NOON, ONE, OWNER, TWO, WITHDRAWS
+
+STRANGER = UserId(TWO)
+CONTEXT = Context(correlation_id=ONE)
+
+
+class Platform:
+    """A log on PostgreSQL, its bus, and the read models of these two domains."""
+
+    def __init__(self, database: Database, store: PostgresEventStore) -> None:
+        clock = FakeClock(NOON)
+        self.database, self.store = database, store
+        self._bus = CommandBus(store, clock, Ids(clock))
+        user_handlers.register(self._bus)
+        account_handlers.register(self._bus)
+
+    async def told(self, *commands: object) -> None:
+        """Dispatch commands and bring the rows up to date."""
+        for command in commands:
+            await self._bus.dispatch(command, CONTEXT)
+        for projection in (Accounts(), Users()):
+            await ProjectionRunner(self.database, self.store, projection).drain()
+
+
+@pytest.fixture
+async def platform(database: str) -> AsyncIterator[Platform]:
+    pool = await Database.connect(database)
+    async with PostgresEventStore(pool, FakeClock(NOON)) as store:
+        yield Platform(pool, store)
+    await pool.close()
+
+
+async def test_account_is_seen_by_its_owner_and_by_nobody_else(platform: Platform) -> None:
+    await platform.told(LINK, replace(LINK, account_id=TWO, user_id=STRANGER))
+
+    assert [view.account_id for view in await accounts_of_user(platform.database, OWNER)] == [ONE]
+    assert await find_account(platform.database, OWNER, TWO) is None
+    assert len(await accounts(platform.database)) == 2
+
+
+async def test_row_follows_the_life_of_the_account(platform: Platform) -> None:
+    await platform.told(LINK, SuspendAccount(ONE, "CLIENT", NOON))
+    (view,) = await accounts(platform.database, AccountStatus.SUSPENDED)
+    assert view.reason_code == "CLIENT"
+
+    await platform.told(ResumeAccount(ONE, GOOD, "ASKED", NOON), ReplaceCredentials(ONE, GOOD, 2, NOON))
+    assert [view.status for view in await accounts_of_user(platform.database, OWNER)] == [AccountStatus.ACTIVE]
+    assert await accounts(platform.database, AccountStatus.SUSPENDED) == []
+
+
+async def test_refused_keys_are_listed_with_their_reason(platform: Platform) -> None:
+    await platform.told(replace(LINK, permissions=WITHDRAWS), replace(LINK, permissions=None), LINK)
+    await platform.told(RecordPermissions(ONE, WITHDRAWS, NOON + timedelta(hours=1)))
+
+    reasons = [view.reason_code for view in await refused_keys(platform.database, OWNER)]
+    assert sorted(reasons) == sorted(
+        [CredentialProblem.WITHDRAW_ENABLED, CredentialProblem.INVALID, CredentialProblem.WITHDRAW_ENABLED]
+    )
+    assert await refused_keys(platform.database, STRANGER) == []
+
+
+async def test_user_row_follows_role_and_status(platform: Platform) -> None:
+    await platform.told(
+        RegisterUser(OWNER, Role.USER, RiskProfile.HIGH, NOON),
+        ChangeRole(OWNER, Role.SUPPORT, (STRANGER,), NOON),
+        ChangeUserStatus(OWNER, UserStatus.SUSPENDED, "UNPAID", NOON),
+    )
+
+    view = await find_user(platform.database, OWNER)
+    assert view is not None
+    assert (view.role, view.status, view.risk_profile) == (Role.SUPPORT, UserStatus.SUSPENDED, RiskProfile.HIGH)
+    assert await users(platform.database) == [view]
+    assert await find_user(platform.database, STRANGER) is None
+
+
+async def test_rebuilt_rows_are_the_live_rows(platform: Platform) -> None:
+    await platform.told(
+        RegisterUser(OWNER, Role.USER, RiskProfile.LOW, NOON),
+        replace(LINK, permissions=WITHDRAWS),
+        LINK,
+        SuspendAccount(ONE, "CLIENT", NOON),
+    )
+    for projection in (Accounts(), Users()):
+        assert await compare(platform.database, platform.store, projection) == []
