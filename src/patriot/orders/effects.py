@@ -46,10 +46,11 @@ _SENT_STEP = {Leg.ENTRY: Step.ORDER_SENT, Leg.STOP: Step.STOP_SENT, Leg.TARGET: 
 class Patience:
     """How long to wait for answers, in seconds after the request; the last of each tuple decides."""
 
-    entry: tuple[float, ...] = (1, 2, 5, 10, 30)
+    entry: tuple[float, ...] = (0.3, 1, 2, 5, 10, 30)
     protection: tuple[float, ...] = (0.1, 0.3, 0.6, 1, 2, 5, 10, 30)
     predecessor: float = 6  # receive window of 5 s and 1 s of clock skew: after it, a dead owner's request is refused
-    trades: float = 0.5  # for executions that an answer has told of and the stream has not
+    answer: float = 0.6  # for an order's answer; then its outcome is unknown, and three such stops fit into 2 s
+    trades: float = 0.3  # for executions that an answer has told of and the stream has not
     retry: tuple[float, ...] = (0.05, 0.2, 0.5, 1, 2)  # when the exchange did nothing
 
 
@@ -155,14 +156,14 @@ class OrderDesk:
         """Put one request on the wire; False if the exchange did nothing and the request may be repeated."""
         self._sending.add(created.order_id)
         try:
-            report = await self._venue.place(venue_order(created), sent_at)
+            async with asyncio.timeout(self._patience.answer):
+                report = await self._venue.place(venue_order(created), sent_at)
         except ExchangeRefused as refusal:
             await self._take_refusal(created, refusal)
         except ExchangeUnavailable:
             return False
-        except OutcomeUnknown as unknown:
-            self._apply(RecordUnknown(created.order_id, type(unknown).__name__, self._clock.now()))
-            self._ask(created)
+        except (OutcomeUnknown, TimeoutError) as unknown:
+            self._find_out(created, type(unknown).__name__)
         else:
             self._reached(_SENT_STEP.get(created.leg, Step.CLOSE_SENT))
             self.on_order(report)
@@ -174,9 +175,11 @@ class OrderDesk:
     async def _take_refusal(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
         """Take a refusal as final, unless an earlier request with the same client id is what it collided with."""
         try:
-            found = await self._look_up(created)
-        except ExchangeError:
-            found = False
+            async with asyncio.timeout(self._patience.answer):
+                found = await self._look_up(created)
+        except (ExchangeError, TimeoutError):
+            self._find_out(created, "RefusedUnproven")
+            return
         if not found:
             rejected = RecordRejected(
                 created.order_id,
@@ -187,6 +190,10 @@ class OrderDesk:
                 self._clock.now(),
             )
             self._apply(rejected)
+
+    def _find_out(self, created: OrderCreated, reason: str) -> None:
+        self._apply(RecordUnknown(created.order_id, reason, self._clock.now()))
+        self._ask(created)
 
     async def cancel(self, created: OrderCreated, reason: CancelReason) -> None:
         """Cancel a resting order. The exchange's report, not the request, makes it canceled."""
