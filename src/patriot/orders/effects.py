@@ -80,6 +80,7 @@ class OrderDesk:
         self._expected: dict[OrderId, OrderReport] = {}  # reports that are ahead of the executions known
         self._asking: set[OrderId] = set()
         self._sending: set[OrderId] = set()
+        self._canceling: set[OrderId] = set()
         self.tasks = Background()
         self.strays: list[str] = []  # client ids of ours that no open bracket here explains
         self.foreign: set[str] = set()  # client ids of resting orders that are not ours: seen, never touched
@@ -198,14 +199,24 @@ class OrderDesk:
     async def cancel(self, created: OrderCreated, reason: CancelReason) -> None:
         """Cancel a resting order. The exchange's report, not the request, makes it canceled."""
         self._apply(RequestCancel(created.order_id, reason, self._clock.now()))
-        for pause in (*self._patience.retry, self._patience.protection[-1]):
+        if created.order_id in self._canceling:
+            return
+        self._canceling.add(created.order_id)
+        try:
+            await self._cancel_patiently(created)
+        finally:
+            self._canceling.discard(created.order_id)
+
+    async def _cancel_patiently(self, created: OrderCreated) -> None:
+        pauses = iter(self._patience.retry)
+        while self._orders[created.order_id].status not in OVER:
             try:
                 await self._venue.cancel(created.symbol, created.client_order_id, conditional=is_conditional(created))
                 self._reached(Step.CANCEL_SENT)
             except ExchangeRefused:
                 pass  # it is not resting any more: the look-up below learns why
             except ExchangeError:
-                await asyncio.sleep(pause)
+                await asyncio.sleep(next(pauses, self._patience.retry[-1]))
                 continue
             await self._look_up_patiently(created)
             return
@@ -374,12 +385,18 @@ class OrderDesk:
         if status in UNSENT and created.leg is Leg.ENTRY:
             await self.submit(created)  # never sent: being sent would have been written first
         elif await self._look_up(created) or status in WORKING or order_id in self._asking:
-            return
+            self._cancel_again(order_id, created)
         else:
             if status in UNSENT:
                 self._apply(RecordSubmitted(order_id, 1, self._clock.now()))
             self._apply(RecordUnknown(order_id, "Restarted", self._clock.now()))
             self._ask(created, (self._patience.predecessor,) if takeover else None)
+
+    def _cancel_again(self, order_id: OrderId, created: OrderCreated) -> None:
+        """Carry out a wish to cancel that was noted and perhaps never sent."""
+        order = self._orders[order_id]
+        if order.cancel_reason is not None and order.status in WORKING:
+            self.tasks.start(self.cancel(created, order.cancel_reason))
 
     async def _adopt_lost_legs(self, entry: OrderCreated) -> None:
         """Find legs that reached the exchange and not the log: their ids were fixed by the entry."""
