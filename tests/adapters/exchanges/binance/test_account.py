@@ -1,0 +1,254 @@
+"""The money side of an account: settings on the simulator, long histories and listen keys on a scripted venue."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from patriot.accounts.ports import ApiKey
+from patriot.adapters.exchanges.binance.budget import RateBudget
+from patriot.adapters.exchanges.binance.private_stream import KEEPALIVE_SECONDS
+from patriot.adapters.exchanges.binance.session import BinanceSession
+from patriot.adapters.exchanges.binance.signing import Signer
+from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.kernel.clock import FakeClock, to_epoch_ms
+from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable
+from patriot.kernel.exchange import StreamResumed
+from patriot.kernel.trading import Side
+from tests.adapters.exchanges.binance.venue_kit import (
+    SYMBOL,
+    Connection,
+    bars_at,
+    connected,
+    market_order,
+    quick_backoff,
+)
+from tests.support import eventually
+
+Row = dict[str, Any]  # a parse boundary: what the wire carries
+PAGE = 1_000
+
+
+@pytest.fixture
+async def exchange(tmp_path: Path) -> AsyncIterator[Connection]:
+    async with connected(tmp_path, bars_at(*["40000"] * 3)) as connection:
+        yield connection
+
+
+async def settings_of(exchange: Connection) -> tuple[str, int]:
+    (row,) = (await exchange.trader.signed("GET", "/fapi/v1/symbolConfig", symbol=SYMBOL)).body
+    return row["marginType"], row["leverage"]
+
+
+async def test_symbol_is_prepared_with_isolated_margin_and_leverage(exchange: Connection) -> None:
+    for _ in range(2):  # already so is success
+        await exchange.venue.account.prepare_symbol(SYMBOL, 7)
+        assert await settings_of(exchange) == ("ISOLATED", 7)
+
+
+async def test_open_position_in_cross_margin_is_left_as_it_is(exchange: Connection) -> None:
+    await exchange.trader.signed("POST", "/fapi/v1/marginType", symbol=SYMBOL, marginType="CROSSED")
+    await exchange.venue.orders.place(market_order("m-1", Side.BUY, "0.010"), exchange.now)
+    before = await settings_of(exchange)
+    assert before[0] == "CROSSED"
+
+    with pytest.raises(ExchangeRefused):
+        await exchange.venue.account.prepare_symbol(SYMBOL, 7)
+
+    assert await settings_of(exchange) == before
+
+
+async def test_account_tells_its_rights_and_its_position_mode(exchange: Connection) -> None:
+    rights = await exchange.venue.account.permissions()
+    assert (rights.read, rights.trade, rights.withdraw, rights.transfer) == (True, True, False, False)
+
+    assert not await exchange.venue.account.position_mode_is_hedge()
+    await exchange.trader.signed("POST", "/fapi/v1/positionSide/dual", dualSidePosition="true")
+    assert await exchange.venue.account.position_mode_is_hedge()
+
+
+async def test_snapshot_shows_wallet_and_open_positions(exchange: Connection) -> None:
+    await exchange.venue.orders.place(market_order("m-1", Side.SELL, "0.010"), exchange.now)
+    snapshot = await exchange.venue.account.snapshot()
+
+    (position,) = snapshot.positions
+    assert (position.quantity, position.mark_price) == (Decimal("-0.010"), Decimal(40_000))
+    assert snapshot.wallet_balance < 10_000  # the commission
+    assert snapshot.equity == snapshot.wallet_balance + position.unrealized_pnl
+
+
+@dataclass
+class Script:
+    """A venue with a long memory, and the requests it was sent."""
+
+    income: list[Row] = field(default_factory=list)
+    trades: list[Row] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    keepalive_status: int = 200
+
+    async def answer_income(self, request: web.Request) -> web.Response:
+        start = int(request.query["startTime"])
+        return web.json_response([row for row in self.income if row["time"] >= start][:PAGE])
+
+    async def answer_trades(self, request: web.Request) -> web.Response:
+        query = request.query
+        if "fromId" in query:
+            found = [row for row in self.trades if row["id"] >= int(query["fromId"])]
+        else:
+            start, end = int(query["startTime"]), int(query["endTime"])
+            assert end - start <= 7 * 86_400_000
+            found = [row for row in self.trades if start <= row["time"] <= end]
+        return web.json_response(found[:PAGE])
+
+    async def answer_listen_key(self, request: web.Request) -> web.Response:
+        self.asked.append((request.method, request.path))
+        if request.method == "PUT" and self.keepalive_status != 200:
+            return web.json_response({"code": -1125, "msg": "gone"}, status=self.keepalive_status)
+        return web.json_response({"listenKey": "a-listen-key"})
+
+    async def answer_stream(self, request: web.Request) -> web.WebSocketResponse:
+        assert request.query["listenKey"] == "a-listen-key"
+        self.asked.append(("WS", request.path))
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive()
+        return socket
+
+
+@asynccontextmanager
+async def scripted(script: Script) -> AsyncIterator[tuple[BinanceVenue, FakeClock]]:
+    app, clock = web.Application(), FakeClock()
+    routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
+        "/fapi/v1/income": script.answer_income,
+        "/fapi/v1/userTrades": script.answer_trades,
+        "/fapi/v1/listenKey": script.answer_listen_key,
+        "/private/ws": script.answer_stream,
+    }
+    for path, answer in routes.items():
+        app.router.add_route("*", path, answer)
+    server = TestServer(app)
+    await server.start_server()
+    try:
+        async with aiohttp.ClientSession() as http:
+            base, budget = f"127.0.0.1:{server.port}", RateBudget(clock, weight_per_minute=None)
+            signer = Signer(ApiKey("k" * 64, "s" * 64))
+            session = BinanceSession(f"http://{base}", f"ws://{base}", http, signer, clock=clock, budget=budget)
+            yield BinanceVenue.open(session, backoff=quick_backoff(), silence_seconds=0.01), clock
+    finally:
+        await server.close()
+
+
+def income_row(number: int, at_ms: int) -> Row:
+    return {
+        "symbol": "",
+        "incomeType": "TRANSFER",
+        "income": "1",
+        "asset": "USDT",
+        "time": at_ms,
+        "tranId": number,
+    }
+
+
+def trade_row(number: int, at_ms: int) -> Row:
+    return {
+        "symbol": SYMBOL,
+        "id": number,
+        "orderId": 1,
+        "side": "BUY",
+        "price": "40000.00",
+        "qty": "0.001",
+        "realizedPnl": "0",
+        "commission": "0.02",
+        "commissionAsset": "USDT",
+        "time": at_ms,
+        "maker": False,
+    }
+
+
+async def test_income_over_many_pages_is_given_once_each() -> None:
+    script = Script()
+    async with scripted(script) as (venue, clock):
+        start = to_epoch_ms(clock.now())
+        script.income = [income_row(number, start + number // 3) for number in range(2 * PAGE + 5)]
+
+        found = await venue.account.income(clock.now())
+
+    assert [record.record_id for record in found[:2]] == ["TRANSFER:0", "TRANSFER:1"]
+    assert len({record.record_id for record in found}) == len(found) == 2 * PAGE + 5
+
+
+async def test_income_that_cannot_be_told_apart_is_said_and_not_cut() -> None:
+    script = Script()
+    async with scripted(script) as (venue, clock):
+        script.income = [income_row(number, to_epoch_ms(clock.now())) for number in range(PAGE + 5)]
+        with pytest.raises(ExchangeUnavailable, match="one instant"):
+            await venue.account.income(clock.now())
+
+
+@pytest.mark.parametrize("weeks_ago", [0, 1, 5])
+async def test_trades_over_many_pages_and_weeks_are_given_once_each(weeks_ago: int) -> None:
+    script = Script()
+    async with scripted(script) as (venue, clock):
+        first = to_epoch_ms(clock.now() - timedelta(weeks=weeks_ago))
+        last = to_epoch_ms(clock.now())
+        script.trades = [trade_row(number, first) for number in range(PAGE + 5)] + [trade_row(PAGE + 5, last)]
+
+        found = await venue.orders.trades(SYMBOL, clock.now() - timedelta(weeks=6))
+
+    assert [trade.trade_id for trade in found] == [str(number) for number in range(PAGE + 6)]
+
+
+@asynccontextmanager
+async def listening(venue: BinanceVenue) -> AsyncIterator[list[object]]:
+    heard: list[object] = []
+
+    async def listen() -> None:
+        async for report in venue.account.reports():
+            heard.append(report)
+
+    task = asyncio.ensure_future(listen())
+    await eventually(lambda: heard)
+    yield heard
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_listen_key_is_kept_alive_twice_an_hour() -> None:
+    script = Script()
+    async with scripted(script) as (venue, clock), listening(venue):
+        clock.advance(timedelta(seconds=KEEPALIVE_SECONDS))
+        await eventually(lambda: script.asked.count(("PUT", "/fapi/v1/listenKey")) == 1)
+        clock.advance(timedelta(seconds=KEEPALIVE_SECONDS))
+        await eventually(lambda: script.asked.count(("PUT", "/fapi/v1/listenKey")) == 2)
+
+        assert script.asked.count(("WS", "/private/ws")) == 1
+
+
+async def test_listen_key_that_is_gone_opens_the_stream_again() -> None:
+    script = Script(keepalive_status=400)
+    async with scripted(script) as (venue, clock), listening(venue) as heard:
+        clock.advance(timedelta(seconds=KEEPALIVE_SECONDS))
+        await eventually(lambda: len(heard) == 2)
+
+        assert all(isinstance(report, StreamResumed) for report in heard)
+        assert script.asked.count(("POST", "/fapi/v1/listenKey")) == 2
+
+
+async def test_keepalive_without_an_answer_is_tried_again_on_the_same_line() -> None:
+    script = Script(keepalive_status=503)
+    async with scripted(script) as (venue, clock), listening(venue) as heard:
+        clock.advance(timedelta(seconds=KEEPALIVE_SECONDS))
+        await eventually(lambda: script.asked.count(("PUT", "/fapi/v1/listenKey")) == 1)
+        clock.advance(timedelta(seconds=61))
+        await eventually(lambda: script.asked.count(("PUT", "/fapi/v1/listenKey")) == 2)
+
+        assert len(heard) == 1
