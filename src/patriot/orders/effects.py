@@ -128,21 +128,39 @@ class OrderDesk:
 
     async def submit(self, created: OrderCreated) -> None:
         """Send an approved entry and return when the exchange has answered, or is known not to answer."""
+        if created.order_id in self._sending:
+            return
+        self._sending.add(created.order_id)
+        try:
+            await self._submit(created)
+        finally:
+            self._sending.discard(created.order_id)
+
+    async def _submit(self, created: OrderCreated) -> None:
         for pause in (*self._patience.retry, None):
-            if created.valid_until is not None and self._clock.now() > created.valid_until:
-                self._reject_locally(created, "SIGNAL_EXPIRED")
-                return
             order = self._orders[created.order_id]
             command = RecordSubmitted(created.order_id, order.attempt + 1, self._clock.now())
+            if not self._may_go_out(created):
+                return
             events = ORDER.decide(order, command)
             await self._journal.written(command)
             self.adopt(events)
             self._reached(Step.ORDER_SUBMITTED)
-            if await self._send(created, command.at):
+            if not self._may_go_out(created) or await self._send(created, command.at):
                 return
             if pause is not None:
                 await asyncio.sleep(pause)
         self._reject_locally(created, "EXCHANGE_UNAVAILABLE")
+
+    def _may_go_out(self, created: OrderCreated) -> bool:
+        """End an entry that nobody wants any more, or that is too old; the exchange does not have it."""
+        if self._orders[created.order_id].cancel_reason is not None:
+            self._apply(RecordCanceled(created.order_id, self._clock.now()))
+        elif created.valid_until is not None and self._clock.now() > created.valid_until:
+            self._reject_locally(created, "SIGNAL_EXPIRED")
+        else:
+            return True
+        return False
 
     async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> None:
         """Send an order that reduces a position, at once; the log learns of it at the same time, not before."""
@@ -150,12 +168,15 @@ class OrderDesk:
         self._apply(command)
         self._apply(RecordSubmitted(command.order_id, 1, command.at))
         created = self._created(command.order_id)
-        if not await self._send(created, command.at):
-            self._reject_locally(created, "EXCHANGE_UNAVAILABLE")
+        self._sending.add(command.order_id)
+        try:
+            if not await self._send(created, command.at):
+                self._reject_locally(created, "EXCHANGE_UNAVAILABLE")
+        finally:
+            self._sending.discard(command.order_id)
 
     async def _send(self, created: OrderCreated, sent_at: datetime) -> bool:
         """Put one request on the wire; False if the exchange did nothing and the request may be repeated."""
-        self._sending.add(created.order_id)
         try:
             async with asyncio.timeout(self._patience.answer):
                 report = await self._venue.place(venue_order(created), sent_at)
@@ -169,8 +190,6 @@ class OrderDesk:
             self._reached(_SENT_STEP.get(created.leg, Step.CLOSE_SENT))
             self.on_order(report)
             self._reached(Step.STOP_ACCEPTED if created.leg is Leg.STOP else Step.ORDER_ACCEPTED)
-        finally:
-            self._sending.discard(created.order_id)
         return True
 
     async def _take_refusal(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
