@@ -25,7 +25,7 @@ def register(bus: CommandBus, risk: Decider[Any, Any, Any]) -> None:
     bus.handle(RecordRouting, Handler(lambda c: StreamKey(STREAM_TYPE, c.signal_id), EXECUTION, None, lambda c: c.at))
     for command_type in (RecordProtected, RequestClose, RecordProtectionFailed):
         bus.handle(command_type, Handler(_protection_stream, PROTECTION, None, lambda c: c.at))
-    gate = Gate[CloseBracket](
+    gate: Gate[CloseBracket] = Gate(
         stream_of=lambda c: StreamKey(RISK_STREAM_TYPE, c.account_id),
         decider=risk,
         command_of=lambda c: ReleaseExposure(c.account_id, c.group_id, c.at),

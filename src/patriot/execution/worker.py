@@ -18,7 +18,7 @@ from patriot.execution.effects import BracketKeeper
 from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.clock import Clock
 from patriot.kernel.bus import Decided
-from patriot.kernel.errors import ExchangeError, LeaseLost
+from patriot.kernel.errors import ExchangeError, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import Context
 from patriot.kernel.exchange import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport
 from patriot.kernel.tasks import Background
@@ -105,11 +105,17 @@ class AccountWorker:
         self._tasks = Background()
 
     @property
-    def busy(self) -> int:
-        """Return how much is under way; 0 means that nothing happens until the exchange or a signal speaks."""
-        starting = 0 if self.ready.is_set() else 1
-        background = self._tasks.busy + self._desk.tasks.busy + self.keeper.tasks.busy
-        return starting + self._handling + background + self._writer.pending
+    def busy(self) -> dict[str, int]:
+        """Return what is under way; empty means that nothing happens until the exchange or a signal speaks."""
+        work = {
+            "starting": 0 if self.ready.is_set() else 1,
+            "reports": self._handling,
+            "chores": self._tasks.busy,
+            "desk": self._desk.tasks.busy,
+            "brackets": self.keeper.tasks.busy,
+            "journal": self._writer.pending,
+        }
+        return {name: count for name, count in work.items() if count}
 
     async def run(self) -> None:
         """Work until cancelled; raises what this worker cannot mend by itself."""
@@ -196,7 +202,7 @@ class AccountWorker:
         while True:
             try:
                 await step()
-            except ExchangeError:
+            except (ExchangeError, StoreUnavailable):
                 await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
                 attempt += 1
             else:

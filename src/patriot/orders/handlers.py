@@ -39,10 +39,10 @@ def _admit(c: PlaceOrder, verdicts: list[Any]) -> PlaceOrder:
 
 def register(bus: CommandBus, risk: Decider[Any, Any, Any]) -> None:
     """Register every order command; `risk` is the decider that guards entries."""
-    gate = Gate[PlaceOrder](
+    gate: Gate[PlaceOrder] = Gate(
         stream_of=lambda c: StreamKey(RISK_STREAM_TYPE, c.account_id), decider=risk, command_of=_reserve, admit=_admit
     )
-    bus.handle(PlaceOrder, Handler[PlaceOrder](lambda c: order_stream(c.order_id), ORDER, gate, lambda c: c.at))
+    bus.handle(PlaceOrder, Handler(lambda c: order_stream(c.order_id), ORDER, gate, lambda c: c.at))
     for command_type in OrderCommand.__args__:
         if command_type is not PlaceOrder:
-            bus.handle(command_type, Handler[OpenLeg](lambda c: order_stream(c.order_id), ORDER, None, lambda c: c.at))
+            bus.handle(command_type, Handler(lambda c: order_stream(c.order_id), ORDER, None, lambda c: c.at))

@@ -71,7 +71,7 @@ def build_account(
     keeper = BracketKeeper(journal, parts.clock, parts.alerts, parts.reached)
     desk = OrderDesk(venue.orders, journal, parts.clock, keeper.observe, patience, parts.reached)
     keeper.attach(desk)
-    ledger = AccountLedger(account_id, user_id, venue.account, parts.bus, parts.clock)
+    ledger = AccountLedger(account_id, user_id, venue.account, parts.bus, parts.clock, parts.store)
     worker = AccountWorker(
         account_id,
         user_id,

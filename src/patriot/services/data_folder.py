@@ -24,12 +24,16 @@ class DataFolder:
         return self.path / "sim"
 
     @property
+    def master_key(self) -> Path:
+        return self.path / "master.key"
+
+    @property
     def log(self) -> Path:
         return self.path / "patriot.log"
 
     @property
     def results(self) -> Path:
-        return self.path / "results"
+        return self.path / "summary.json"
 
     @property
     def pid_file(self) -> Path:

@@ -20,7 +20,7 @@ import msgspec
 from patriot.accounts.ports import KeyVault
 from patriot.adapters.postgres.embedded import EmbeddedPostgres
 from patriot.adapters.runners import SubprocessRunners
-from patriot.adapters.vault import open_vault
+from patriot.adapters.vault import PostgresShelf, Vault, load_master_key
 from patriot.billing.period import following, period_end, period_of
 from patriot.kernel.clock import ReplayClock
 from patriot.kernel.errors import StartupError
@@ -53,6 +53,7 @@ class DemoOptions:
     seed: int = 7
     resume: bool = False
     database_url: str | None = None
+    master_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class DemoProgress:
     bars_played: int = 0
     bars_total: int = 0
     processes: dict[str, int] = field(default_factory=dict)
+    figures: dict[str, str] = field(default_factory=dict)
 
 
 class SetUp(msgspec.Struct, frozen=True):
@@ -83,11 +85,9 @@ class Finished:
     """What a judge is given when the recording has been played."""
 
     set_up: SetUp
-    plan: DemoPlan
     parts: Parts
-    platform: Platform
-    control: SimControl, SimHealth
-    folder: DataFolder
+    vault: KeyVault
+    control: SimControl
     bars: int
 
 
@@ -121,7 +121,8 @@ class Demo:
             clock = ReplayClock((await control.health()).now)
             address = ExchangeAddress(sim.base_url, sim.ws_url, replayed=True)
             parts = await stack.enter_async_context(open_parts(dsn, address, clock, self._reached))
-            vault = open_vault(parts.database, self._folder.path)
+            master = load_master_key(self._folder.master_key, self._options.master_key)
+            vault = Vault(PostgresShelf(parts.database), master)
             pace = ReplayPace(clock)
             spawn = SubprocessRunners(self._folder.path / "runners.log")
             platform = Platform(parts, vault, pace, spawn, self._patience)
@@ -130,11 +131,11 @@ class Demo:
 
     async def _database(self, stack: AsyncExitStack) -> str:
         self._progress.phase = "starting PostgreSQL"
-        server = EmbeddedPostgres(self._folder.postgres)
         if not self._options.resume:
-            await wipe(self._folder, server)
+            await wipe(self._folder)
         if self._options.database_url:
             return self._options.database_url
+        server = EmbeddedPostgres(self._folder.postgres)
         address = await server.start()
         stack.push_async_callback(server.stop)
         self._progress.processes["PostgreSQL"] = address.pid
@@ -143,9 +144,7 @@ class Demo:
     async def _simulator(self) -> SimProcess:
         self._progress.phase = "starting the simulated exchange"
         options = self._options
-        sim = await SimProcess.start(
-            SimSpec(self._folder.sim, self._token(), options.seed, "step", options.recording)
-        )
+        sim = await SimProcess.start(SimSpec(self._folder.sim, self._token(), options.seed, "step", options.recording))
         self._progress.processes["sim"] = sim.pid
         return sim
 
@@ -172,13 +171,14 @@ class Demo:
         bars = await driver.run()
         self._progress.phase = "judging"
         await platform.read_models_caught_up()
-        return await judge(Finished(set_up, self._plan, parts, platform, control, self._folder, bars))
+        return await judge(Finished(set_up, parts, vault, control, bars))
 
     async def _set_up(self, parts: Parts, vault: KeyVault, control: SimControl) -> SetUp:
         options, path = self._options, self._folder.path / SET_UP_FILE
+        recording = str(options.recording) if options.recording else None
         if options.resume and path.exists():
             set_up = msgspec.json.decode(path.read_bytes(), type=SetUp)
-            asked = (options.seed, options.accounts, options.recording and str(options.recording), options.days)
+            asked = (options.seed, options.accounts, recording, options.days)
             if asked != (set_up.seed, set_up.accounts, set_up.recording, set_up.days):
                 raise StartupError(f"--resume: this data folder holds another demo: {path}")
             return set_up
@@ -188,7 +188,7 @@ class Demo:
         set_up = SetUp(
             options.seed,
             options.accounts,
-            options.recording and str(options.recording),
+            recording,
             options.days,
             health.now,
             _end_of(health, options.days),
@@ -223,7 +223,10 @@ class Driver:
 
     async def run(self) -> int:
         """Play everything; return how many bars the recording had."""
+        health = await self._control.health()
         self._progress.phase = "replaying"
+        self._progress.bars_played = health.bars_played
+        self._progress.bars_total = int((self._set_up.end - self._set_up.start).total_seconds() // 60)
         await self._platform.strategies_started()
         await self._rest()
         end = _billing_end(self._set_up.start, self._set_up.end)
@@ -251,12 +254,14 @@ class Driver:
         await self._all_quiet()
 
     async def _accounts_quiet(self) -> None:
-        await self._quiet.wait(lambda: self._platform.execution.busy)
+        await self._quiet.wait(accounts=lambda: self._platform.execution.busy)
 
     async def _all_quiet(self) -> None:
         platform = self._platform
         while True:
-            await self._quiet.wait(lambda: platform.execution.busy, lambda: platform.strategies.busy)
+            await self._quiet.wait(
+                accounts=lambda: platform.execution.busy, strategies=lambda: platform.strategies.busy
+            )
             if not await platform.catch_up():
                 return
 
@@ -300,11 +305,11 @@ def _billing_end(start: datetime, end: datetime) -> datetime:
     return last
 
 
-async def wipe(folder: DataFolder, server: EmbeddedPostgres) -> None:
-    """Remove what an earlier demo left: a demo begins with nothing."""
-    await server.stop()
+async def wipe(folder: DataFolder) -> None:
+    """Remove what a demo left, but its log and summary: a demo begins with nothing."""
+    await EmbeddedPostgres(folder.postgres).stop()
     for left in folder.path.iterdir():
-        if left == folder.pid_file:
+        if left in (folder.pid_file, folder.log, folder.results):
             continue
         if left.is_dir():
             shutil.rmtree(left)

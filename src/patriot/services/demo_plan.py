@@ -16,6 +16,9 @@ REFUSED_CLIENTS = 2  # offer a key with withdraw right first
 FORTUNE_TELLER = "hindsight"
 
 
+Allocations = tuple[tuple[StrategyId, Decimal], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedStrategy:
     """One strategy of the demo; `parameters` beyond its defaults."""
@@ -35,7 +38,7 @@ class PlannedClient:
     user_id: UserId
     balance: Decimal
     offers_withdraw_key: bool
-    allocations: tuple[tuple[StrategyId, Decimal], ...]
+    allocations: Allocations
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def make_plan(accounts: int, seed: int, recording: Path | None) -> DemoPlan:
     if recording is not None:
         label = "Hindsight (knows the future; shows the fee)"
         strategies.append(_strategy(seed, label, FORTUNE_TELLER, {"data_file": str(recording)}))
-    half = ((trend.strategy_id, Decimal("0.5")), (breakout.strategy_id, Decimal("0.5")))
+    half: Allocations = ((trend.strategy_id, Decimal("0.5")), (breakout.strategy_id, Decimal("0.5")))
     clients = []
     for number in range(accounts):
         follows = half
@@ -93,9 +96,7 @@ def planned_transfers(plan: DemoPlan, start: datetime, end: datetime) -> Iterato
 
 
 def _strategy(seed: int, name: str, kind: str, parameters: dict[str, str]) -> PlannedStrategy:
-    return PlannedStrategy(
-        StrategyId(derived_id("demo-strategy", seed, kind)), name, kind, parameters, Decimal("0.02")
-    )
+    return PlannedStrategy(StrategyId(derived_id("demo-strategy", seed, kind)), name, kind, parameters, Decimal("0.02"))
 
 
 def _balance(seed: int, number: int) -> Decimal:

@@ -86,15 +86,13 @@ class VenueAccount:
 def read_venue(state: dict[str, Any]) -> tuple[dict[int, VenueAccount], dict[str, Decimal]]:
     """Return the accounts by uid and the mark prices by symbol, from the simulator's `/state`."""
     accounts = {int(uid): _account(account) for uid, account in state["accounts"].items()}
-    marks = {symbol: Decimal(ticker["mark_price"]) for symbol, ticker in state["tickers"].items()}
+    marks = {symbol: Decimal(ticker["mark"]) for symbol, ticker in state["tickers"].items()}
     return accounts, marks
 
 
 def _account(raw: dict[str, Any]) -> VenueAccount:
     algos = {row["algo_id"]: row["client_algo_id"] for row in raw["algo_orders"]}
-    client_ids = {
-        str(row["order_id"]): algos.get(row["algo_id"], row["client_order_id"]) for row in raw["orders"]
-    }
+    client_ids = {str(row["order_id"]): algos.get(row["algo_id"], row["client_order_id"]) for row in raw["orders"]}
     placed = [row for row in raw["orders"] if row["algo_id"] is None and not row["liquidation"]]
     return VenueAccount(
         uid=raw["uid"],

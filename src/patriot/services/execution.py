@@ -63,9 +63,11 @@ class ExecutionService:
         self.started = asyncio.Event()
 
     @property
-    def busy(self) -> int:
-        """Return how much is under way on all accounts."""
-        return len(self._starting) + self._chores.busy + sum(worker.busy for worker in self.workers.values())
+    def busy(self) -> str:
+        """Return what is under way, by account; empty when all is at rest."""
+        work: dict[str, object] = {"starting": len(self._starting), "chores": self._chores.busy}
+        work |= {str(account_id): worker.busy for account_id, worker in self.workers.items()}
+        return ", ".join(f"{name} {count}" for name, count in work.items() if count)
 
     async def run(self) -> None:
         """Serve until cancelled."""

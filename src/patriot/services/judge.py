@@ -6,7 +6,7 @@ A law that was not put to the test is not kept: every verdict says how much it c
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 
 from patriot.kernel.money import EXACT, ZERO
@@ -77,7 +77,9 @@ def count_orders(case: Case) -> OrderCount:
     duplicates = sum(n - 1 for n in per_intent.values()) + sum(n - 1 for n in per_entry.values())
     same = sum(n - 1 for i, n in per_intent.items() if case.log.intents[i].leg is Leg.ENTRY)
     duplicates -= same  # an entry placed twice under one id is one duplicate, not two
-    problems += [f"{case.log.intents[i].client_order_id}: {n} orders of one intent" for i, n in per_intent.items() if n > 1]
+    problems += [
+        f"{case.log.intents[i].client_order_id}: {n} orders of one intent" for i, n in per_intent.items() if n > 1
+    ]
     problems += [f"signal {s} on account {a}: {n} entries" for (s, a), n in per_entry.items() if n > 1]
     return OrderCount(on_exchange, len(sent), duplicates, tuple(problems))
 
@@ -144,19 +146,19 @@ def _naked_spans(account: VenueAccount) -> list[timedelta]:
     return spans
 
 
-def _uncovered(start: object, end: object, stops: list[VenueOrderRecord]) -> list[timedelta]:
+def _uncovered(start: datetime, end: datetime, stops: list[VenueOrderRecord]) -> list[timedelta]:
     """Return the parts of a span in which none of the stops rested."""
     uncovered: list[timedelta] = []
     covered_to = start
     for stop in sorted(stops, key=lambda order: order.created_at):
         gone_at = end if stop.status == "NEW" else (stop.triggered_at or stop.updated_at)
-        if gone_at < covered_to or stop.created_at > end:  # type: ignore[operator]
+        if gone_at < covered_to or stop.created_at > end:
             continue
-        if stop.created_at > covered_to:  # type: ignore[operator]
-            uncovered.append(stop.created_at - covered_to)  # type: ignore[operator]
-        covered_to = max(covered_to, gone_at)  # type: ignore[type-var]
-    if covered_to < end:  # type: ignore[operator]
-        uncovered.append(end - covered_to)  # type: ignore[operator]
+        if stop.created_at > covered_to:
+            uncovered.append(stop.created_at - covered_to)
+        covered_to = max(covered_to, gone_at)
+    if covered_to < end:
+        uncovered.append(end - covered_to)
     return uncovered
 
 

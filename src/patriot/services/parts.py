@@ -135,7 +135,7 @@ async def open_parts(
                 http=http,
                 exchange=exchange,
                 budget=RateBudget(clock, None if exchange.replayed else WEIGHT_PER_MINUTE),
-                venue_time=VenueTime(clock, follows_venue=exchange.replayed),
+                venue_time=VenueTime(clock),
                 alerts=LogAlerts(),
                 reached=reached,
             )

@@ -15,10 +15,10 @@ import aiohttp
 import msgspec
 
 from patriot.kernel.clock import ReplayClock, from_epoch_ms, to_epoch_ms
-from patriot.kernel.errors import StartupError
+from patriot.kernel.errors import PatriotError, StartupError
 from patriot.kernel.money import plain
 
-QUIET_SECONDS = 120.0  # nothing on loopback takes that long: the replay is stuck, and says so
+QUIET_SECONDS = 20.0  # nothing on loopback takes that long: the replay is stuck, and says so
 _POLL_SECONDS = 0.001
 
 
@@ -100,28 +100,42 @@ class SimControl:
         return await self.call("GET", "/state")
 
 
+class StuckReplay(PatriotError):
+    """Something never came to rest: the message says what."""
+
+
 class Quiet:
     """Finds out when a platform and its simulator have come to rest."""
 
     def __init__(self, control: SimControl) -> None:
         self._control = control
 
-    async def wait(self, *busy: Callable[[], int]) -> None:
-        """Return when nothing is under way and a barrier changed nothing."""
-        async with asyncio.timeout(QUIET_SECONDS):
-            activity = -1
-            while True:
-                await _until_idle(busy)
-                reached = await self._control.barrier()
-                if reached == activity and not any(count() for count in busy):
-                    return
-                activity = reached
+    async def wait(self, **busy: Callable[[], object]) -> None:
+        """Return when nothing is under way and a barrier changed nothing.
+
+        Errors: StuckReplay, saying what is under way, after two minutes.
+        """
+        try:
+            async with asyncio.timeout(QUIET_SECONDS):
+                await self._wait(busy)
+        except TimeoutError:
+            waiting = ", ".join(f"{name}: {count()}" for name, count in busy.items() if count())
+            raise StuckReplay(f"no rest within {QUIET_SECONDS:.0f} s ({waiting or 'the exchange stays active'})") from None
+
+    async def _wait(self, busy: dict[str, Callable[[], object]]) -> None:
+        activity = -1
+        while True:
+            await _until_idle(busy)
+            reached = await self._control.barrier()
+            if reached == activity and not any(count() for count in busy.values()):
+                return
+            activity = reached
 
 
-async def _until_idle(busy: tuple[Callable[[], int], ...]) -> None:
+async def _until_idle(busy: dict[str, Callable[[], object]]) -> None:
     calm = 0
     while calm < 2:  # noqa: PLR2004  work that ends can start other work in the next turn of the loop
-        calm = 0 if any(count() for count in busy) else calm + 1
+        calm = 0 if any(count() for count in busy.values()) else calm + 1
         await asyncio.sleep(_POLL_SECONDS if calm == 0 else 0)
 
 

@@ -16,7 +16,7 @@ from patriot.market.events import Bar
 from patriot.services.pace import Pace
 from patriot.services.parts import Parts
 from patriot.services.tails import fold_to_checkpoint
-from patriot.strategies.effects import ActiveStrategy, StrategyHost
+from patriot.strategies.effects import StrategyHost
 from patriot.strategies.events import (
     StrategyConfigChanged,
     StrategyCreated,
@@ -25,8 +25,9 @@ from patriot.strategies.events import (
     StrategyResumed,
     StrategyStopped,
 )
+from patriot.strategies.interface import ActiveStrategy
 from patriot.strategies.ports import SpawnRunner
-from patriot.strategies.supervisor import Incident
+from patriot.strategies.supervisor import PATIENCE, Incident, Patience
 
 log = structlog.get_logger()
 TAIL = "strategies"
@@ -94,7 +95,7 @@ class VenuePast:
 class StrategiesService:
     """Asks every active strategy at the close of its bars."""
 
-    def __init__(self, parts: Parts, pace: Pace, spawn: SpawnRunner) -> None:
+    def __init__(self, parts: Parts, pace: Pace, spawn: SpawnRunner, patience: Patience = PATIENCE) -> None:
         self._parts = parts
         self._pace = pace
         self._strategies = ActiveStrategies()
@@ -102,7 +103,7 @@ class StrategiesService:
         self._asking = 0
         self._following: asyncio.Task[None] | None = None
         self._tasks = Background()
-        self.host = StrategyHost(parts.bus, parts.clock, VenuePast(parts), spawn, _report)
+        self.host = StrategyHost(parts.bus, parts.clock, VenuePast(parts), spawn, _report, patience)
         self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
         self.bars_seen = 0
 

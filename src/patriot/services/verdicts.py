@@ -36,7 +36,9 @@ from patriot.services.judge import (
 from patriot.services.parts import Parts
 from patriot.services.projections import PROJECTIONS
 
-SERVER_SETTINGS = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes')"
+SERVER_SETTINGS = (
+    "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes')"
+)
 
 
 class Summary(msgspec.Struct):
@@ -177,11 +179,9 @@ async def run_verifier(path: Path) -> str:
     return "" if process.returncode == 0 else lines[-1]
 
 
-async def find_secrets(
-    parts: Parts, vault: KeyVault, accounts: list[AccountId], folder: Path
-) -> tuple[list[str], int]:
+async def find_secrets(parts: Parts, vault: KeyVault, accounts: list[AccountId], folder: Path) -> tuple[list[str], int]:
     """Look for every client's key in events, logs and results; return what was found, and how many places were read."""
-    needles = {}
+    needles: dict[str, str] = {}
     for account_id in accounts:
         key = await vault.open(account_id)
         needles |= {key.api_secret: f"the secret of account {account_id}", key.api_key: f"the key of {account_id}"}
@@ -190,7 +190,9 @@ async def find_secrets(
     async for page in parts.store.scan(LogPosition()):
         for envelope in page:
             places += 1
-            found += [f"{name} in event {envelope.event_id}" for needle, name in needles.items() if needle in envelope.data]
+            found += [
+                f"{name} in event {envelope.event_id}" for needle, name in needles.items() if needle in envelope.data
+            ]
     for path in sorted([*folder.glob("*.log"), *folder.glob("*.json"), *folder.glob("invoices/*")]):
         places += 1
         text = path.read_text(errors="replace")

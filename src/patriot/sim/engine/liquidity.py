@@ -44,8 +44,7 @@ def levels(
         bits = keyed_bits(seed, uid, instrument.symbol, at_ms, f"{side}{number}")
         stage = number // _LEVELS_PER_STAGE
         notional = instrument.level_notional * (10 + bits % 100) * (1 + stage) / 100
-        quantity = notional / price
-        quantity -= quantity % instrument.step_size
+        quantity = notional / price // instrument.step_size * instrument.step_size
         yield price, max(quantity, instrument.step_size)
         price += tick * ((1 + (bits >> 8) % 3) << min(stage, 16))
         number += 1

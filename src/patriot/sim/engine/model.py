@@ -189,7 +189,7 @@ class Order:
 
     @property
     def average_fill_price(self) -> Decimal:
-        return self.filled_notional / self.filled_quantity if self.filled_quantity else ZERO
+        return round_money(self.filled_notional / self.filled_quantity) if self.filled_quantity else ZERO
 
     @property
     def is_open(self) -> bool:

@@ -1,0 +1,183 @@
+"""`patriot demo`: everything on one machine, from recorded prices to verified invoices, with a judgment at the end."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from patriot.cli.running import run
+from patriot.kernel.errors import InvalidInput
+from patriot.kernel.trading import AccountId
+from patriot.services.crash import crash_from_environment
+from patriot.services.data_folder import DataFolder
+from patriot.services.demo import Demo, DemoOptions, DemoProgress, Finished, wipe
+from patriot.services.logs import log_to
+from patriot.services.settings import Settings
+from patriot.services.verdicts import Summary, judge_run
+
+MODEL = "model"
+DEFAULT_DATA = "examples/data/BTCUSDT-1m-3d.csv.gz"
+MAX_ACCOUNTS = 500
+LAWS = {
+    "1": "one intent, at most one order",
+    "2": "no position without a stop for 2 s",
+    "3": "unknown outcomes are asked about, never resent blindly",
+    "4": "the log has the exchange's facts, all of them",
+    "6": "keys never leave the vault",
+    "8": "money adds up, exactly",
+    "9": "every invoice is recomputed offline",
+    "10": "history is chained, and rebuilds every read model",
+    "11": "whatever was accepted was durable first",
+}
+MEANINGS = {
+    "accounts": "clients' accounts, each with its own key",
+    "bars": "one-minute bars replayed",
+    "signals": "what the strategies wanted",
+    "intents": "orders decided on: entries, stops, targets, closes",
+    "orders_on_exchange": "counted on the exchange itself",
+    "duplicate_orders": "orders beyond one per intent",
+    "max_unprotected_seconds": "longest wait from a fill to its resting stop",
+    "fills": "executions",
+    "equity_start": "all accounts together, when linked",
+    "equity_end": "by the exchange",
+    "realized_pnl": "profit of closed quantity",
+    "unrealized_pnl": "open positions at the mark price",
+    "fees": "commission paid to the exchange",
+    "funding": "received (positive) or paid",
+    "transfers": "deposits less withdrawals",
+    "invoices": "one per account and month",
+    "invoices_verified": "recomputed by the offline verifier",
+    "events": "in the log",
+    "chain_ok": "every event is what its writer hashed",
+    "rebuild_identical": "every read model, row by row",
+    "wall_seconds": "from start to judgment",
+}
+
+
+def demo(
+    accounts: Annotated[int, typer.Option(help="how many clients")] = 20,
+    data: Annotated[str, typer.Option(help="recorded kline CSV (plain, .gz, .zip), or 'model'")] = DEFAULT_DATA,
+    days: Annotated[int | None, typer.Option(help="stop after so many days of the recording")] = None,
+    seed: Annotated[int, typer.Option(help="same seed and data, same fills")] = 7,
+    json: Annotated[Path | None, typer.Option(help="write the summary to this file")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="keep the data folder for `patriot verify`")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with a demo that was interrupted")] = False,
+) -> None:
+    """Run the main job on this machine: prices, signals, orders on many accounts, protection, fees, proof."""
+    run(_demo(accounts, data, days, seed, json, keep=keep, resume=resume), interrupted="Go on with `--resume`.")
+
+
+async def _demo(
+    accounts: int, data: str, days: int | None, seed: int, json: Path | None, *, keep: bool, resume: bool
+) -> None:
+    started = time.monotonic()
+    if not 1 <= accounts <= MAX_ACCOUNTS:
+        raise InvalidInput("--accounts", f"expected 1 to {MAX_ACCOUNTS}, found {accounts}")
+    if days is not None and days < 1:
+        raise InvalidInput("--days", f"expected at least 1, found {days}")
+    settings = Settings.read()
+    folder = DataFolder(settings.home / "demo")
+    log_to(folder.log, settings.log_level)
+    console = Console()
+    console.print(f"data folder {folder.path}", highlight=False)
+    console.print(f"log         {folder.log}", highlight=False)
+    progress = DemoProgress()
+    options = DemoOptions(
+        folder=folder.path,
+        accounts=accounts,
+        recording=None if data == MODEL else recording(data),
+        days=days,
+        seed=seed,
+        resume=resume,
+        database_url=settings.database_url,
+        master_key=settings.master_key.get_secret_value() if settings.master_key else None,
+    )
+
+    async def judge(finished: Finished) -> Summary:
+        return await judge_run(
+            finished.parts,
+            finished.vault,
+            await finished.control.state(),
+            {AccountId(client.account_id): client.uid for client in finished.set_up.linked},
+            folder.path,
+            bars=finished.bars,
+            wall_seconds=time.monotonic() - started,
+        )
+
+    work = asyncio.create_task(Demo(options, progress, crash_from_environment()).run(judge))
+    summary = await _watched(work, progress, console)
+    text = msgspec.json.format(msgspec.json.encode(summary))
+    results = json or folder.results
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_bytes(text)
+    show(console, summary)
+    console.print(f"summary     {results}", highlight=False)
+    if keep:
+        console.print(f"kept        {folder.path}: check it again with `patriot verify {folder.path}`", highlight=False)
+    else:
+        await wipe(folder)
+    if not summary.all_laws_hold:
+        raise typer.Exit(1)
+
+
+def recording(data: str) -> Path:
+    """Return the recorded file, from the working folder or from the project's own. Errors: InvalidInput."""
+    project = Path(__file__).parents[3]
+    for path in (Path(data), project / data):
+        if path.is_file():
+            return path.absolute()
+    raise InvalidInput("--data", f"expected a recorded file or 'model', and there is no file {data}")
+
+
+async def _watched(work: "asyncio.Task[Summary]", state: DemoProgress, console: Console) -> Summary:
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    )
+    task = bar.add_task("bars", total=None)
+    try:
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            while not work.done():
+                bar.update(task, completed=state.bars_played, total=state.bars_total or None)
+                live.update(Group(_table(state), bar))
+                await asyncio.wait({work}, timeout=0.25)
+    finally:
+        work.cancel()
+    return await work
+
+
+def _table(state: DemoProgress) -> Table:
+    table = Table(show_header=False, box=None)
+    table.add_row("phase", state.phase)
+    table.add_row("exchange time", f"{state.now:%Y-%m-%d %H:%M} UTC" if state.now else "")
+    table.add_row("processes", ", ".join(f"{name} {pid}" for name, pid in state.processes.items()))
+    for name, value in state.figures.items():
+        table.add_row(name, value)
+    return table
+
+
+def show(console: Console, summary: Summary) -> None:
+    """Print the summary, each line with what it means, then the laws."""
+    table = Table(title="What happened", show_header=False)
+    for name, meaning in MEANINGS.items():
+        table.add_row(name, str(getattr(summary, name)), meaning)
+    rest = {amount for amount in summary.unexplained.values() if amount != "0"}
+    table.add_row(
+        "unexplained", ", ".join(sorted(rest)) or "0", "equity the exchange reports minus equity the events give"
+    )
+    console.print(table, highlight=False)
+    laws = Table(title="The laws")
+    for column in ("law", "", "checked", "kept"):
+        laws.add_column(column)
+    for number, law in summary.laws.items():
+        laws.add_row(number, LAWS[number], str(law.checked), "yes" if law.ok else "NO")
+    console.print(laws, highlight=False)
+    for number, law in summary.laws.items():
+        for problem in law.problems:
+            console.print(f"law {number}: {problem}", highlight=False, style="red")
