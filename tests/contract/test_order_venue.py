@@ -136,3 +136,14 @@ async def test_trades_since_a_time_are_each_given_once(exchange: Connection) -> 
     assert sum(trade.quantity for trade in trades) == Decimal("0.030")
     assert [trade.trade_id for trade in trades] == sorted({trade.trade_id for trade in trades}, key=int)
     assert await orders.trades(SYMBOL, exchange.now + timedelta(minutes=1)) == []
+
+
+async def test_reduce_only_order_never_turns_the_position_around(exchange: Connection) -> None:
+    orders = exchange.venue.orders
+    with pytest.raises(ExchangeRefused):
+        await orders.place(market_order("m-1", Side.SELL, "0.010", reduce_only=True), exchange.now)
+
+    await orders.place(market_order("m-2", Side.BUY, "0.010"), exchange.now)
+    await orders.place(market_order("m-3", Side.SELL, "0.010", reduce_only=True), exchange.now)
+
+    assert (await exchange.venue.account.snapshot()).positions == ()

@@ -1,0 +1,69 @@
+"""What the adapter puts on the wire for each kind of order, as the venue shows it back."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patriot.kernel.exchange import VenueOrder, VenueStatus
+from patriot.kernel.trading import OrderType, Side, TimeInForce
+from tests.adapters.exchanges.binance.venue_kit import SYMBOL, Connection, bars_at, connected, market_order
+
+
+@pytest.fixture
+async def exchange(tmp_path: Path) -> AsyncIterator[Connection]:
+    async with connected(tmp_path, bars_at(*["40000"] * 3)) as connection:
+        await connection.venue.orders.place(market_order("entry", Side.BUY, "0.010"), connection.now)
+        yield connection
+
+
+def order(order_type: OrderType, *, price: str | None = None, trigger: str | None = None) -> VenueOrder:
+    return VenueOrder(
+        client_order_id="x-1",
+        symbol=SYMBOL,
+        side=Side.SELL,
+        order_type=order_type,
+        quantity=Decimal("0.010"),
+        reduce_only=True,
+        price=Decimal(price) if price else None,
+        trigger_price=Decimal(trigger) if trigger else None,
+        time_in_force=TimeInForce.GTC if price else None,
+    )
+
+
+CONDITIONAL: list[tuple[OrderType, str | None, str, str]] = [
+    (OrderType.STOP_MARKET, None, "39000", "STOP_MARKET"),
+    (OrderType.STOP_LIMIT, "38900", "39000", "STOP"),
+    (OrderType.TAKE_PROFIT, None, "41000", "TAKE_PROFIT_MARKET"),
+    (OrderType.TAKE_PROFIT_LIMIT, "41100", "41000", "TAKE_PROFIT"),
+]
+
+
+@pytest.mark.parametrize(("order_type", "price", "trigger", "venue_type"), CONDITIONAL)
+async def test_conditional_order_watches_the_mark_price_and_only_reduces(
+    exchange: Connection, order_type: OrderType, price: str | None, trigger: str, venue_type: str
+) -> None:
+    await exchange.venue.orders.place(order(order_type, price=price, trigger=trigger), exchange.now)
+
+    shown: Any = (await exchange.trader.signed("GET", "/fapi/v1/algoOrder", clientAlgoId="x-1")).body
+    assert (shown["orderType"], shown["side"], Decimal(shown["triggerPrice"])) == (venue_type, "SELL", Decimal(trigger))
+    assert (shown["workingType"], shown["reduceOnly"]) == ("MARK_PRICE", True)
+    assert Decimal(shown["price"]) == Decimal(price or 0)
+
+
+async def test_limit_order_rests_at_its_price(exchange: Connection) -> None:
+    placed = await exchange.venue.orders.place(order(OrderType.LIMIT, price="41000"), exchange.now)
+
+    shown: Any = (await exchange.trader.signed("GET", "/fapi/v1/order", symbol=SYMBOL, origClientOrderId="x-1")).body
+    assert placed.status is VenueStatus.NEW
+    assert (shown["type"], shown["timeInForce"], shown["reduceOnly"]) == ("LIMIT", "GTC", True)
+    assert Decimal(shown["price"]) == 41_000
+
+
+async def test_market_order_that_closes_is_marked_as_such(exchange: Connection) -> None:
+    await exchange.venue.orders.place(order(OrderType.MARKET), exchange.now)
+
+    shown: Any = (await exchange.trader.signed("GET", "/fapi/v1/order", symbol=SYMBOL, origClientOrderId="x-1")).body
+    assert (shown["status"], shown["reduceOnly"]) == ("FILLED", True)
