@@ -6,11 +6,12 @@ Two things do wait: an entry is durable before the desk sees it, and is noted as
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from typing import TypeVar
 
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
@@ -37,6 +38,7 @@ from patriot.orders.events import CancelReason, OrderCreated, OrderEvent, Reject
 from patriot.orders.journal import Journal
 from patriot.orders.ports import OrderVenue
 
+T = TypeVar("T")
 TRADE_OVERLAP = timedelta(seconds=5)  # trades are asked for from a little before the order they belong to
 REMEMBERED_BRACKETS = 20
 _SENT_STEP = {Leg.ENTRY: Step.ORDER_SENT, Leg.STOP: Step.STOP_SENT, Leg.TARGET: Step.TARGET_SENT}
@@ -75,7 +77,7 @@ class OrderDesk:
         self._orders: dict[OrderId, Order] = {}
         self._by_venue_id: dict[str, OrderId] = {}
         self._entries: dict[str, OrderCreated] = {}  # prefix of the client ids -> the bracket's entry
-        self._open: set[str] = set()  # of those prefixes, the brackets that are not over
+        self._open: dict[str, None] = {}  # of those prefixes, the brackets that are not over
         self._closed: list[OrderId] = []
         self._expected: dict[OrderId, OrderReport] = {}  # reports that are ahead of the executions known
         self._asking: set[OrderId] = set()
@@ -94,7 +96,7 @@ class OrderDesk:
 
     def forget(self, group_id: OrderId) -> None:
         """Stop looking after a bracket that is over; the newest are remembered, for the reports that still come."""
-        self._open.discard(client_id_prefix(group_id))
+        self._open.pop(client_id_prefix(group_id), None)
         self._closed.append(group_id)
         if len(self._closed) <= REMEMBERED_BRACKETS:
             return
@@ -113,7 +115,7 @@ class OrderDesk:
             self._by_venue_id[venue_id] = event.order_id
         if isinstance(event, OrderCreated) and event.leg is Leg.ENTRY:
             self._entries[event.client_id_prefix] = event
-            self._open.add(event.client_id_prefix)
+            self._open[event.client_id_prefix] = None
         self._listener(event)
 
     def _apply(self, command: OrderCommand) -> None:
@@ -272,12 +274,7 @@ class OrderDesk:
 
     async def _look_up_patiently(self, created: OrderCreated) -> bool:
         """Ask until the exchange answers at all."""
-        pauses = iter(self._patience.retry)
-        while True:
-            try:
-                return await self._look_up(created)
-            except ExchangeError:
-                await asyncio.sleep(next(pauses, self._patience.retry[-1]))
+        return await self._patiently(lambda: self._look_up(created))
 
     async def _look_up(self, created: OrderCreated) -> bool:
         """Ask the exchange for one order and take what it says; False if it has none with this client id."""
@@ -288,6 +285,17 @@ class OrderDesk:
             self.on_order(report)
         return report is not None
 
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a question until it is answered; a lost answer costs little at first, a slow one gets its time."""
+        tries = 0
+        while True:
+            try:
+                async with asyncio.timeout(self._patience.answer * 2 ** min(tries, 4)):
+                    return await ask()
+            except (ExchangeError, TimeoutError):
+                await asyncio.sleep(self._patience.retry[min(tries, len(self._patience.retry) - 1)])
+            tries += 1
+
     async def _collect_trades(self, symbol: str, since: datetime) -> None:
         for trade in await self._venue.trades(symbol, since - TRADE_OVERLAP):
             self.on_trade(trade)
@@ -297,8 +305,7 @@ class OrderDesk:
         await asyncio.sleep(self._patience.trades)
         pauses = iter(self._patience.retry)
         while created.order_id in self._expected:
-            with suppress(ExchangeError):
-                await self._collect_trades(created.symbol, created.created_at)
+            await self._patiently(lambda: self._collect_trades(created.symbol, created.created_at))
             if created.order_id in self._expected:
                 await asyncio.sleep(next(pauses, self._patience.retry[-1]))
 
@@ -314,9 +321,11 @@ class OrderDesk:
             self._by_venue_id[report.triggered_order_id] = order_id
         if report.executed_quantity > self._orders[order_id].filled:
             self._apply(RecordAccepted(order_id, report.venue_order_id, at))
-            if order_id not in self._expected:
+            known = self._expected.get(order_id)
+            if known is None or report.executed_quantity >= known.executed_quantity:
+                self._expected[order_id] = report  # an answer may be older than what the stream has told
+            if known is None:
                 self.tasks.start(self._collect_expected(created))
-            self._expected[order_id] = report
             return
         match report.status:
             case VenueStatus.REJECTED:
@@ -385,16 +394,19 @@ class OrderDesk:
 
         `takeover`: another process may have sent requests that are still on their way, for a receive window.
         """
-        for prefix in list(self._open):
-            await self._adopt_lost_legs(self._entries[prefix])
-        for order in list(self._orders.values()):
-            if order.created is not None and order.status not in OVER and order.created.order_id not in self._sending:
-                await self._recover_order(order.created, takeover=takeover)
+        if takeover:
+            await asyncio.gather(*(self._adopt_lost_legs(self._entries[prefix]) for prefix in self._open))
+        under_way = [
+            order.created
+            for order in self._orders.values()
+            if order.created is not None and order.status not in OVER and order.created.order_id not in self._sending
+        ]
+        await asyncio.gather(*(self._recover_order(created, takeover=takeover) for created in under_way))
         since: dict[str, datetime] = {}
         for entry in (self._entries[prefix] for prefix in self._open):
             since[entry.symbol] = min(since.get(entry.symbol, entry.created_at), entry.created_at)
         for symbol, moment in since.items():
-            await self._collect_trades(symbol, moment)
+            await self._patiently(partial(self._collect_trades, symbol, moment))
         for report in await self._venue.open_orders():
             self.on_order(report)
 
@@ -402,8 +414,8 @@ class OrderDesk:
         order_id = created.order_id
         status = self._orders[order_id].status
         if status in UNSENT and created.leg is Leg.ENTRY:
-            await self.submit(created)  # never sent: being sent would have been written first
-        elif await self._look_up(created) or status in WORKING or order_id in self._asking:
+            self.tasks.start(self.submit(created))  # never sent: being sent would have been written first
+        elif await self._look_up_patiently(created) or status in WORKING or order_id in self._asking:
             self._cancel_again(order_id, created)
         else:
             if status in UNSENT:
@@ -426,7 +438,8 @@ class OrderDesk:
                 if order_id not in self._orders:
                     client_id = client_order_id(entry.client_id_prefix, leg, sequence)
                     conditional = leg in (Leg.STOP, Leg.TARGET)
-                    report = await self._venue.find_order(entry.symbol, client_id, conditional=conditional)
+                    find = partial(self._venue.find_order, entry.symbol, client_id, conditional=conditional)
+                    report = await self._patiently(find)
                     if report is None:
                         break
                     self._apply(leg_command(entry, leg, sequence, report.quantity, report.at))
