@@ -121,7 +121,10 @@ class BracketKeeper:
                 steps = next_steps(bracket)
                 if group_id in self._wanted_out and bracket.position > 0 and not bracket.closing:
                     steps.append(Open(Leg.CLOSE, bracket.position))
-                await asyncio.gather(*(self._do(bracket, step) for step in steps))
+                for step in steps:
+                    if isinstance(step, Cancel):
+                        self.tasks.start(self._do(bracket, step))  # no cancel holds up a stop
+                await asyncio.gather(*(self._do(bracket, step) for step in steps if isinstance(step, Open)))
         finally:
             self._acting.discard(group_id)
 
