@@ -1,4 +1,4 @@
-"""One signal becomes one intent per follower: rotated order, own size, own risk, own answer. A replay repeats nothing."""
+"""One signal becomes one intent per follower: rotated, own size, own risk, own answer. A replay repeats nothing."""
 
 import asyncio
 from collections.abc import Mapping
@@ -108,6 +108,8 @@ class SignalRouter:
             return RoutedAccount(follower.account_id, Routing.DENIED, order_id, denied.reason_code, quantity)
         if decided.events:
             worker.enter(decided.events)
+        else:
+            await worker.enter_again(order_id)
         return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, quantity)
 
     def _quantity(

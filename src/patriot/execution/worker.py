@@ -223,6 +223,12 @@ class AccountWorker:
             self._desk.adopt(events)
             self._tasks.start(self._desk.submit(created))
 
+    async def enter_again(self, order_id: OrderId) -> None:
+        """Send an entry that was placed before, if that was the last thing that happened to it."""
+        for bracket in await self._load_open():
+            if bracket.group_id == order_id and order_id not in self.keeper.open_brackets and len(bracket.events) == 2:
+                self.enter(tuple(bracket.events))
+
     async def close(self, symbol: str, strategy_id: StrategyId | None, reason: str) -> OrderId | None:
         """Have a strategy's position on a symbol closed; return its bracket, or None if there is nothing to close.
 
