@@ -157,7 +157,8 @@ def _evolve_fill(bracket: Bracket, event: OrderFilled) -> Bracket:
     key = bracket.index[event.order_id]
     leg = bracket.legs[key]
     filled = leg.filled + event.quantity
-    state = LegState.OVER if filled >= leg.created.quantity else leg.state
+    working = leg.state if leg.state not in LIVE else LegState.TRIGGERED  # the exchange tells of executions first
+    state = LegState.OVER if filled >= leg.created.quantity else working
     return replace(
         bracket,
         exited=bracket.exited + event.quantity,

@@ -69,11 +69,14 @@ class BillingService:
             await self._review(now)
             self._reviewed_on = now.date()
 
-    async def close_month(self, period: str) -> None:
-        """Close a month of every account, and every earlier one that is still open."""
+    async def close_month(self, period: str, *, final: bool = False) -> None:
+        """Close a month of every account, and every earlier one that is still open.
+
+        `final` closes the month before it is over, at this moment: a recording has ended in the middle of it.
+        """
         for account_id in sorted(self._owners):
             try:
-                closed = await self._months.close_period(account_id, period)
+                closed = await self._months.close_period(account_id, period, final=final)
             except CommandRefused as refusal:
                 log.warning("billing.not_closed", account_id=str(account_id), period=period, reason=str(refusal))
                 continue

@@ -235,6 +235,8 @@ class Driver:
             await self._transfers_due(now)
             self._note()
             if now >= end:
+                if period_end(period_of(self._set_up.start)) > self._set_up.end:
+                    await self._platform.billing.close_month(period_of(now), final=True)
                 return (await self._control.health()).bars_played
             await self._step(min([end, *(t.at for t in self._transfers if t.at > now)]))
 
