@@ -83,6 +83,7 @@ class OrderDesk:
         self._asking: set[OrderId] = set()
         self._sending: set[OrderId] = set()
         self._canceling: set[OrderId] = set()
+        self._inherited: set[OrderId] = set()  # brackets that a predecessor may have sent requests for
         self.tasks = Background()
         self.strays: list[str] = []  # client ids of ours that no open bracket here explains
         self.foreign: set[str] = set()  # client ids of resting orders that are not ours: seen, never touched
@@ -101,6 +102,7 @@ class OrderDesk:
         if len(self._closed) <= REMEMBERED_BRACKETS:
             return
         oldest = self._closed.pop(0)
+        self._inherited.discard(oldest)
         self._entries.pop(client_id_prefix(oldest), None)
         for order_id, order in list(self._orders.items()):
             if order.created is not None and order.created.group_id == oldest:
@@ -196,12 +198,14 @@ class OrderDesk:
 
     async def _take_refusal(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
         """Take a refusal as final, unless an earlier request with the same client id is what it collided with."""
-        try:
-            async with asyncio.timeout(self._patience.answer):
-                found = await self._look_up(created)
-        except (ExchangeError, TimeoutError):
-            self._find_out(created, "RefusedUnproven")
-            return
+        found = False
+        if created.group_id in self._inherited or self._orders[created.order_id].attempt > 1:
+            try:
+                async with asyncio.timeout(self._patience.answer):
+                    found = await self._look_up(created)
+            except (ExchangeError, TimeoutError):
+                self._find_out(created, "RefusedUnproven")
+                return
         if not found:
             rejected = RecordRejected(
                 created.order_id,
@@ -395,6 +399,7 @@ class OrderDesk:
         `takeover`: another process may have sent requests that are still on their way, for a receive window.
         """
         if takeover:
+            self._inherited |= {self._entries[prefix].order_id for prefix in self._open}
             await asyncio.gather(*(self._adopt_lost_legs(self._entries[prefix]) for prefix in self._open))
         under_way = [
             order.created
