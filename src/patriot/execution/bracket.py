@@ -236,9 +236,10 @@ def _target(bracket: Bracket) -> list[Open | Cancel]:
 
 
 def _close(bracket: Bracket, leg: Leg) -> list[Open | Cancel]:
-    if any(order.state in LIVE for order in bracket.of(leg)):
+    waited_for = LIVE if leg is Leg.CLOSE else LIVE - {LegState.UNKNOWN}
+    if any(order.state in waited_for for order in bracket.of(leg)):
         return []
-    return [Open(leg, bracket.position)]
+    return [Open(leg, bracket.position)]  # reduce-only: a lost emergency and its successor cannot close twice
 
 
 def _clear(bracket: Bracket) -> list[Open | Cancel]:
