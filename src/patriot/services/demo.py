@@ -238,7 +238,8 @@ class Driver:
                 if period_end(period_of(self._set_up.start)) > self._set_up.end:
                     await self._platform.billing.close_month(period_of(now), final=True)
                 return (await self._control.health()).bars_played
-            await self._step(min([end, *(t.at for t in self._transfers if t.at > now)]))
+            next_hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+            await self._step(min([end, next_hour, *(t.at for t in self._transfers if t.at > now)]))
 
     async def _step(self, until: datetime) -> None:
         self._pace.hold_bars()
