@@ -1,0 +1,80 @@
+"""Parts that break a law on purpose, so that the judge can be seen to find it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from decimal import Decimal
+
+from patriot.execution.effects import BracketKeeper
+from patriot.kernel.errors import OutcomeUnknown
+from patriot.kernel.exchange import TradeReport
+from patriot.kernel.trading import Leg
+from patriot.orders.commands import RecordRejected
+from patriot.orders.effects import OrderDesk, venue_order
+from patriot.orders.events import OrderCreated, RejectStage
+
+
+class LateDesk(OrderDesk):
+    """Sends every stop 3 s late."""
+
+    async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> None:
+        if leg is Leg.STOP:
+            await asyncio.sleep(3)
+        await super().open_leg(entry, leg, sequence, quantity)
+
+
+class CarelessKeeper(BracketKeeper):
+    """Forgets to protect."""
+
+    def resume(self) -> None:
+        self._paused = True
+
+
+class BlindDesk(OrderDesk):
+    """Takes a lost answer for a refusal to answer, and sends the same order again."""
+
+    async def _send(self, created: OrderCreated, sent_at: datetime) -> bool:
+        for _ in range(3):
+            try:
+                self.on_order(await self._venue.place(venue_order(created), self._clock.now()))
+            except OutcomeUnknown:
+                continue
+            return True
+        return False
+
+
+class DoublingDesk(OrderDesk):
+    """Sends every entry twice, each time under an id of its own: nothing on the exchange would notice."""
+
+    async def _send(self, created: OrderCreated, sent_at: datetime) -> bool:
+        if created.leg is Leg.ENTRY:
+            twin = venue_order(created)
+            object.__setattr__(twin, "client_order_id", created.client_order_id[:-1] + "2")
+            self.tasks.start(self._venue.place(twin, sent_at))
+        return await super()._send(created, sent_at)
+
+
+class HastyDesk(OrderDesk):
+    """Calls an order rejected as soon as no answer comes."""
+
+    def _find_out(self, created: OrderCreated, reason: str) -> None:
+        at = self._clock.now()
+        self._apply(RecordRejected(created.order_id, RejectStage.EXCHANGE, reason, None, None, at))
+
+
+class ForgetfulDesk(OrderDesk):
+    """Loses every third execution."""
+
+    def on_trade(self, trade: TradeReport) -> None:
+        if int(trade.trade_id) % 3:
+            super().on_trade(trade)
+
+
+class GreedyDesk(OrderDesk):
+    """Cancels what it finds resting, whoever it belongs to."""
+
+    async def recover(self, *, takeover: bool) -> None:
+        await super().recover(takeover=takeover)
+        for report in await self._venue.open_orders():
+            await self._venue.cancel(report.symbol, report.client_order_id, conditional=report.conditional)
