@@ -1,4 +1,4 @@
-"""Judges what happened by the laws, from the exchange's own books, the wire and the log; never from PATRIOT's memory."""
+"""Judges a run by the laws: from the exchange's own books, the wire and the log, never from PATRIOT's memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from patriot.kernel.trading import AccountId, Leg, OrderId, SignalId
 from patriot.orders.client_ids import client_id_prefix, entry_order_id, parse_client_order_id
 from patriot.orders.decider import ORDER, OVER
 from patriot.orders.events import STREAM_TYPE, OrderCreated, OrderDenied, OrderFilled, OrderRejected
-from patriot.sim.engine.model import Operation, OrderType, Outcome, PlaceAlgoOrder, PlaceOrder
+from patriot.sim.engine.model import AlgoStatus, Operation, OrderType, Outcome, PlaceAlgoOrder, PlaceOrder
 from patriot.sim.engine.venue import Venue
 from tests.laws.mortal import Attempt, Witness
 
 PROTECTED_WITHIN_SECONDS = 2.0
 WAY_OUT_WITHIN_SECONDS = 10.0  # an emergency close that takes longer is no excuse any more
 RECEIVE_WINDOW = timedelta(seconds=5)
+Halts = list[tuple[datetime, datetime]]
 
 
 @dataclass(slots=True)
@@ -119,9 +120,7 @@ class Judge:
 
     # When all is quiet ------------------------------------------------------------------------------------------------
 
-    def conclude(
-        self, log: list[Envelope], foreign_before: list[object], halts: list[tuple[datetime, datetime]]
-    ) -> None:
+    def conclude(self, log: list[Envelope], foreign_before: list[object], halts: Halts) -> None:
         """Compare the log with the exchange's books (laws 1, 3, 4, 5)."""
         orders: dict[OrderId, list[object]] = {}
         for envelope in log:
@@ -159,18 +158,19 @@ class Judge:
             missing, extra = happened - recorded, recorded - happened
             self.blame(4, f"fills that the log misses: {sorted(missing)}; that nobody traded: {sorted(extra)}")
 
-    def _compare_fates(self, orders: dict[OrderId, list[object]], halts: list[tuple[datetime, datetime]]) -> None:
+    def _compare_fates(self, orders: dict[OrderId, list[object]], halts: Halts) -> None:
         known = {order.client_order_id for order in self.engine.orders(self.uid)}
         known |= {order.client_algo_id for order in self.engine.algo_orders(self.uid)}
         resting = {order.client_order_id for order in self.engine.open_orders(self.uid)}
         resting |= {order.client_algo_id for order in self.engine.open_algo_orders(self.uid)}
+        refused = {o.client_algo_id for o in self.engine.algo_orders(self.uid) if o.status is AlgoStatus.REJECTED}
         recorded = set()
         for events in orders.values():
             created = events[0]
             assert isinstance(created, OrderCreated)
             client_id = created.client_order_id
             recorded.add(client_id)
-            if client_id in known and any(isinstance(event, OrderRejected | OrderDenied) for event in events):
+            if client_id in known - refused and any(isinstance(event, OrderRejected | OrderDenied) for event in events):
                 self.blame(3, f"{client_id} is rejected in the log and known to the exchange")
             order = ORDER.fold(events)  # type: ignore[arg-type]  # every event of an order stream
             if (order.status in OVER) == (client_id in resting):

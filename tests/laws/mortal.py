@@ -1,4 +1,4 @@
-"""A process that can die at any step: from then on nothing it holds reaches the store or the exchange, or hears of them.
+"""A process that can die at any step: from then on nothing it holds reaches the store or the exchange, or hears them.
 
 Also the witness of the wire: which order requests were sent, what was answered, what was proven absent.
 """

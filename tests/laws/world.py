@@ -76,6 +76,7 @@ class Trouble:
     kill: float = 0.02
     kill_at: frozenset[Step] = frozenset(Step)
     max_kills: int = 3
+    jump: float = 0.05  # of one price, by up to 2 %
 
 
 class Facts:
@@ -246,7 +247,7 @@ class World:
 
     def _move_prices(self) -> None:
         for instrument in STRATEGIES.values():
-            swing = 0.02 if self.random.random() < 0.05 else 0.001
+            swing = 0.02 if self.random.random() < self.trouble.jump else 0.001
             moved = self.prices[instrument.symbol] * D(str(round(1 + self.random.uniform(-swing, swing), 6)))
             self.prices[instrument.symbol] = moved - moved % instrument.tick_size
             self.exchange.apply(
