@@ -1,7 +1,6 @@
 """`patriot demo`: everything on one machine, from recorded prices to verified invoices, with a judgment at the end."""
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from patriot.cli.running import run
+from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import InvalidInput
 from patriot.kernel.trading import AccountId
 from patriot.services.crash import crash_from_environment
@@ -77,7 +77,8 @@ def demo(
 async def _demo(
     accounts: int, data: str, days: int | None, seed: int, json: Path | None, *, keep: bool, resume: bool
 ) -> None:
-    started = time.monotonic()
+    clock = SystemClock()
+    started = clock.monotonic()
     if not 1 <= accounts <= MAX_ACCOUNTS:
         raise InvalidInput("--accounts", f"expected 1 to {MAX_ACCOUNTS}, found {accounts}")
     if days is not None and days < 1:
@@ -108,7 +109,7 @@ async def _demo(
             {AccountId(client.account_id): client.uid for client in finished.set_up.linked},
             folder.path,
             bars=finished.bars,
-            wall_seconds=time.monotonic() - started,
+            wall_seconds=clock.monotonic() - started,
         )
 
     work = asyncio.create_task(Demo(options, progress, crash_from_environment()).run(judge))

@@ -12,12 +12,12 @@ from functools import partial
 from typing import Protocol
 
 from patriot.accounts.events import SampleReason
-from patriot.execution.commands import RequestClose
 from patriot.execution.bracket import Bracket
+from patriot.execution.commands import RequestClose
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.ports import Alerts, CommandWriter, Desk
-from patriot.kernel.clock import Clock
 from patriot.kernel.bus import Decided
+from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeError, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import Context
 from patriot.kernel.exchange import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport

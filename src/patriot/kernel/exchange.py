@@ -1,4 +1,4 @@
-"""What an exchange tells about orders and accounts, in PATRIOT's words. Shared by the ports of orders, accounts and market."""
+"""What an exchange tells about orders and accounts, in PATRIOT's words. Shared by the ports of several domains."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ class VenueStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
-    """An order request. Conditional types (STOP_MARKET, TAKE_PROFIT, ...) carry `trigger_price`; triggers watch the mark price."""
+    """An order request. Conditional types (STOP_MARKET, ...) carry `trigger_price`; triggers watch the mark price."""
 
     client_order_id: str
     symbol: str

@@ -1,6 +1,7 @@
 """Read models: events in, rows of one domain's own tables out, rows and checkpoint in one transaction.
 
-A projection can be dropped and rebuilt, and gives the same rows byte for byte; so it reads nothing but the event and its own tables.
+A projection can be dropped and rebuilt, and gives the same rows byte for byte; so it reads nothing but events and its
+own tables.
 """
 
 from dataclasses import dataclass

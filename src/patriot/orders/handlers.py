@@ -7,7 +7,7 @@ from patriot.kernel.aggregate import Decider
 from patriot.kernel.bus import CommandBus, Gate, Handler
 from patriot.kernel.eventstore import StreamKey
 from patriot.kernel.trading import OrderId
-from patriot.orders.commands import OpenLeg, OrderCommand, PlaceOrder
+from patriot.orders.commands import OrderCommand, PlaceOrder
 from patriot.orders.decider import ORDER
 from patriot.orders.events import STREAM_TYPE
 from patriot.risk.commands import ReserveExposure

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 
 from patriot.accounts.ports import KeyVault
 from patriot.adapters.postgres.projections import ProjectionRunner
@@ -68,12 +67,6 @@ class Platform:
             await self.tick()
             await asyncio.sleep(TICK_SECONDS)
 
-    async def strategies_started(self) -> None:
-        """Return when strategies listen to their markets."""
-        await self.execution.started.wait()
-        while not self.strategies.listening:
-            await asyncio.sleep(0.01)
-
     async def catch_up(self) -> bool:
         """Wait until every deciding tail has handled all there is; return whether there was anything to handle."""
         worked = False
@@ -86,6 +79,5 @@ class Platform:
     async def read_models_caught_up(self) -> None:
         """Return when every read model shows all there is."""
         for projection in self.projections:
-            while await projection.behind():
-                with suppress(TimeoutError):
-                    await asyncio.sleep(0.01)
+            while await projection.behind():  # noqa: ASYNC110  asked of the database
+                await asyncio.sleep(0.01)

@@ -1,6 +1,6 @@
-"""The billing part of the portfolio service: months are closed on the exchange's time, overdue invoices halt entries."""
+"""The billing part of the portfolio service: closes months on the exchange's time, halts entries for overdue ones."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import structlog
 
@@ -37,7 +37,7 @@ class BillingService:
         self._suspensions = Suspensions()
         self._owners: dict[AccountId, UserId] = {}
         self._closed_until = ""
-        self._reviewed_on = datetime.min.date()
+        self._reviewed_on: date | None = None
         self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
 
     async def run(self) -> None:
@@ -65,7 +65,7 @@ class BillingService:
         if period > self._closed_until:
             await self.close_month(period)
             self._closed_until = period
-        if now.date() > self._reviewed_on:
+        if now.date() != self._reviewed_on:
             await self._review(now)
             self._reviewed_on = now.date()
 

@@ -53,7 +53,8 @@ class DataFolder:
             pid = file.read().strip() or "unknown"
             file.close()
             raise StartupError(
-                f"another platform (pid {pid}) runs on {self.path}; end it with `patriot down`, or choose another PATRIOT_HOME"
+                f"another platform (pid {pid}) runs on {self.path}: "
+                "end it with `patriot down`, or choose another PATRIOT_HOME"
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))

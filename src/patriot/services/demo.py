@@ -4,6 +4,7 @@ Steps a simulated exchange through a recording and waits for quiet after each st
 the same fills and the same equity, also when the run is killed and resumed.
 """
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -37,6 +38,7 @@ from patriot.services.replay import Quiet, ReplayPace, SimControl, SimHealth
 from patriot.services.sim_process import SimProcess, SimSpec
 
 MODEL_DAYS = 3
+LISTEN_SECONDS = 60.0
 SET_UP_FILE = "demo.json"
 TOKEN_FILE = "sim.token"  # noqa: S105  the name of a file
 T = TypeVar("T")
@@ -227,7 +229,7 @@ class Driver:
         self._progress.phase = "replaying"
         self._progress.bars_played = health.bars_played
         self._progress.bars_total = int((self._set_up.end - self._set_up.start).total_seconds() // 60)
-        await self._platform.strategies_started()
+        await self._listening()
         await self._rest()
         end = _billing_end(self._set_up.start, self._set_up.end)
         while True:
@@ -241,6 +243,13 @@ class Driver:
             next_hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
             await self._step(min([end, next_hour, *(t.at for t in self._transfers if t.at > now)]))
 
+    async def _listening(self) -> None:
+        """Wait for the stream of every account and the one of the market: what comes before is not heard."""
+        async with asyncio.timeout(LISTEN_SECONDS):
+            needed = len(self._set_up.linked) + 1
+            while (await self._control.health()).streams < needed:  # noqa: ASYNC110  asked over HTTP
+                await asyncio.sleep(0.05)
+
     async def _step(self, until: datetime) -> None:
         self._pace.hold_bars()
         stepped = await self._control.step(until)
@@ -249,7 +258,7 @@ class Driver:
         await self._rest()
 
     async def _rest(self) -> None:
-        """Let accounts deal with what the exchange did, then strategies with the bar, then do what the time asks for."""
+        """Let accounts deal with what the exchange did, then strategies with the bar, then do what is due."""
         await self._accounts_quiet()
         self._pace.pass_bars()
         await self._all_quiet()

@@ -73,7 +73,7 @@ def make_plan(accounts: int, seed: int, recording: Path | None) -> DemoPlan:
             follows = ((strategies[-1].strategy_id, Decimal(1)),)
         elif number % 5 == 1:
             follows = ((trend.strategy_id, Decimal(1)),)
-        elif number % 5 == 3:  # noqa: PLR2004
+        elif number % 5 == 3:
             follows = ((breakout.strategy_id, Decimal("0.8")),)
         client = PlannedClient(
             number=number,

@@ -1,6 +1,6 @@
 """The two sides a judge compares: what the exchange's own state says, and what the log says. Neither reads the other.
 
-From the exchange: every order, trade and money record of every account. From the log: intents, fills, money, protection.
+From the exchange: every order, trade and money record of every account. From the log: intents, fills, protection.
 """
 
 from collections import defaultdict

@@ -12,7 +12,6 @@ import structlog
 from patriot.accounts.effects import AccountLedger
 from patriot.accounts.events import AccountLinked, AccountUnlinked, SampleReason
 from patriot.accounts.ports import KeyVault
-from patriot.execution.effects import BracketKeeper
 from patriot.execution.followers import BookEvent, FollowerBook
 from patriot.execution.routing import Reach, SignalRouter
 from patriot.execution.worker import AccountWorker
@@ -61,6 +60,7 @@ class ExecutionService:
         self._router = SignalRouter(self._book, reach, parts.bus, parts.clock, parts.reached)
         self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
         self.started = asyncio.Event()
+        self._all_started = asyncio.Event()
 
     @property
     def busy(self) -> str:
@@ -75,10 +75,10 @@ class ExecutionService:
             self._instruments[instrument.symbol] = instrument
         await self._read_books()
         self._watch.halts.ready = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(START_SECONDS):
-                while self._starting:
-                    await asyncio.sleep(0.01)
+        if self._starting:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(START_SECONDS):
+                    await self._all_started.wait()
         self.started.set()
         try:
             async with asyncio.TaskGroup() as group:
@@ -158,7 +158,7 @@ class ExecutionService:
             try:
                 await self._work(account_id, user_id, owner)
             except (LeaseLost, ExceptionGroup, ExchangeError) as error:
-                log.error("account.worker_failed", account_id=str(account_id), error=repr(error), exc_info=True)
+                log.exception("account.worker_failed", account_id=str(account_id))
                 self._parts.alerts.critical("account.worker_failed", account_id=account_id, error=error)
             await asyncio.sleep(RESTART_SECONDS)
 
@@ -172,6 +172,8 @@ class ExecutionService:
         account = build_account(self._parts, account_id, user_id, key, fence, self._pace, self._patience)
         self._at_work[account_id], self.workers[account_id] = account, account.worker
         self._starting.pop(account_id, None)
+        if not self._starting:
+            self._all_started.set()
         renewing = asyncio.create_task(self._renew(account, owner))
         try:
             await account.worker.run()

@@ -93,7 +93,7 @@ def at_most_once(count: OrderCount) -> Verdict:
 
 
 def max_unprotected_seconds(case: Case) -> Decimal:
-    """Return the longest time that a position had no stop: by exchange time here, by monotonic time as it was recorded."""
+    """Return the longest time that a position had no stop: by exchange time, and by monotonic time as recorded."""
     recorded = [event.unprotected_seconds for event in case.log.protected.values()]
     by_exchange = [
         Decimal(str(gap.total_seconds())) for account in case.venue.values() for gap in _naked_spans(account)

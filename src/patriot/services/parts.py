@@ -1,4 +1,4 @@
-"""What every service is made of: the store, the bus with every command, the exchange, the clock. Opened once a process."""
+"""What every service is made of: store, bus with every command, exchange, clock. Opened once a process."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

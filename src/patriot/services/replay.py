@@ -18,7 +18,7 @@ from patriot.kernel.clock import ReplayClock, from_epoch_ms, to_epoch_ms
 from patriot.kernel.errors import PatriotError, StartupError
 from patriot.kernel.money import plain
 
-QUIET_SECONDS = 20.0  # nothing on loopback takes that long: the replay is stuck, and says so
+QUIET_SECONDS = 120.0  # nothing on loopback takes that long: the replay is stuck, and says so
 _POLL_SECONDS = 0.001
 
 
@@ -34,11 +34,12 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class SimHealth:
-    """The venue's clock and its place in the recording; prices of the model never end."""
+    """The venue's clock, its place in the recording (prices of the model never end), and its open streams."""
 
     now: datetime
     bars_played: int
     bars_left: int | None
+    streams: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class SimControl:
         data = msgspec.json.encode(body) if body is not None else None
         async with self._http.request(method, self._address + path, data=data, headers=self._headers) as answer:
             text = await answer.read()
-            if answer.status != 200:  # noqa: PLR2004
+            if answer.status != 200:
                 raise StartupError(f"the simulator refused {method} {path}: {text.decode(errors='replace')[:300]}")
             return msgspec.json.decode(text)
 
@@ -84,7 +85,8 @@ class SimControl:
     async def health(self) -> "SimHealth":
         """Return where the recording stands."""
         answer = await self.call("GET", "/health")
-        return SimHealth(from_epoch_ms(answer["now_ms"]), answer["bars_played"], answer["bars_left"])
+        now = from_epoch_ms(answer["now_ms"])
+        return SimHealth(now, answer["bars_played"], answer["bars_left"], answer["streams"])
 
     async def transfer(self, uid: int, amount: Decimal, info: str) -> None:
         """Move money into an account (positive) or out of it."""
@@ -120,7 +122,8 @@ class Quiet:
                 await self._wait(busy)
         except TimeoutError:
             waiting = ", ".join(f"{name}: {count()}" for name, count in busy.items() if count())
-            raise StuckReplay(f"no rest within {QUIET_SECONDS:.0f} s ({waiting or 'the exchange stays active'})") from None
+            waiting = waiting or "the exchange stays active"
+            raise StuckReplay(f"no rest within {QUIET_SECONDS:.0f} s ({waiting})") from None
 
     async def _wait(self, busy: dict[str, Callable[[], object]]) -> None:
         activity = -1
@@ -134,7 +137,7 @@ class Quiet:
 
 async def _until_idle(busy: dict[str, Callable[[], object]]) -> None:
     calm = 0
-    while calm < 2:  # noqa: PLR2004  work that ends can start other work in the next turn of the loop
+    while calm < 2:
         calm = 0 if any(count() for count in busy.values()) else calm + 1
         await asyncio.sleep(_POLL_SECONDS if calm == 0 else 0)
 

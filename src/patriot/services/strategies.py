@@ -112,11 +112,6 @@ class StrategiesService:
         """Return how many bars wait for their answer."""
         return self._bars.qsize() + self._asking + self.host.busy
 
-    @property
-    def listening(self) -> bool:
-        """Return whether the stream of bars is open, or not needed."""
-        return self._following is not None or not self._strategies.active
-
     async def run(self) -> None:
         """Serve until cancelled."""
         await fold_to_checkpoint(self._parts, TAIL, EVENT_TYPES, self._read)

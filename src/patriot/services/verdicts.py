@@ -155,7 +155,7 @@ async def _rows(database: Database, table: str) -> int:
 
 async def verify_invoices(parts: Parts, log: LogEvidence, folder: Path) -> dict[str, str]:
     """Export every invoice and run the offline verifier on each file; return its complaint, or "" where it has none."""
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     said: dict[str, str] = {}
     for account_id, period in log.invoices:
         name = f"{period}-{account_id}"
@@ -193,8 +193,16 @@ async def find_secrets(parts: Parts, vault: KeyVault, accounts: list[AccountId],
             found += [
                 f"{name} in event {envelope.event_id}" for needle, name in needles.items() if needle in envelope.data
             ]
-    for path in sorted([*folder.glob("*.log"), *folder.glob("*.json"), *folder.glob("invoices/*")]):
-        places += 1
-        text = path.read_text(errors="replace")
-        found += [f"{name} in {path.name}" for needle, name in needles.items() if needle in text]
-    return found, places
+    texts = _texts(folder)
+    found += [f"{name} in {file}" for file, text in texts.items() for needle, name in needles.items() if needle in text]
+    return found, places + len(texts)
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    """Return the logs, summaries and invoices of a data folder."""
+    paths = [*folder.glob("*.log"), *folder.glob("*.json"), *folder.glob("invoices/*")]
+    return {path.name: path.read_text(errors="replace") for path in sorted(paths)}
