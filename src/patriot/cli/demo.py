@@ -142,12 +142,30 @@ async def _watched(work: "asyncio.Task[Summary]", state: DemoProgress, console: 
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     )
     task = bar.add_task("bars", total=None)
+    if not console.is_terminal:
+        return await _told(work, state, console)
     try:
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             while not work.done():
                 bar.update(task, completed=state.bars_played, total=state.bars_total or None)
                 live.update(Group(_table(state), bar))
                 await asyncio.wait({work}, timeout=0.25)
+    finally:
+        work.cancel()
+    return await work
+
+
+async def _told(work: "asyncio.Task[Summary]", state: DemoProgress, console: Console) -> Summary:
+    """Say in lines, for a log file, what a terminal shows in place."""
+    told = ""
+    try:
+        while not work.done():
+            tenth = 10 * state.bars_played // state.bars_total if state.bars_total else 0
+            line = f"{state.phase} {tenth}0 %" if state.phase == "replaying" else state.phase
+            if line != told:
+                console.print(line, highlight=False)
+                told = line
+            await asyncio.wait({work}, timeout=0.25)
     finally:
         work.cancel()
     return await work

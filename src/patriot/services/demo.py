@@ -25,6 +25,7 @@ from patriot.adapters.vault import PostgresShelf, Vault, load_master_key
 from patriot.billing.period import following, period_end, period_of
 from patriot.kernel.clock import ReplayClock
 from patriot.kernel.errors import StartupError
+from patriot.kernel.eventstore import LogPosition
 from patriot.kernel.steps import Reached, pass_by
 from patriot.kernel.tasks import while_serving
 from patriot.orders.effects import Patience
@@ -123,6 +124,8 @@ class Demo:
             clock = ReplayClock((await control.health()).now)
             address = ExchangeAddress(sim.base_url, sim.ws_url, replayed=True)
             parts = await stack.enter_async_context(open_parts(dsn, address, clock, self._reached))
+            if not self._options.resume and await parts.store.newest() > LogPosition():
+                raise StartupError("DATABASE_URL: this database holds events already; name an empty one, or --resume")
             master = load_master_key(self._folder.master_key, self._options.master_key)
             vault = Vault(PostgresShelf(parts.database), master)
             pace = ReplayPace(clock)
