@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from docs.generate_events import registered
+from patriot.cli.main import COMMANDS
 from patriot.services.verdicts import Summary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,12 @@ def test_readme_explains_every_figure_of_the_summary() -> None:
     words = set(QUOTED.findall((ROOT / "README.md").read_text()))
 
     assert {field.name for field in msgspec.structs.fields(Summary)} - words - {"wall_seconds"} == set()
+
+
+def test_readme_lists_every_command() -> None:
+    listed = re.findall(r"^\| `patriot ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+    assert listed == list(COMMANDS)
 
 
 def test_braces_stand_for_several_files() -> None:
