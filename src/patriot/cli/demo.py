@@ -18,6 +18,7 @@ from patriot.kernel.trading import AccountId
 from patriot.services.crash import crash_from_environment
 from patriot.services.data_folder import DataFolder
 from patriot.services.demo import Demo, DemoOptions, DemoProgress, Finished, wipe
+from patriot.services.judge import Verdict
 from patriot.services.logs import log_to
 from patriot.services.settings import Settings
 from patriot.services.verdicts import Summary, judge_run
@@ -195,8 +196,14 @@ def show(console: Console, summary: Summary) -> None:
     for column in ("law", "", "checked", "kept"):
         laws.add_column(column)
     for number, law in summary.laws.items():
-        laws.add_row(number, LAWS[number], str(law.checked), "yes" if law.ok else "NO")
+        laws.add_row(number, LAWS[number], str(law.checked), _word(law))
     console.print(laws, highlight=False)
     for number, law in summary.laws.items():
         for problem in law.problems:
             console.print(f"law {number}: {problem}", highlight=False, style="red")
+
+
+def _word(law: Verdict) -> str:
+    if law.ok:
+        return "yes"
+    return "NO" if law.problems else "not tested"

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -38,6 +39,19 @@ class DataFolder:
     @property
     def pid_file(self) -> Path:
         return self.path / "patriot.pid"
+
+    @property
+    def sim_token_file(self) -> Path:
+        return self.path / "sim.token"
+
+    def sim_token(self) -> str:
+        """Return the token of the simulator's control API, made once per data folder."""
+        path = self.sim_token_file
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(24))
+        return path.read_text()
 
     def lock(self) -> "FolderLock":
         """Take the folder for this process. Errors: StartupError if another platform runs on it, naming its pid."""

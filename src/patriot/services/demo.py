@@ -5,8 +5,6 @@ the same fills and the same equity, also when the run is killed and resumed.
 """
 
 import asyncio
-import os
-import secrets
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -41,7 +39,6 @@ from patriot.services.sim_process import SimProcess, SimSpec
 MODEL_DAYS = 3
 LISTEN_SECONDS = 60.0
 SET_UP_FILE = "demo.json"
-TOKEN_FILE = "sim.token"  # noqa: S105  the name of a file
 T = TypeVar("T")
 
 
@@ -120,7 +117,7 @@ class Demo:
             sim = await self._simulator()
             stack.push_async_callback(sim.stop)
             http = await stack.enter_async_context(aiohttp.ClientSession())
-            control = SimControl(http, sim.control_url, self._token())
+            control = SimControl(http, sim.control_url, self._folder.sim_token())
             clock = ReplayClock((await control.health()).now)
             address = ExchangeAddress(sim.base_url, sim.ws_url, replayed=True)
             parts = await stack.enter_async_context(open_parts(dsn, address, clock, self._reached))
@@ -149,18 +146,11 @@ class Demo:
     async def _simulator(self) -> SimProcess:
         self._progress.phase = "starting the simulated exchange"
         options = self._options
-        sim = await SimProcess.start(SimSpec(self._folder.sim, self._token(), options.seed, "step", options.recording))
+        sim = await SimProcess.start(
+            SimSpec(self._folder.sim, self._folder.sim_token(), options.seed, "step", options.recording)
+        )
         self._progress.processes["sim"] = sim.pid
         return sim
-
-    def _token(self) -> str:
-        """Return the simulator's token, made once per data folder."""
-        path = self._folder.path / TOKEN_FILE
-        if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(24))
-        return path.read_text()
 
     async def _work(
         self,

@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     master_key: SecretStr | None = None
     sim_token: SecretStr | None = None
     live: bool = False
+    port: int = Field(default=8000, ge=1, le=65_535)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
     @classmethod

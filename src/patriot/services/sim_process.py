@@ -17,13 +17,18 @@ END_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class SimSpec:
-    """How to run the child. `speed` is "1", "60" or "step"; `data` a recorded file, or None for the seeded model."""
+    """How to run the child. `speed` is "1", "60" or "step"; `data` a recorded file, or None for the seeded model.
+
+    Ports are free ones unless they are named.
+    """
 
     folder: Path
     token: str
     seed: int
     speed: str
     data: Path | None
+    binance_port: int = 0
+    control_port: int = 0
 
 
 class _Announced(msgspec.Struct):
@@ -38,6 +43,7 @@ class SimProcess:
     def __init__(self, process: asyncio.subprocess.Process, announced: _Announced) -> None:
         self._process = process
         self.pid = announced.pid
+        self.binance_port, self.control_port = announced.binance_port, announced.control_port
         self.base_url = f"http://127.0.0.1:{announced.binance_port}"
         self.ws_url = f"ws://127.0.0.1:{announced.binance_port}"
         self.control_url = f"http://127.0.0.1:{announced.control_port}"
@@ -48,7 +54,8 @@ class SimProcess:
         spec.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         data = ["--data", str(spec.data)] if spec.data else []
         options = [
-            *("--binance-port", "0", "--control-port", "0", "--announce", "--parent-pipe"),
+            *("--binance-port", str(spec.binance_port), "--control-port", str(spec.control_port)),
+            *("--announce", "--parent-pipe"),
             *("--seed", str(spec.seed), "--speed", spec.speed, "--journal", str(spec.folder), *data),
         ]
         with (spec.folder / "sim.log").open("ab") as log:

@@ -109,10 +109,10 @@ class SimServer:
         settings = self._settings
         if settings.data is not None:
             return load_recorded(settings.data)
-        if settings.speed is None:
-            return ModelFeed(settings.seed, MODEL_START_MS)
         if header is not None and header.prices.startswith("model:"):
             return ModelFeed(settings.seed, int(header.prices.rpartition(":")[2]))
+        if settings.speed is None:
+            return ModelFeed(settings.seed, MODEL_START_MS)
         now_ms = to_epoch_ms(self._clock.now())
         return ModelFeed(settings.seed, now_ms - now_ms % MINUTE_MS)
 
