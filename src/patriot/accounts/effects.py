@@ -14,6 +14,7 @@ from patriot.kernel.errors import ExchangeUnavailable
 from patriot.kernel.eventstore import Actor, ActorType, Context, EventStore
 from patriot.kernel.exchange import AccountSnapshot, IncomeRecord, IncomeType
 from patriot.kernel.ids import derived_id
+from patriot.kernel.steps import Reached, Step, pass_by
 from patriot.kernel.trading import AccountId, UserId
 
 INCOME_HISTORY = timedelta(days=89)  # the exchange keeps three months
@@ -31,6 +32,7 @@ class AccountLedger:
         bus: CommandBus,
         clock: Clock,
         store: EventStore,
+        reached: Reached = pass_by,
     ) -> None:
         self._account_id = account_id
         self._user_id = user_id
@@ -38,6 +40,7 @@ class AccountLedger:
         self._bus = bus
         self._clock = clock
         self._store = store
+        self._reached = reached
         self._ledger: Ledger | None = None
         self._one_at_a_time = asyncio.Lock()
 
@@ -138,6 +141,7 @@ class AccountLedger:
                 at=snapshot.at,
             )
         )
+        self._reached(Step.EQUITY_SAMPLED)
 
     async def _record(self, command: LedgerCommand) -> None:
         context = Context(

@@ -12,8 +12,9 @@ from patriot.execution.handlers import protection_stream
 from patriot.execution.worker import AccountWorker, OpenBracket
 from patriot.kernel.bus import Decided, decode_all
 from patriot.kernel.eventstore import SYSTEM, Actor, ActorType, Context, Fence
+from patriot.kernel.steps import Step
 from patriot.kernel.trading import AccountId, UserId
-from patriot.orders.commands import OpenLeg, PlaceOrder, RequestCancel
+from patriot.orders.commands import OpenLeg, PlaceOrder, RecordFill, RequestCancel
 from patriot.orders.effects import OrderDesk, Patience
 from patriot.orders.history import load_bracket
 from patriot.orders.journal import Journal
@@ -51,7 +52,10 @@ def build_account(
             account_id=account_id,
             actor=EXCHANGE if by_exchange else SYSTEM,
         )
-        return await parts.bus.dispatch(command, context, fence=fence)
+        decided = await parts.bus.dispatch(command, context, fence=fence)
+        if isinstance(command, RecordFill):
+            parts.reached(Step.FILL_RECORDED)
+        return decided
 
     async def place(command: PlaceOrder, context: Context) -> Decided:
         return await parts.bus.dispatch(command, context, fence=fence)
@@ -71,7 +75,7 @@ def build_account(
     keeper = BracketKeeper(journal, parts.clock, parts.alerts, parts.reached)
     desk = OrderDesk(venue.orders, journal, parts.clock, keeper.observe, patience, parts.reached)
     keeper.attach(desk)
-    ledger = AccountLedger(account_id, user_id, venue.account, parts.bus, parts.clock, parts.store)
+    ledger = AccountLedger(account_id, user_id, venue.account, parts.bus, parts.clock, parts.store, parts.reached)
     worker = AccountWorker(
         account_id,
         user_id,

@@ -13,6 +13,7 @@ from patriot.kernel.errors import StartupError
 
 ANNOUNCE_SECONDS = 60.0  # it may have a month of journal to replay
 END_SECONDS = 10.0
+PORTS_FILE = "ports.json"  # beside the journal: where the newest simulator of this folder answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class SimProcess:
             await process.wait()
             said = (spec.folder / "sim.log").read_text(errors="replace").strip().splitlines()[-1:]
             raise StartupError(f"the simulator did not start: {said[0] if said else 'no word from it'}")
+        (spec.folder / PORTS_FILE).write_bytes(line)
         return cls(process, msgspec.json.decode(line, type=_Announced))
 
     async def died(self) -> None:

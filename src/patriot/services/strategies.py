@@ -103,7 +103,7 @@ class StrategiesService:
         self._asking = 0
         self._following: asyncio.Task[None] | None = None
         self._tasks = Background()
-        self.host = StrategyHost(parts.bus, parts.clock, VenuePast(parts), spawn, _report, patience)
+        self.host = StrategyHost(parts.bus, parts.clock, VenuePast(parts), spawn, _report, patience, parts.reached)
         self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
         self.bars_seen = 0
 

@@ -10,6 +10,7 @@ from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, ExchangeError, InvalidInput, NotFound, StoreUnavailable
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
+from patriot.kernel.steps import Reached, Step, pass_by
 from patriot.kernel.tasks import Background
 from patriot.kernel.trading import SignalId, StrategyId
 from patriot.market.events import Bar
@@ -94,6 +95,7 @@ class StrategyHost:
         spawn: SpawnRunner,
         report: Report,
         patience: Patience = PATIENCE,
+        reached: Reached = pass_by,
     ) -> None:
         self._bus = bus
         self._clock = clock
@@ -101,6 +103,7 @@ class StrategyHost:
         self._spawn = spawn
         self._report = report
         self._patience = patience
+        self._reached = reached
         self._hosted: dict[StrategyId, HostedStrategy] = {}
         self._background = Background()
 
@@ -202,6 +205,8 @@ class StrategyHost:
         except CommandRefused as error:
             self._incident(one, f"signal refused: {error}")
             return ()
+        if decided.events:
+            self._reached(Step.SIGNAL_RECORDED)
         return decided.events
 
     def _incident(self, one: HostedStrategy, problem: str) -> None:
