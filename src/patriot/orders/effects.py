@@ -379,11 +379,14 @@ class OrderDesk:
                 self.foreign.add(client_id)
             return self._created(order_id) if order_id is not None else None
         entry = self._entries.get(named.prefix)
-        order_id = leg_order_id(entry.order_id, named.leg, named.sequence) if entry else None
-        if order_id is None or order_id not in self._orders:
+        if entry is None:
             self.strays.append(client_id)
             return None
-        return self._created(order_id)
+        order_id = leg_order_id(entry.order_id, named.leg, named.sequence)
+        if order_id in self._orders:
+            return self._created(order_id)
+        self.tasks.start(self._adopt_lost_leg(entry, named.leg, named.sequence))  # a predecessor's, late on the wire
+        return None
 
     def _created(self, order_id: OrderId) -> OrderCreated:
         created = self._orders[order_id].created
@@ -438,19 +441,29 @@ class OrderDesk:
         """Find legs that reached the exchange and not the log: their ids were fixed by the entry."""
         for leg in (Leg.STOP, Leg.TARGET, Leg.CLOSE, Leg.EMERGENCY):
             sequence = 1
-            while True:
-                order_id = leg_order_id(entry.order_id, leg, sequence)
-                if order_id not in self._orders:
-                    client_id = client_order_id(entry.client_id_prefix, leg, sequence)
-                    conditional = leg in (Leg.STOP, Leg.TARGET)
-                    find = partial(self._venue.find_order, entry.symbol, client_id, conditional=conditional)
-                    report = await self._patiently(find)
-                    if report is None:
-                        break
-                    self._apply(leg_command(entry, leg, sequence, report.quantity, report.at))
-                    self._apply(RecordSubmitted(order_id, 1, report.at))
-                    self.on_order(report)
+            while await self._adopt_lost_leg(entry, leg, sequence):
                 sequence += 1
+
+    async def _adopt_lost_leg(self, entry: OrderCreated, leg: Leg, sequence: int) -> bool:
+        """Take over one order of a leg, and as not known those before it; False if there is none."""
+        if leg_order_id(entry.order_id, leg, sequence) in self._orders:
+            return True
+        client_id = client_order_id(entry.client_id_prefix, leg, sequence)
+        conditional = leg in (Leg.STOP, Leg.TARGET)
+        report = await self._patiently(
+            partial(self._venue.find_order, entry.symbol, client_id, conditional=conditional)
+        )
+        if report is None:
+            return False
+        for number in range(1, sequence + 1):  # without a gap, so that a reader of the log finds them all
+            order_id = leg_order_id(entry.order_id, leg, number)
+            if order_id not in self._orders:
+                self._apply(leg_command(entry, leg, number, report.quantity, report.at))
+                self._apply(RecordSubmitted(order_id, 1, report.at))
+                if number < sequence:
+                    self._find_out(self._created(order_id), "Restarted")
+        self.on_order(report)
+        return True
 
 
 def is_conditional(created: OrderCreated) -> bool:
