@@ -60,16 +60,16 @@ class AccountLedger:
             if due is not None:
                 await self._sample(due)
 
-    async def sample_equity(self, reason: SampleReason) -> None:
-        """Record what the account is worth now, by its exchange; once an hour or once per transfer, as the reason says.
+    async def sample_equity(self, reason: SampleReason) -> AccountSnapshot | None:
+        """Record what the account is worth now, by its exchange: once an hour or per transfer, as the reason says.
 
-        Errors: ExchangeError; StoreUnavailable.
+        Returns what was read, or None if no sample was due. Errors: ExchangeError; StoreUnavailable.
         """
         async with self._one_at_a_time:
             due = missing_equity(await self._load())
             if due is None and reason in (SampleReason.TRANSFER, SampleReason.LINKED):
-                return
-            await self._sample(reason)
+                return None
+            return await self._sample(reason)
 
     async def _load(self) -> Ledger:
         if self._ledger is None:
@@ -123,7 +123,7 @@ class AccountLedger:
         if not (await self._load()).knows(record.record_id, record.at):
             await self._record(command)
 
-    async def _sample(self, reason: SampleReason) -> None:
+    async def _sample(self, reason: SampleReason) -> AccountSnapshot:
         snapshot = await self._venue.snapshot()
         positions = tuple(
             PositionSample(row.symbol, row.quantity, row.entry_price, row.mark_price, row.unrealized_pnl)
@@ -142,6 +142,7 @@ class AccountLedger:
             )
         )
         self._reached(Step.EQUITY_SAMPLED)
+        return snapshot
 
     async def _record(self, command: LedgerCommand) -> None:
         context = Context(

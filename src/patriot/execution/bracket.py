@@ -64,6 +64,7 @@ class Bracket:
     entered_notional: Decimal = ZERO
     exited: Decimal = ZERO
     exited_notional: Decimal = ZERO
+    closed_elsewhere: Decimal = ZERO  # by somebody else, as the exchange shows
     realized_pnl: Decimal = ZERO
     commission: Decimal = ZERO
     opened_at: datetime | None = None
@@ -74,7 +75,7 @@ class Bracket:
     @property
     def position(self) -> Decimal:
         """Return what is still held, unsigned; negative after an overfilled exit."""
-        return self.entered - self.exited
+        return self.entered - self.exited - self.closed_elsewhere
 
     @property
     def over(self) -> bool:

@@ -35,6 +35,16 @@ class RequestClose:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordAdjustment:
+    group_id: OrderId
+    account_id: AccountId
+    symbol: str
+    expected: Decimal
+    found: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RecordProtectionFailed:
     group_id: OrderId
     account_id: AccountId
@@ -64,4 +74,4 @@ class CloseBracket:
 
 
 ExecutionCommand = RecordRouting
-ProtectionCommand = RecordProtected | RequestClose | RecordProtectionFailed | CloseBracket
+ProtectionCommand = RecordProtected | RequestClose | RecordAdjustment | RecordProtectionFailed | CloseBracket

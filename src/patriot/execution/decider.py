@@ -1,12 +1,14 @@
 """What is noted once: the routing of a signal, and the milestones of a position's protection. Pure."""
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import assert_never
 
 from patriot.execution.commands import (
     CloseBracket,
     ExecutionCommand,
     ProtectionCommand,
+    RecordAdjustment,
     RecordProtected,
     RecordProtectionFailed,
     RequestClose,
@@ -14,6 +16,7 @@ from patriot.execution.commands import (
 from patriot.execution.events import (
     CloseRequested,
     ExecutionEvent,
+    PositionAdjusted,
     PositionClosed,
     PositionProtected,
     ProtectionEvent,
@@ -21,6 +24,7 @@ from patriot.execution.events import (
     SignalRouted,
 )
 from patriot.kernel.aggregate import Decider
+from patriot.kernel.money import ZERO
 
 
 def _decide_routing(routed: bool, c: ExecutionCommand) -> list[ExecutionEvent]:
@@ -38,6 +42,7 @@ class Protection:
 
     protected: bool = False
     close_requested: bool = False
+    closed_elsewhere: Decimal = ZERO  # base asset
     failed: bool = False
     closed: bool = False
 
@@ -55,6 +60,10 @@ def decide(state: Protection, command: ProtectionCommand) -> list[ProtectionEven
             if state.close_requested or state.closed:
                 return []
             return [CloseRequested(c.group_id, c.account_id, c.reason_code, c.at)]
+        case RecordAdjustment() as c:
+            if state.closed or c.found >= c.expected:
+                return []
+            return [PositionAdjusted(c.group_id, c.account_id, c.symbol, c.expected, c.found, c.at)]
         case RecordProtectionFailed() as c:
             if state.failed:
                 return []
@@ -90,6 +99,8 @@ def evolve(state: Protection, event: ProtectionEvent) -> Protection:
             return replace(state, protected=True)
         case CloseRequested():
             return replace(state, close_requested=True)
+        case PositionAdjusted():
+            return replace(state, closed_elsewhere=state.closed_elsewhere + event.expected - event.found)
         case ProtectionFailed():
             return replace(state, failed=True)
         case PositionClosed():

@@ -4,8 +4,8 @@ What must happen is decided by `execution/bracket.py`; here it is done, again an
 """
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -18,7 +18,7 @@ from patriot.kernel.money import ZERO
 from patriot.kernel.steps import Reached, Step, pass_by
 from patriot.kernel.tasks import Background
 from patriot.kernel.trading import Leg, OrderId, StrategyId
-from patriot.orders.events import OrderAccepted, OrderCreated, OrderEvent, OrderFilled
+from patriot.orders.events import OrderAccepted, OrderCreated, OrderEvent, OrderFilled, OrderRejected
 from patriot.risk.commands import ReleaseExposure
 
 ENTRY_PATIENCE_SECONDS = 0.2  # a market entry's executions come together: one stop for all of them, if they do
@@ -49,7 +49,8 @@ class BracketKeeper:
         self._acting: set[OrderId] = set()
         self._changed: set[OrderId] = set()
         self._paused = True
-        self.closed = 0  # brackets that ended since the start
+        self.on_closed: Callable[[], None] = _nothing
+        self.on_exit_refused: Callable[[], None] = _nothing
         self.tasks = Background()
 
     def attach(self, desk: Desk) -> None:
@@ -87,6 +88,14 @@ class BracketKeeper:
         after = evolve(before, event)
         self._brackets[group_id] = after
         self._note_protection(group_id, after, event)
+        if isinstance(event, OrderRejected) and after.closing and group_id != event.order_id:
+            self.on_exit_refused()
+        self._look_after(group_id)
+
+    def adjust(self, group_id: OrderId, closed_elsewhere: Decimal) -> None:
+        """Take note that somebody else closed a part of a position, or all of it."""
+        bracket = self._brackets[group_id]
+        self._brackets[group_id] = replace(bracket, closed_elsewhere=bracket.closed_elsewhere + closed_elsewhere)
         self._look_after(group_id)
 
     def resume(self) -> None:
@@ -195,7 +204,11 @@ class BracketKeeper:
         self._group_of = {order: group for order, group in self._group_of.items() if group != group_id}
         self._naked.pop(group_id, None)
         self._wanted_out.discard(group_id)
-        self.closed += 1
+        self.on_closed()
+
+
+def _nothing() -> None:
+    """Nobody listens."""
 
 
 def _closing(bracket: Bracket, entry: OrderCreated, at: datetime) -> CloseBracket:
@@ -210,7 +223,7 @@ def _closing(bracket: Bracket, entry: OrderCreated, at: datetime) -> CloseBracke
         exit_price=_average(bracket.exited_notional, bracket.exited),
         realized_pnl=bracket.realized_pnl,
         commission=bracket.commission,
-        close_reason=bracket.last_exit or "NONE",
+        close_reason="ELSEWHERE" if bracket.closed_elsewhere else (bracket.last_exit or "NONE"),
         opened_at=bracket.opened_at,
         at=at,
     )

@@ -62,6 +62,19 @@ class CloseRequested:
     requested_at: datetime
 
 
+@event("position.adjusted")
+@dataclass(frozen=True, slots=True)
+class PositionAdjusted:
+    """The exchange holds less of a position than its orders explain: somebody else closed it. Units: base asset."""
+
+    group_id: OrderId
+    account_id: AccountId
+    symbol: str
+    expected: Decimal
+    found: Decimal
+    adjusted_at: datetime
+
+
 @event("execution.protection_failed")
 @dataclass(frozen=True, slots=True)
 class ProtectionFailed:
@@ -96,4 +109,4 @@ class PositionClosed:
 
 
 ExecutionEvent = SignalRouted
-ProtectionEvent = PositionProtected | CloseRequested | ProtectionFailed | PositionClosed
+ProtectionEvent = PositionProtected | CloseRequested | PositionAdjusted | ProtectionFailed | PositionClosed

@@ -5,6 +5,7 @@ from typing import Any
 from patriot.execution.commands import (
     CloseBracket,
     ProtectionCommand,
+    RecordAdjustment,
     RecordProtected,
     RecordProtectionFailed,
     RecordRouting,
@@ -23,7 +24,7 @@ from patriot.risk.events import STREAM_TYPE as RISK_STREAM_TYPE
 def register(bus: CommandBus, risk: Decider[Any, Any, Any]) -> None:
     """Register every execution command; `risk` is the decider that releases exposure."""
     bus.handle(RecordRouting, Handler(lambda c: StreamKey(STREAM_TYPE, c.signal_id), EXECUTION, None, lambda c: c.at))
-    for command_type in (RecordProtected, RequestClose, RecordProtectionFailed):
+    for command_type in (RecordProtected, RequestClose, RecordAdjustment, RecordProtectionFailed):
         bus.handle(command_type, Handler(_protection_stream, PROTECTION, None, lambda c: c.at))
     gate: Gate[CloseBracket] = Gate(
         stream_of=lambda c: StreamKey(RISK_STREAM_TYPE, c.account_id),

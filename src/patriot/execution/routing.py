@@ -15,6 +15,7 @@ from patriot.execution.sizing import SizingInput, entry_quantity
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
+from patriot.kernel.errors import ExchangeError
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
 from patriot.kernel.money import ZERO
@@ -22,6 +23,7 @@ from patriot.kernel.steps import Reached, Step, pass_by
 from patriot.kernel.trading import AccountId, Instrument, Leg, OrderId, OrderType, Side
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import OrderDenied
+from patriot.risk.commands import EffectiveLimits
 from patriot.risk.events import ReasonCode
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyStatus
 
@@ -86,6 +88,11 @@ class SignalRouter:
             return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)
         if not await worker.is_ready(READY_SECONDS):
             return _skipped(follower, ReasonCode.EQUITY_UNKNOWN)
+        leverage = min(strategy.max_leverage, self._limits(follower, signal).max_leverage)
+        try:
+            await worker.prepare(signal.symbol, int(leverage))
+        except ExchangeError:
+            return _skipped(follower, ReasonCode.EXCHANGE_UNAVAILABLE)
         if worker.keeper.open_brackets:
             await worker.refresh()  # unrealized profit has moved since the last reading
         if worker.snapshot is None:
@@ -112,12 +119,15 @@ class SignalRouter:
             await worker.enter_again(order_id)
         return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, quantity)
 
+    def _limits(self, follower: Follower, signal: SignalGenerated) -> EffectiveLimits:
+        return self._reach.risk.limits_for(follower.user_id, follower.account_id, signal.strategy_id)
+
     def _quantity(
         self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, equity: Decimal
     ) -> Decimal:
         if signal.stop_price is None:
             return ZERO
-        limits = self._reach.risk.limits_for(follower.user_id, follower.account_id, signal.strategy_id)
+        limits = self._limits(follower, signal)
         given = SizingInput(
             equity=equity,
             allocation_fraction=follower.allocation_fraction,

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
 from patriot.accounts.events import SampleReason
 from patriot.execution.bracket import Bracket
-from patriot.execution.commands import RequestClose
+from patriot.execution.commands import RecordAdjustment, RequestClose
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.bus import Decided
@@ -21,6 +22,7 @@ from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeError, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import Context
 from patriot.kernel.exchange import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport
+from patriot.kernel.money import ZERO
 from patriot.kernel.tasks import Background
 from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
 from patriot.orders.commands import PlaceOrder
@@ -36,6 +38,10 @@ class Session(Protocol):
         """Return balances and positions of this moment."""
         ...
 
+    async def prepare_symbol(self, symbol: str, leverage: int) -> None:
+        """Set leverage and isolated margin for a symbol; already so is success."""
+        ...
+
     def reports(self) -> AsyncIterator[PrivateReport]:
         """Yield private reports for ever."""
         ...
@@ -48,7 +54,7 @@ class Ledger(Protocol):
         """Record transfers and funding that are new."""
         ...
 
-    async def sample_equity(self, reason: SampleReason) -> None:
+    async def sample_equity(self, reason: SampleReason) -> AccountSnapshot | None:
         """Record what the account is worth now."""
         ...
 
@@ -60,6 +66,7 @@ class OpenBracket:
     group_id: OrderId
     events: list[OrderEvent]
     close_requested: bool
+    closed_elsewhere: Decimal
 
 
 class AccountWorker:
@@ -101,8 +108,11 @@ class AccountWorker:
         self._took_over = False
         self._settled_at = 0.0
         self._handling = 0
-        self._closed_seen = 0
+        self._prepared: dict[str, int] = {}
+        self._preparing = asyncio.Lock()
         self._tasks = Background()
+        keeper.on_closed = partial(self._tasks.soon, self.refresh)
+        keeper.on_exit_refused = partial(self._tasks.soon, self._check_again)
 
     @property
     def busy(self) -> dict[str, int]:
@@ -122,6 +132,8 @@ class AccountWorker:
         brackets = await self._load_open()
         for bracket in brackets:
             self._desk.adopt(bracket.events)
+            if bracket.closed_elsewhere:
+                self.keeper.adjust(bracket.group_id, bracket.closed_elsewhere)
         self._took_over = bool(brackets)
         self._settled_at = self._clock.monotonic() + (self._takeover_seconds if brackets else 0.0)
         unfinished = [bracket.group_id for bracket in brackets if bracket.close_requested]
@@ -170,9 +182,6 @@ class AccountWorker:
         if self._desk.strays:
             self._alerts.critical("order.stray_report", account_id=self.account_id, client_ids=list(self._desk.strays))
             self._desk.strays.clear()
-        if self.keeper.closed != self._closed_seen:
-            self._closed_seen = self.keeper.closed
-            self._tasks.start(self.refresh())
 
     async def _resync(self) -> None:
         await self._patiently(self._recover)
@@ -197,7 +206,51 @@ class AccountWorker:
     async def _read_snapshot(self) -> None:
         self.snapshot = await self._session.snapshot()
 
-    async def _patiently(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _check_again(self) -> None:
+        await self.refresh()
+        if self.snapshot is not None:
+            await self.check_positions(self.snapshot)
+
+    async def check_positions(self, snapshot: AccountSnapshot) -> None:
+        """Compare the exchange's positions with our brackets; what somebody else closed is no longer ours to protect.
+
+        A difference is looked into first: an execution may have been missed. Only a quiet bracket is judged.
+        """
+        if not self._differences(snapshot):
+            return
+        await self._patiently(self._recover)
+        await self.refresh()
+        if self.snapshot is None or self._desk.tasks.busy or self._writer.pending:
+            return  # something is under way: the next look decides
+        for entry, expected, found in self._differences(self.snapshot):
+            self._alerts.critical(
+                "position.differs", account_id=self.account_id, symbol=entry.symbol, expected=expected, found=found
+            )
+            if found < expected:
+                at = self._clock.now()
+                command = RecordAdjustment(entry.order_id, self.account_id, entry.symbol, expected, found, at)
+                self._writer.put(command)
+                self.keeper.adjust(entry.order_id, expected - found)
+
+    def _differences(self, snapshot: AccountSnapshot) -> list[tuple[OrderCreated, Decimal, Decimal]]:
+        """Return entry, expected and found position, unsigned, of each bracket that the exchange sees otherwise."""
+        held = {position.symbol: position.quantity for position in snapshot.positions}
+        different = []
+        for bracket in self.keeper.open_brackets.values():
+            if bracket.entry is not None and bracket.entry_over:
+                found = max(ZERO, held.get(bracket.entry.symbol, ZERO) * bracket.entry.side.sign)
+                if found != bracket.position:
+                    different.append((bracket.entry, bracket.position, found))
+        return different
+
+    async def prepare(self, symbol: str, leverage: int) -> None:
+        """Set leverage and isolated margin for a symbol, once. Errors: ExchangeError."""
+        async with self._preparing:
+            if self._prepared.get(symbol) != leverage:
+                await self._session.prepare_symbol(symbol, leverage)
+                self._prepared[symbol] = leverage
+
+    async def _patiently(self, step: Callable[[], Awaitable[object]]) -> None:
         attempt = 0
         while True:
             try:

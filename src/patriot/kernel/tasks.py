@@ -1,7 +1,7 @@
 """Background work of one component: counted, so that a replay knows when all is quiet; the first failure is kept."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -25,6 +25,10 @@ class Background:
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
+
+    def soon(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Run what a function gives in the background: a callback for whoever need not know of tasks."""
+        self.start(work())
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

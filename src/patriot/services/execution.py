@@ -9,7 +9,6 @@ from datetime import datetime
 
 import structlog
 
-from patriot.accounts.effects import AccountLedger
 from patriot.accounts.events import AccountLinked, AccountUnlinked, SampleReason
 from patriot.accounts.ports import KeyVault
 from patriot.execution.followers import BookEvent, FollowerBook
@@ -143,11 +142,10 @@ class ExecutionService:
 
     async def _prepare_symbol(self, assigned: StrategyAssigned) -> None:
         strategy = self._book.strategies[assigned.strategy_id]
-        account = self._at_work.get(assigned.account_id)
-        if account is not None:
-            await account.worker.ready.wait()
-            with suppress(ExchangeError):
-                await account.venue.account.prepare_symbol(strategy.symbol, int(strategy.max_leverage))
+        worker = self.workers.get(assigned.account_id)
+        if worker is not None and await worker.is_ready(START_SECONDS):
+            with suppress(ExchangeError):  # the first signal tries again
+                await worker.prepare(strategy.symbol, int(strategy.max_leverage))
 
     # One account ------------------------------------------------------------------------------------------------------
 
@@ -201,11 +199,13 @@ class ExecutionService:
 
     async def sample_equity(self, reason: SampleReason) -> None:
         """Record what every account is worth now, by its exchange."""
-        await asyncio.gather(*(self._sample(account.ledger, reason) for account in list(self._at_work.values())))
+        await asyncio.gather(*(self._sample(account, reason) for account in list(self._at_work.values())))
 
-    async def _sample(self, ledger: AccountLedger, reason: SampleReason) -> None:
+    async def _sample(self, account: AccountAtWork, reason: SampleReason) -> None:
         with suppress(ExchangeError):  # the next hour's sample stands in for one that could not be read
-            await ledger.sample_equity(reason)
+            snapshot = await account.ledger.sample_equity(reason)
+            if snapshot is not None:
+                await account.worker.check_positions(snapshot)
 
     async def tick(self, now: datetime) -> None:
         """Do what the time asks for: an hourly sample of every account."""
