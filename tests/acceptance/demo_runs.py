@@ -1,0 +1,259 @@
+"""Runs of `patriot demo` as a person starts them: real processes, real sockets, a real database, one data folder each."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from patriot.accounts.events import EquitySampled
+from patriot.adapters.postgres.database import Database
+from patriot.adapters.postgres.embedded import EmbeddedPostgres
+from patriot.adapters.postgres.log import Log
+from patriot.kernel.codec import EVENTS
+from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.projection import Recorded
+from patriot.orders.events import OrderFilled
+from patriot.services.crash import VARIABLE as KILL_AT
+from patriot.services.data_folder import DataFolder
+from patriot.services.sim_process import PORTS_FILE
+
+PROJECT = Path(__file__).parents[2]
+RECORDED = PROJECT / "examples/data/BTCUSDT-1m-3d.csv.gz"
+SHORT_BARS = 720  # enough for both reference strategies to warm up, enter, leave and be stopped out
+END_SECONDS = 100.0
+KILLED = -signal.SIGKILL
+TOLD = frozenset(EVENTS.name_of_class(told) for told in (OrderFilled, EquitySampled))
+
+
+def cut_recording(folder: Path, bars: int = SHORT_BARS) -> Path:
+    """Write the first bars of the demo's recording to a file of its own."""
+    rows = gzip.decompress(RECORDED.read_bytes()).decode().splitlines()
+    path = folder / "BTCUSDT-1m-cut.csv"
+    path.write_text("\n".join(rows[: bars + 1]) + "\n")
+    return path
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: its status, all that it printed, and its summary if it came to one."""
+
+    status: int
+    output: str
+    summary: dict[str, Any] | None
+
+    @property
+    def laws(self) -> dict[str, bool]:
+        """Return which laws were kept."""
+        assert self.summary is not None, self.output
+        return {number: law["ok"] for number, law in self.summary["laws"].items()}
+
+    def require_green(self) -> None:
+        """Fail unless the run ended by itself with every law kept."""
+        assert self.status == 0, f"status {self.status}\n{self.output[-6000:]}"
+        assert all(self.laws.values()), self.summary
+        assert self.summary is not None
+        assert self.summary["duplicate_orders"] == 0
+        assert set(self.summary["unexplained"].values()) == {"0"}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What clients would see of a run: every execution and every equity sample, in a fixed order."""
+
+    fills: list[tuple[str, ...]]
+    equity: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class DemoFolder:
+    """One data folder with the words its demo is started with. Without a DSN the demo has its own server."""
+
+    home: Path
+    data: str
+    dsn: str | None = None
+    accounts: int = 3
+    seed: int = 7
+    days: int | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.home / "demo"
+
+    async def start(self, *, resume: bool = False, kill_at: str | None = None) -> RunningDemo:
+        """Start the demo in the background."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        summary = self.home / "out.json"
+        summary.unlink(missing_ok=True)
+        words = ["--accounts", str(self.accounts), "--data", self.data, "--seed", str(self.seed), "--keep"]
+        words += ["--days", str(self.days)] if self.days else []
+        words += ["--resume"] if resume else []
+        known = {name: value for name, value in os.environ.items() if not name.startswith(("PATRIOT_", "DATABASE_"))}
+        given = {"PATRIOT_HOME": str(self.home), "DATABASE_URL": self.dsn, KILL_AT: kill_at}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "patriot.cli.main", "demo", *words, "--json", str(summary)),
+            env=known | {name: value for name, value in given.items() if value},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        return RunningDemo(self, process, summary)
+
+    async def run(self, *, resume: bool = False, kill_at: str | None = None) -> Ended:
+        """Run the demo to its end, whatever that is."""
+        running = await self.start(resume=resume, kill_at=kill_at)
+        return await running.ended()
+
+    async def story(self) -> Story:
+        """Read what happened from the log that the run left."""
+        async with self.database() as database:
+            return await read_story(database)
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """Connect to the database that the run left, as its owner; bring its server up if it is down."""
+        server = None if self.dsn else EmbeddedPostgres(DataFolder(self.path).postgres)
+        dsn = self.dsn or (await server.start()).dsn if server else self.dsn
+        assert dsn is not None
+        database = await Database.connect(dsn, role=None)
+        try:
+            yield database
+        finally:
+            await database.close()
+            if server is not None:
+                await server.stop()
+
+    @asynccontextmanager
+    async def control(self) -> AsyncIterator[SimControlClient]:
+        """Reach the control API of the simulator that runs on this folder."""
+        folder = DataFolder(self.path)
+        ports = msgspec.json.decode((folder.sim / PORTS_FILE).read_bytes())
+        headers = {"Authorization": f"Bearer {folder.sim_token()}"}
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{ports['control_port']}", headers=headers) as http:
+            yield SimControlClient(http)
+
+
+class SimControlClient:
+    """The few control calls that acceptance tests make beside the demo's own."""
+
+    def __init__(self, http: aiohttp.ClientSession) -> None:
+        self._http = http
+
+    async def add_fault(self, **fault: object) -> None:
+        """Have the simulator do something wrong, a counted number of times."""
+        async with self._http.post("/faults", data=msgspec.json.encode(fault)) as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def bars_played(self) -> int:
+        """Return the place in the recording."""
+        async with self._http.get("/health") as answer:
+            return int((await answer.json())["bars_played"])
+
+
+class RunningDemo:
+    """A demo under way, with every process that belongs to it."""
+
+    def __init__(self, folder: DemoFolder, process: asyncio.subprocess.Process, summary: Path) -> None:
+        self.folder = folder
+        self._process = process
+        self._summary = summary
+        self._output = asyncio.create_task(self._read())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def over(self) -> bool:
+        return self._process.returncode is not None
+
+    async def _read(self) -> bytes:
+        assert self._process.stdout is not None
+        return await self._process.stdout.read()
+
+    async def ended(self, within_s: float = END_SECONDS) -> Ended:
+        """Wait for the end; a demo that hangs is killed, and has failed."""
+        try:
+            async with asyncio.timeout(within_s):
+                status = await self._process.wait()
+        except TimeoutError:
+            kill(self.family())
+            status = await self._process.wait()
+            raise AssertionError(f"the demo hung: {(await self._output).decode(errors='replace')[-3000:]}") from None
+        output = (await self._output).decode(errors="replace")
+        summary = msgspec.json.decode(self._summary.read_bytes()) if self._summary.exists() else None
+        return Ended(status, output, summary)
+
+    async def playing(self, bars: int, within_s: float = 60.0) -> None:
+        """Return when so many bars have been played. Fails if the demo ends before."""
+        async with asyncio.timeout(within_s):
+            while not (self.folder.path / "demo.json").exists():
+                assert not self.over, (await self.ended()).output
+                await asyncio.sleep(0.02)
+        async with asyncio.timeout(within_s), self.folder.control() as control:
+            while await control.bars_played() < bars:
+                await asyncio.sleep(0.005)
+
+    def family(self) -> list[int]:
+        """Return the process ids of the demo and of everything it started, itself first."""
+        return [self.pid, *descendants(self.pid)]
+
+    def children_named(self, word: str) -> list[int]:
+        """Return those of the demo's processes whose command line holds a word."""
+        return [pid for pid in self.family() if word in command_line(pid)]
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below a process, on Linux."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in task.read_text().split():
+                found += [int(child), *descendants(int(child))]
+    return found
+
+
+def command_line(pid: int) -> str:
+    """Return a process's command line; empty when it is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
+def kill(pids: Iterable[int], number: int = signal.SIGKILL) -> None:
+    """Send a signal to each process that is still there."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+async def read_story(database: Database) -> Story:
+    """Return fills and equity of the log, sorted by account and time."""
+    fills: list[tuple[str, ...]] = []
+    equity: list[tuple[str, ...]] = []
+    async for page in Log(database).scan(LogPosition()):
+        for envelope in page:
+            if envelope.event_type not in TOLD:
+                continue
+            match Recorded.of(envelope).event:
+                case OrderFilled() as f:
+                    fills.append(_texts(f.account_id, f.filled_at, f.symbol, f.side, f.leg, f.quantity, f.price,
+                                        f.commission, f.realized_pnl))
+                case EquitySampled() as e:
+                    equity.append(_texts(e.account_id, e.sampled_at, e.reason, e.wallet_balance, e.equity))
+    return Story(sorted(fills), sorted(equity))
+
+
+def _texts(*values: object) -> tuple[str, ...]:
+    return tuple(str(value) for value in values)

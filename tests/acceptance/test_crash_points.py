@@ -1,0 +1,33 @@
+"""The demo is killed at every named step of the order path, resumed, and must end as if nobody had killed it."""
+
+from pathlib import Path
+
+import pytest
+
+from patriot.kernel.steps import Step
+from tests.acceptance.demo_runs import KILLED, DemoFolder, Story
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+LATER = [  # hot steps, also at a later time: in the middle of a fan-out, with positions open
+    f"{Step.ORDER_CREATED}:4",
+    f"{Step.ORDER_SUBMITTED}:5",
+    f"{Step.ORDER_SENT}:7",
+    f"{Step.FILL_RECEIVED}:20",
+    f"{Step.FILL_RECORDED}:13",
+    f"{Step.STOP_SENT}:5",
+    f"{Step.EQUITY_SAMPLED}:20",
+]
+
+
+@pytest.mark.parametrize("kill_at", [*Step, *LATER])
+async def test_demo_killed_at_a_step_and_resumed_ends_as_if_undisturbed(
+    kill_at: str, recording: str, undisturbed: Story, database: str, tmp_path: Path
+) -> None:
+    folder = DemoFolder(tmp_path, recording, database)
+
+    killed = await folder.run(kill_at=kill_at)
+    assert killed.status == KILLED, f"{kill_at} was not reached\n{killed.output}"
+    resumed = await folder.run(resume=True)
+
+    resumed.require_green()
+    assert await folder.story() == undisturbed
