@@ -178,6 +178,9 @@ class MortalAccount:
     async def income(self, since: datetime) -> list[IncomeRecord]:
         return await self._life.lives_through(self._account.income(since))
 
+    async def prepare_symbol(self, symbol: str, leverage: int) -> None:
+        await self._life.lives_through(self._account.prepare_symbol(symbol, leverage))
+
     async def reports(self) -> AsyncIterator[PrivateReport]:
         async for report in self._account.reports():
             if not self._life.alive:

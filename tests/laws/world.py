@@ -377,7 +377,9 @@ class World:
                 events = await load_bracket(store, group_id)
                 milestones = PROTECTION.fold(decode_all(await store.read_stream(protection_stream(group_id))))
                 if not milestones.closed:
-                    brackets.append(OpenBracket(group_id, events, milestones.close_requested))
+                    brackets.append(
+                        OpenBracket(group_id, events, milestones.close_requested, milestones.closed_elsewhere)
+                    )
             return brackets
 
         journal = Journal(write)
