@@ -51,6 +51,8 @@ class Summary(msgspec.Struct):
     bars: int
     signals: int
     intents: int
+    intents_denied: int
+    intents_refused: int
     orders_on_exchange: int
     duplicate_orders: int
     max_unprotected_seconds: str
@@ -121,7 +123,9 @@ async def judge_run(
         accounts=len(uids),
         bars=bars,
         signals=log.signals,
-        intents=len(log.intents),
+        intents=count.sent_intents,
+        intents_denied=len(log.intents) - len(log.approved),
+        intents_refused=len(log.rejected),
         orders_on_exchange=count.on_exchange,
         duplicate_orders=count.duplicates,
         max_unprotected_seconds=plain(max_unprotected_seconds(case)),
@@ -176,15 +180,16 @@ async def verify_invoices(parts: Parts, log: LogEvidence, folder: Path) -> dict[
     _make(folder)
     said: dict[str, str] = {}
     for account_id, period in log.invoices:
-        name = f"{period}-{account_id}"
-        path = folder / f"{name}.json"
         try:
-            path.write_bytes(await export_invoice(parts.store, account_id, period))
-            (folder / f"{name}.html").write_text(await invoice_page(parts.store, account_id, period))
+            proof = await export_invoice(parts.store, account_id, period)
+            page = await invoice_page(parts.store, account_id, period)
         except (PatriotError, LookupError, ArithmeticError, ValueError) as error:
-            said[name] = f"cannot be exported from this log: {error}"
+            said[f"{period} of {account_id}"] = f"cannot be exported from this log: {error}"
             continue
-        said[name] = await run_verifier(path)
+        name = f"invoice-{msgspec.json.decode(proof)['invoice']['number']}"  # as the page tells the client
+        (folder / f"{name}.json").write_bytes(proof)
+        (folder / f"{name}.html").write_text(page)
+        said[name] = await run_verifier(folder / f"{name}.json")
     return said
 
 
