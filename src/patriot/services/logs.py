@@ -14,14 +14,18 @@ def log_to(path: Path | None, level: str = "INFO") -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         target = path.open("a", buffering=1)
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.dict_tracebacks,
+    ]
+    renderer = structlog.processors.JSONRenderer()
+    libraries = logging.StreamHandler(target)  # what a driver or a web server has to say goes the same way
+    libraries.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    logging.basicConfig(level=logging.WARNING, handlers=[libraries], force=True)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=structlog.WriteLoggerFactory(target),
         cache_logger_on_first_use=False,

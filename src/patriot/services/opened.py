@@ -14,6 +14,7 @@ from patriot.adapters.postgres.database import Database
 from patriot.adapters.postgres.embedded import EmbeddedPostgres
 from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.migrate import migrate
+from patriot.adapters.vault import MasterKey, load_master_key
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock, SystemClock
 from patriot.kernel.errors import StartupError
@@ -68,6 +69,12 @@ def simulator_of(folder: DataFolder, speed: str) -> SimSpec | None:
             data = Path(played.recording) if played.recording else None
             return SimSpec(folder.sim, folder.sim_token(), played.seed, speed, data)
     return None
+
+
+def master_key_of(folder: DataFolder, settings: Settings) -> MasterKey:
+    """Return the key of the vault: from the settings, else from the folder, which gets one when it has none yet."""
+    given = settings.master_key.get_secret_value() if settings.master_key else None
+    return load_master_key(folder.master_key, given)
 
 
 @asynccontextmanager

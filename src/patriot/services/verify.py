@@ -14,7 +14,7 @@ import aiohttp
 
 from patriot.accounts.events import AccountLinked
 from patriot.accounts.ports import KeyVault
-from patriot.adapters.vault import PostgresShelf, Vault, load_master_key
+from patriot.adapters.vault import PostgresShelf, Vault
 from patriot.kernel.clock import Clock, ReplayClock, SystemClock
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import HistoryDamaged, StartupError
@@ -23,7 +23,7 @@ from patriot.kernel.projection import Recorded
 from patriot.kernel.trading import AccountId
 from patriot.services.data_folder import DataFolder
 from patriot.services.judge import verdict
-from patriot.services.opened import NOTHING_YET, holds_data, simulator_of, started_server
+from patriot.services.opened import NOTHING_YET, holds_data, master_key_of, simulator_of, started_server
 from patriot.services.parts import ExchangeAddress, Parts, open_parts
 from patriot.services.replay import SimControl
 from patriot.services.settings import Settings
@@ -44,6 +44,8 @@ async def verify_folder(folder: DataFolder, settings: Settings, phase: Callable[
     """
     if not settings.database_url and not holds_data(folder):
         raise StartupError(f"{folder.path}: {NOTHING_YET}")
+    if settings.master_key is None and not folder.master_key.exists():
+        raise StartupError(f"{folder.master_key} is missing: put it back, or set PATRIOT_MASTER_KEY")
     async with AsyncExitStack() as stack:
         lock = folder.lock()
         stack.callback(lock.release)
@@ -54,7 +56,7 @@ async def verify_folder(folder: DataFolder, settings: Settings, phase: Callable[
         state = NO_EXCHANGE if control is None else await control.state()
         clock: Clock = SystemClock() if control is None else ReplayClock((await control.health()).now)
         parts = await stack.enter_async_context(open_parts(dsn, NOWHERE, clock))
-        vault = Vault(PostgresShelf(parts.database), _master_key(folder, settings))
+        vault = Vault(PostgresShelf(parts.database), master_key_of(folder, settings))
         phase("judging")
         return await _judge(parts, vault, state, folder)
 
@@ -67,12 +69,6 @@ async def _exchange(stack: AsyncExitStack, folder: DataFolder) -> SimControl | N
     stack.push_async_callback(sim.stop)
     http = await stack.enter_async_context(aiohttp.ClientSession())
     return SimControl(http, sim.control_url, spec.token)
-
-
-def _master_key(folder: DataFolder, settings: Settings) -> Any:
-    if settings.master_key is None and not folder.master_key.exists():
-        raise StartupError(f"{folder.master_key} is missing: put it back, or set PATRIOT_MASTER_KEY")
-    return load_master_key(folder.master_key, settings.master_key.get_secret_value() if settings.master_key else None)
 
 
 async def _judge(parts: Parts, vault: KeyVault, state: dict[str, Any], folder: DataFolder) -> Summary:

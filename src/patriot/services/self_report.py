@@ -1,0 +1,59 @@
+"""What a process finds out about itself for `/ready` and `/metrics`: database, exchange, how far its tails are."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from patriot.kernel.subscription import Tail
+from patriot.services.health import Check
+from patriot.services.parts import Parts
+
+MAX_LAG_EVENTS = 1_000  # further behind than two batches: what is shown or decided is old
+
+
+class SelfReport:
+    """Answers about one process. `tails` and `waits_for` are asked each time, since services may be built anew."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        tails: Callable[[], Sequence[Tail]],
+        *,
+        waits_for: Callable[[], str] = lambda: "",
+        counts: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
+        trades: bool = True,
+    ) -> None:
+        self._parts = parts
+        self._tails = tails
+        self._waits_for = waits_for
+        self._counts = counts
+        self._trades = trades
+
+    @property
+    def checks(self) -> dict[str, Check]:
+        """Return what must be in order before this process can do its work."""
+        checks: dict[str, Check] = {"started": self._started, "database": self._database, "tails": self._caught_up}
+        return checks | ({"exchange": self._exchange} if self._trades else {})
+
+    async def figures(self) -> Mapping[str, Mapping[str, float]]:
+        """Return the gauges of this moment."""
+        lags = await self._lags()
+        alerts = {"critical": float(self._parts.alerts.raised)}
+        return {"tail_lag_events": lags, "alerts_raised": alerts, **self._counts()}
+
+    async def _started(self) -> str:
+        return self._waits_for()
+
+    async def _database(self) -> str:
+        await self._parts.store.newest()
+        return ""
+
+    async def _exchange(self) -> str:
+        await self._parts.session(None).sync_time()
+        return ""
+
+    async def _caught_up(self) -> str:
+        behind = {name: lag for name, lag in (await self._lags()).items() if lag > MAX_LAG_EVENTS}
+        return ", ".join(f"{name} is {lag:.0f} events behind" for name, lag in behind.items())
+
+    async def _lags(self) -> dict[str, float]:
+        newest = (await self._parts.store.newest()).position
+        return {tail.name: float(max(0, newest - tail.position.position)) for tail in self._tails()}
