@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -192,6 +192,7 @@ class World:
         self.exchange.apply(model.CreateAccount(D(10_000)))
         for symbol, price in PRICES.items():
             self.exchange.apply(model.MovePrice(symbol, price))
+            self.exchange.execute(model.SetMarginType(1, symbol, model.MarginType.ISOLATED))
         self.exchange.execute(
             model.PlaceOrder(
                 1, "SOLUSDT", model.Side.BUY, model.OrderType.LIMIT, D(1), D(96), model.TimeInForce.GTC,
@@ -305,6 +306,17 @@ class World:
 
         self.jobs.append(carry_out)
         self.exchange.requests.start(resume())
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[Process]:
+        """Give one worker in step with its exchange, and no market that moves by itself."""
+        self._found()
+        process = self.process = await self._start(Life(1, self._doom, 0.0))
+        working = asyncio.create_task(process.worker.run())
+        assert await process.worker.is_ready(10)
+        yield process
+        working.cancel()
+        await asyncio.gather(working, self.exchange.requests.close(), return_exceptions=True)
 
     # Lives ------------------------------------------------------------------------------------------------------------
 

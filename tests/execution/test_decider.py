@@ -1,0 +1,59 @@
+"""What is noted once of a signal and of a position's protection."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from patriot.execution.commands import (
+    CloseBracket,
+    ProtectionCommand,
+    RecordProtected,
+    RecordProtectionFailed,
+    RecordRouting,
+    RequestClose,
+)
+from patriot.execution.decider import EXECUTION, PROTECTION
+from patriot.execution.events import (
+    CloseRequested,
+    PositionClosed,
+    PositionProtected,
+    ProtectionFailed,
+    RoutedAccount,
+    Routing,
+    SignalRouted,
+)
+from patriot.kernel.trading import SignalId
+from tests.orders.kit import ACCOUNT, NOON, ORDER_ID, STRATEGY, USER, D, at
+from tests.scenario import Scenario
+
+SIGNAL = SignalId(UUID(int=5))
+PROTECTED = RecordProtected(ORDER_ID, ACCOUNT, "BTCUSDT", NOON, D("0.2"), at(0.2))
+ASKED = RequestClose(ORDER_ID, ACCOUNT, "SIGNAL", NOON)
+FAILED = RecordProtectionFailed(ORDER_ID, ACCOUNT, USER, "BTCUSDT", 3, NOON)
+OVER = CloseBracket(
+    ORDER_ID, USER, ACCOUNT, STRATEGY, "BTCUSDT", D(1), D(40_000), D(41_000), D(1_000), D(2), "STOP", NOON, at(60)
+)
+CLOSED = PositionClosed(
+    ORDER_ID, USER, ACCOUNT, STRATEGY, "BTCUSDT", D(1), D(40_000), D(41_000), D(1_000), D(2), "STOP", NOON, at(60)
+)
+ROUTED = (RoutedAccount(ACCOUNT, Routing.SENT, ORDER_ID, None, D(1)),)
+
+
+def test_routing_of_a_signal_is_noted_once() -> None:
+    command = RecordRouting(SIGNAL, STRATEGY, ROUTED, NOON)
+    again = RecordRouting(SIGNAL, STRATEGY, (), at(1))
+    Scenario(EXECUTION).when(command, again).then(SignalRouted(SIGNAL, STRATEGY, ROUTED, NOON))
+
+
+def test_each_milestone_is_noted_once() -> None:
+    commands: tuple[ProtectionCommand, ...] = (PROTECTED, ASKED, FAILED, OVER)
+    Scenario(PROTECTION).when(*commands, *commands).then(
+        PositionProtected(ORDER_ID, ACCOUNT, "BTCUSDT", NOON, at(0.2), D("0.2")),
+        CloseRequested(ORDER_ID, ACCOUNT, "SIGNAL", NOON),
+        ProtectionFailed(ORDER_ID, ACCOUNT, USER, "BTCUSDT", 3, NOON),
+        CLOSED,
+    )
+
+
+def test_wish_to_close_what_is_closed_is_nothing() -> None:
+    Scenario(PROTECTION, CLOSED).when(ASKED).then()
