@@ -1,0 +1,224 @@
+"""The desk on a venue that behaves badly in one way at a time: what once went wrong stays right."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+
+from patriot.kernel.errors import ExchangeUnavailable, OutcomeUnknown
+from patriot.kernel.exchange import OrderReport, TradeReport, VenueOrder, VenueStatus
+from patriot.kernel.trading import Leg, Side
+from patriot.orders.client_ids import client_order_id, leg_order_id
+from patriot.orders.decider import ORDER, Status
+from patriot.orders.effects import OrderDesk
+from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
+from patriot.orders.journal import Journal
+from tests.laws.virtual_time import START, VirtualClock, run_virtually
+from tests.orders import kit
+from tests.orders.kit import ORDER_ID, PREFIX, D
+
+ENTRY = kit.created(valid_until=START + timedelta(seconds=60), created_at=START)
+STOP = client_order_id(PREFIX, Leg.STOP, 1)
+
+
+class Venue:
+    """An exchange that says what it was told to say, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, OrderReport] = {}
+        self.placing: list[Exception | None] = []
+        self.canceling: list[Exception | None] = []
+        self.asked: list[str] = []
+
+    def has(self, client_id: str, status: VenueStatus, quantity: str = "1", executed: str = "0") -> OrderReport:
+        conditional = client_id[27] in "st"
+        venue_id = f"algo:{client_id}" if conditional else client_id
+        report = OrderReport(
+            client_id, venue_id, "BTCUSDT", Side.SELL, status, D(quantity), D(executed), START, conditional
+        )
+        self.orders[client_id] = report
+        return report
+
+    async def place(self, order: VenueOrder, sent_at: object) -> OrderReport:
+        self.asked.append(f"place {order.client_order_id[27:]}")
+        trouble = self.placing.pop(0) if self.placing else None
+        if trouble is not None:
+            raise trouble
+        return self.has(order.client_order_id, VenueStatus.NEW, str(order.quantity))
+
+    async def cancel(self, symbol: str, client_order_id: str, *, conditional: bool) -> None:
+        self.asked.append(f"cancel {client_order_id[27:]}")
+        trouble = self.canceling.pop(0) if self.canceling else None
+        if trouble is not None:
+            raise trouble
+        self.has(client_order_id, VenueStatus.CANCELED)
+
+    async def find_order(self, symbol: str, client_order_id: str, *, conditional: bool) -> OrderReport | None:
+        self.asked.append(f"find {client_order_id[27:]}")
+        return self.orders.get(client_order_id)
+
+    async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
+        return [report for report in self.orders.values() if report.status is VenueStatus.NEW]
+
+    async def trades(self, symbol: str, since: object) -> list[TradeReport]:
+        return []
+
+
+class Bench:
+    """A desk with one entry on its hands."""
+
+    def __init__(self, *past: OrderEvent) -> None:
+        self.venue = Venue()
+        self.events: list[OrderEvent] = []
+        self.journal = Journal(self._write)
+        self.desk = OrderDesk(self.venue, self.journal, VirtualClock(), self.events.append)
+        self.writing = asyncio.create_task(self.journal.run())
+        self.desk.adopt((ENTRY, OrderApproved(ORDER_ID), *past))
+
+    async def _write(self, command: object) -> None:
+        await asyncio.sleep(0.001)
+
+    def status(self, leg: Leg, sequence: int = 1) -> Status:
+        order_id = leg_order_id(ORDER_ID, leg, sequence)
+        return ORDER.fold(event for event in self.events if event.order_id == order_id).status
+
+    def created(self, leg: Leg, sequence: int = 1) -> OrderCreated:
+        order_id = leg_order_id(ORDER_ID, leg, sequence)
+        return next(e for e in self.events if isinstance(e, OrderCreated) and e.order_id == order_id)
+
+
+def test_entry_is_sent_once_however_many_ask_for_it() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await asyncio.gather(bench.desk.submit(ENTRY), bench.desk.submit(ENTRY))
+        assert bench.venue.asked.count("place e1") == 1
+
+    run_virtually(run())
+
+
+def test_entry_the_exchange_did_nothing_about_is_repeated() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [ExchangeUnavailable("busy"), ExchangeUnavailable("busy")]
+        await bench.desk.submit(ENTRY)
+        assert bench.venue.asked.count("place e1") == 3
+        assert bench.status(Leg.ENTRY) is Status.ACCEPTED
+
+    run_virtually(run())
+
+
+def test_entry_of_unknown_outcome_is_resent_only_after_its_absence_is_proven() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        await bench.desk.submit(ENTRY)
+        await asyncio.sleep(29)
+        assert bench.venue.asked.count("place e1") == 1
+        assert bench.status(Leg.ENTRY) is Status.UNKNOWN
+        await asyncio.sleep(5)
+        assert bench.venue.asked.count("place e1") == 2
+        assert bench.status(Leg.ENTRY) is Status.ACCEPTED
+
+    run_virtually(run())
+
+
+def test_entry_that_is_too_old_or_unwanted_never_goes_out() -> None:
+    async def run() -> None:
+        late = Bench()
+        await asyncio.sleep(61)
+        await late.desk.submit(ENTRY)
+        assert (late.venue.asked, late.status(Leg.ENTRY)) == ([], Status.REJECTED)
+
+    async def run_unwanted() -> None:
+        bench = Bench()
+        await bench.desk.cancel(ENTRY, CancelReason.RISK)
+        await bench.desk.submit(ENTRY)
+        assert "place e1" not in bench.venue.asked
+        assert bench.status(Leg.ENTRY) is Status.CANCELED
+
+    run_virtually(run())
+    run_virtually(run_unwanted())
+
+
+def test_cancel_that_does_not_get_through_is_repeated_until_it_does() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        bench.venue.canceling = [ExchangeUnavailable("down")] * 12
+        await bench.desk.cancel(bench.created(Leg.STOP), CancelReason.OCO_SIBLING)
+        assert bench.status(Leg.STOP) is Status.CANCELED
+
+    run_virtually(run())
+
+
+def test_cancel_noted_before_a_crash_is_carried_out_after_it() -> None:
+    async def run() -> None:
+        before = Bench()
+        await before.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        before.venue.canceling = [ExchangeUnavailable("down")] * 99
+        dying = asyncio.create_task(before.desk.cancel(before.created(Leg.STOP), CancelReason.OCO_SIBLING))
+        await asyncio.sleep(1)
+        dying.cancel()
+
+        after = Bench(*(event for event in before.events if event.order_id != ORDER_ID))
+        after.venue.orders = before.venue.orders
+        after.venue.has(ENTRY.client_order_id, VenueStatus.NEW)
+        await after.desk.recover(takeover=True)
+        await asyncio.sleep(1)
+        assert after.status(Leg.STOP) is Status.CANCELED
+
+    run_virtually(run())
+
+
+def test_stop_turned_down_at_its_trigger_rests_no_more() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        bench.desk.on_order(bench.venue.has(STOP, VenueStatus.REJECTED))
+        assert bench.status(Leg.STOP) is Status.EXPIRED
+
+    run_virtually(run())
+
+
+def test_leg_of_a_dead_predecessor_is_adopted_when_it_turns_up() -> None:
+    async def run() -> None:
+        bench = Bench()
+        second = client_order_id(PREFIX, Leg.STOP, 2)
+        report = bench.venue.has(second, VenueStatus.NEW, "0.5")
+        bench.desk.on_order(report)
+        await asyncio.sleep(1)
+        assert bench.status(Leg.STOP, 2) is Status.ACCEPTED
+        assert bench.created(Leg.STOP, 2).quantity == D("0.5")
+        assert bench.status(Leg.STOP, 1) is Status.UNKNOWN  # without a gap before it, and asked about
+        await asyncio.sleep(10)
+        assert bench.status(Leg.STOP, 1) is Status.REJECTED
+
+    run_virtually(run())
+
+
+def test_report_under_our_kind_of_id_without_its_bracket_is_told() -> None:
+    async def run() -> None:
+        bench = Bench()
+        stranger = "p" + "a" * 26 + "s1"
+        bench.desk.on_order(bench.venue.has(stranger, VenueStatus.NEW))
+        bench.desk.on_order(bench.venue.has("web_" + "b" * 30, VenueStatus.NEW))
+        assert bench.desk.strays == [stranger]
+        assert bench.desk.foreign == {"web_" + "b" * 30}
+
+    run_virtually(run())
+
+
+def test_closed_brackets_are_forgotten_but_for_the_newest() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.desk.submit(ENTRY)
+        bench.desk.forget(ORDER_ID)
+        bench.desk.on_order(bench.venue.has(ENTRY.client_order_id, VenueStatus.NEW))
+        assert bench.desk.strays == []
+        for number in range(30):
+            bench.desk.forget(leg_order_id(ORDER_ID, Leg.STOP, number))
+        bench.desk.on_order(bench.venue.has(ENTRY.client_order_id, VenueStatus.NEW))
+        assert bench.desk.strays == [ENTRY.client_order_id]
+
+    run_virtually(run())
