@@ -18,7 +18,9 @@ def undisturbed(
 ) -> Story:
     """Give what happens when nothing goes wrong."""
     run(execute(postgres_server, f"CREATE DATABASE patriot_undisturbed TEMPLATE {migrated_template}"))
-    folder = DemoFolder(tmp_path_factory.mktemp("undisturbed"), recording, dsn_of(postgres_server, "patriot_undisturbed"))
+    folder = DemoFolder(
+        tmp_path_factory.mktemp("undisturbed"), recording, dsn_of(postgres_server, "patriot_undisturbed")
+    )
     run(folder.run()).require_green()
     story = run(folder.story())
     assert len(story.fills) > 30, "the recording is too quiet to prove anything"

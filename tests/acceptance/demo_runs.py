@@ -248,8 +248,19 @@ async def read_story(database: Database) -> Story:
                 continue
             match Recorded.of(envelope).event:
                 case OrderFilled() as f:
-                    fills.append(_texts(f.account_id, f.filled_at, f.symbol, f.side, f.leg, f.quantity, f.price,
-                                        f.commission, f.realized_pnl))
+                    fills.append(
+                        _texts(
+                            f.account_id,
+                            f.filled_at,
+                            f.symbol,
+                            f.side,
+                            f.leg,
+                            f.quantity,
+                            f.price,
+                            f.commission,
+                            f.realized_pnl,
+                        )
+                    )
                 case EquitySampled() as e:
                     equity.append(_texts(e.account_id, e.sampled_at, e.reason, e.wallet_balance, e.equity))
     return Story(sorted(fills), sorted(equity))

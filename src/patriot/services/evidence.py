@@ -22,10 +22,13 @@ from patriot.execution.events import PositionProtected, ProtectionFailed
 from patriot.kernel.clock import from_epoch_ms
 from patriot.kernel.eventstore import LogPosition
 from patriot.kernel.projection import Recorded
-from patriot.kernel.trading import AccountId, Leg, OrderId
+from patriot.kernel.trading import AccountId, OrderId
 from patriot.orders.events import (
+    OrderAccepted,
     OrderApproved,
+    OrderCanceled,
     OrderCreated,
+    OrderExpired,
     OrderFilled,
     OrderRejected,
     OrderSubmissionUnknown,
@@ -62,6 +65,7 @@ class VenueOrderRecord:
     client_order_id: str
     symbol: str
     conditional: bool
+    side: str
     order_type: str
     quantity: Decimal
     status: str
@@ -81,16 +85,18 @@ class VenueAccount:
     trades: tuple[VenueTrade, ...]
     positions: dict[str, Decimal]
     order_client_ids: dict[str, str]  # order id -> client id of the order that a client placed
+    as_of: datetime
 
 
 def read_venue(state: dict[str, Any]) -> tuple[dict[int, VenueAccount], dict[str, Decimal]]:
     """Return the accounts by uid and the mark prices by symbol, from the simulator's `/state`."""
-    accounts = {int(uid): _account(account) for uid, account in state["accounts"].items()}
+    as_of = from_epoch_ms(state["now_ms"])
+    accounts = {int(uid): _account(account, as_of) for uid, account in state["accounts"].items()}
     marks = {symbol: Decimal(ticker["mark"]) for symbol, ticker in state["tickers"].items()}
     return accounts, marks
 
 
-def _account(raw: dict[str, Any]) -> VenueAccount:
+def _account(raw: dict[str, Any], as_of: datetime) -> VenueAccount:
     algos = {row["algo_id"]: row["client_algo_id"] for row in raw["algo_orders"]}
     client_ids = {str(row["order_id"]): algos.get(row["algo_id"], row["client_order_id"]) for row in raw["orders"]}
     placed = [row for row in raw["orders"] if row["algo_id"] is None and not row["liquidation"]]
@@ -102,6 +108,7 @@ def _account(raw: dict[str, Any]) -> VenueAccount:
         trades=tuple(_trade(row) for row in raw["trades"]),
         positions={row["symbol"]: Decimal(row["quantity"]) for row in raw["positions"] if Decimal(row["quantity"])},
         order_client_ids=client_ids,
+        as_of=as_of,
     )
 
 
@@ -110,6 +117,7 @@ def _order(row: dict[str, Any]) -> VenueOrderRecord:
         client_order_id=row["client_order_id"],
         symbol=row["symbol"],
         conditional=False,
+        side=row["side"],
         order_type=row["order_type"],
         quantity=Decimal(row["quantity"]),
         status=row["status"],
@@ -124,6 +132,7 @@ def _algo(row: dict[str, Any]) -> VenueOrderRecord:
         client_order_id=row["client_algo_id"],
         symbol=row["symbol"],
         conditional=True,
+        side=row["side"],
         order_type=row["order_type"],
         quantity=Decimal(row["quantity"]),
         status=row["status"],
@@ -153,6 +162,7 @@ class LoggedAccount:
 
     book: AccountBook = field(default_factory=lambda: AccountBook("USDT"))
     fills: dict[str, OrderFilled] = field(default_factory=dict)
+    repeated_fills: list[str] = field(default_factory=list)  # trade ids that the log counts twice
     samples: list[EquitySampled] = field(default_factory=list)
 
 
@@ -165,7 +175,7 @@ class LogEvidence:
     intents: dict[OrderId, OrderCreated] = field(default_factory=dict)
     approved: set[OrderId] = field(default_factory=set)
     submissions: dict[OrderId, list[OrderSubmitted]] = field(default_factory=lambda: defaultdict(list))
-    unknown: dict[OrderId, OrderSubmissionUnknown] = field(default_factory=dict)
+    left_unknown: set[OrderId] = field(default_factory=set)  # asked about, and never answered
     rejected: dict[OrderId, OrderRejected] = field(default_factory=dict)
     protected: dict[OrderId, PositionProtected] = field(default_factory=dict)
     protection_failed: set[OrderId] = field(default_factory=set)
@@ -186,9 +196,12 @@ class LogEvidence:
             case OrderSubmitted():
                 self.submissions[event.order_id].append(event)
             case OrderSubmissionUnknown():
-                self.unknown[event.order_id] = event
+                self.left_unknown.add(event.order_id)
             case OrderRejected():
                 self.rejected[event.order_id] = event
+                self.left_unknown.discard(event.order_id)
+            case OrderAccepted() | OrderCanceled() | OrderExpired():
+                self.left_unknown.discard(event.order_id)
             case PositionProtected():
                 self.protected[event.group_id] = event
             case ProtectionFailed():
@@ -199,8 +212,12 @@ class LogEvidence:
     def _take_money(self, event: object) -> None:
         match event:
             case OrderFilled():
-                self.accounts[event.account_id].fills[event.trade_id] = event
-                self.accounts[event.account_id].book.apply(event)
+                account = self.accounts[event.account_id]
+                if event.trade_id in account.fills:
+                    account.repeated_fills.append(event.trade_id)
+                account.fills[event.trade_id] = event
+                account.book.apply(event)
+                self.left_unknown.discard(event.order_id)
             case TransferRecorded() | FundingPaid():
                 self.accounts[event.account_id].book.apply(event)
             case EquitySampled():
@@ -221,15 +238,6 @@ class LogEvidence:
             for order_id, created in self.intents.items()
             if order_id in self.submissions and order_id not in self.rejected
         }
-
-    def first_fill(self, account_id: AccountId, group_id: OrderId) -> OrderFilled | None:
-        """Return the first execution of a bracket's entry."""
-        fills = [
-            fill
-            for fill in self.accounts[account_id].fills.values()
-            if fill.group_id == group_id and fill.leg is Leg.ENTRY
-        ]
-        return min(fills, key=lambda fill: fill.filled_at, default=None)
 
 
 async def read_log(store: PostgresEventStore) -> LogEvidence:

@@ -3,17 +3,18 @@
 A law that was not put to the test is not kept: every verdict says how much it checked.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
+from itertools import groupby
 
 from patriot.kernel.money import EXACT, ZERO
 from patriot.kernel.trading import AccountId, Leg, OrderId
 from patriot.orders.client_ids import parse_client_order_id
-from patriot.orders.events import OrderCreated, RejectStage
-from patriot.services.evidence import LogEvidence, VenueAccount, VenueOrderRecord
+from patriot.orders.events import OrderCreated
+from patriot.services.evidence import LogEvidence, VenueAccount
 
 PROTECTION_LIMIT_SECONDS = Decimal(2)
 PROTECTION_LIMIT = timedelta(seconds=2)
@@ -124,59 +125,50 @@ def never_naked(case: Case) -> Verdict:
 
 
 def _naked_spans(account: VenueAccount) -> list[timedelta]:
-    """Return the spans of exchange time in which a position stood without a stop."""
+    """Return the spans of exchange time in which a position was larger than the stops that rested for it."""
+    symbols = sorted({trade.symbol for trade in account.trades})
+    return [span for symbol in symbols for span in _naked_spans_of(account, symbol)]
+
+
+def _naked_spans_of(account: VenueAccount, symbol: str) -> list[timedelta]:
+    changes = [(trade.at, trade.signed_quantity, ZERO, ZERO) for trade in account.trades if trade.symbol == symbol]
+    for stop in account.orders:
+        if stop.symbol == symbol and stop.order_type == "STOP_MARKET":
+            of_long, of_short = (stop.quantity, ZERO) if stop.side == "SELL" else (ZERO, stop.quantity)
+            changes.append((stop.created_at, ZERO, of_long, of_short))
+            if stop.status != "NEW":
+                changes.append((stop.triggered_at or stop.updated_at, ZERO, -of_long, -of_short))
     spans: list[timedelta] = []
-    trades = defaultdict(list)
-    for trade in account.trades:
-        trades[trade.symbol].append(trade)
-    for symbol, executed in trades.items():
-        stops = [o for o in account.orders if o.symbol == symbol and o.order_type == "STOP_MARKET"]
-        held = ZERO
-        opened_at = None
-        for trade in executed:
-            before, held = held, held + trade.signed_quantity
-            if not before and held:
-                opened_at = trade.at
-            if opened_at is not None and not held:
-                spans += _uncovered(opened_at, trade.at, stops)
-                opened_at = None
-        if opened_at is not None:
-            newest = max(order.updated_at for order in account.orders)
-            spans += _uncovered(opened_at, max(newest, opened_at), stops)
-    return spans
-
-
-def _uncovered(start: datetime, end: datetime, stops: list[VenueOrderRecord]) -> list[timedelta]:
-    """Return the parts of a span in which none of the stops rested."""
-    uncovered: list[timedelta] = []
-    covered_to = start
-    for stop in sorted(stops, key=lambda order: order.created_at):
-        gone_at = end if stop.status == "NEW" else (stop.triggered_at or stop.updated_at)
-        if gone_at < covered_to or stop.created_at > end:
-            continue
-        if stop.created_at > covered_to:
-            uncovered.append(stop.created_at - covered_to)
-        covered_to = max(covered_to, gone_at)
-    if covered_to < end:
-        uncovered.append(end - covered_to)
-    return uncovered
+    held = long_stops = short_stops = ZERO
+    naked_since: datetime | None = None
+    for at, together in groupby(sorted(changes), key=lambda change: change[0]):
+        for _, traded, of_long, of_short in together:
+            held, long_stops, short_stops = held + traded, long_stops + of_long, short_stops + of_short
+        naked = held > long_stops or -held > short_stops
+        if naked and naked_since is None:
+            naked_since = at
+        elif not naked and naked_since is not None:
+            spans.append(at - naked_since)
+            naked_since = None
+    if naked_since is not None:
+        spans.append(account.as_of - naked_since)
+    return [span for span in spans if span]
 
 
 def unknown_is_a_state(case: Case) -> Verdict:
     """Law 3: nothing rejected is on the exchange; nothing was sent again before it was proven absent."""
     problems = []
-    on_exchange = {
-        (account_id, order.client_order_id) for account_id, account in case.venue.items() for order in account.orders
+    taken = {
+        (account_id, order.client_order_id)
+        for account_id, account in case.venue.items()
+        for order in account.orders
+        if order.status != "REJECTED"  # by the exchange itself, at its trigger
     }
-    for order_id, rejected in case.log.rejected.items():
+    for order_id in case.log.rejected:
         created = case.log.intents[order_id]
-        refused_late = rejected.stage is RejectStage.EXCHANGE and rejected.exchange_code is not None
-        if (created.account_id, created.client_order_id) in on_exchange and not refused_late:
+        if (created.account_id, created.client_order_id) in taken:
             problems.append(f"{created.client_order_id}: recorded as rejected, and on the exchange")
-    for order_id in case.log.unknown:
-        settled = order_id in case.log.rejected or order_id in case.log.sent()
-        if not settled:
-            problems.append(f"{case.log.intents[order_id].client_order_id}: left unknown")
+    problems += [f"{case.log.intents[one].client_order_id}: left unknown" for one in sorted(case.log.left_unknown)]
     return verdict(len(case.log.submissions), problems)
 
 
@@ -196,6 +188,8 @@ def exchange_owns_facts(case: Case) -> Verdict:
             if said != (fill.quantity, fill.price, fill.commission, fill.realized_pnl, fill.side):
                 problems.append(f"trade {trade.trade_id}: the log has other figures than the exchange")
         problems += [f"trade {trade_id}: in the log, not on the exchange" for trade_id in logged]
+        repeated = case.log.accounts[account_id].repeated_fills
+        problems += [f"trade {trade_id}: in the log more than once" for trade_id in repeated]
         problems += _positions(account_id, account, case)
     return verdict(checked, problems)
 

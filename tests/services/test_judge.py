@@ -1,0 +1,352 @@
+"""Every law's verdict can be false: each test breaks one thing of a sound case and sees it named."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patriot.execution.events import PositionProtected, ProtectionFailed
+from patriot.kernel.trading import Leg
+from patriot.orders.events import (
+    CancelReason,
+    OrderApproved,
+    OrderCanceled,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmissionUnknown,
+    OrderSubmitted,
+    RejectStage,
+)
+from patriot.services.evidence import LogEvidence, VenueAccount
+from patriot.services.judge import (
+    Case,
+    Verdict,
+    at_most_once,
+    commands_were_durable,
+    count_orders,
+    exchange_owns_facts,
+    max_unprotected_seconds,
+    money_adds_up,
+    never_naked,
+    unexplained,
+    unknown_is_a_state,
+)
+from tests.portfolio.facts import ALICE, ALICES, NOON, filled, funding, group, order_id
+from tests.services.cases import (
+    ACCOUNT,
+    BOUGHT,
+    ENTRY,
+    ENTRY_ID,
+    EVENTS,
+    FUNDING,
+    LATER,
+    PROTECTED,
+    STOP,
+    STOP_ID,
+    STOPPED,
+    case,
+    intent,
+    sent,
+    without,
+)
+
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+LAWS: dict[str, Callable[[Case], Verdict]] = {
+    "1": lambda found: at_most_once(count_orders(found)),
+    "2": never_naked,
+    "3": unknown_is_a_state,
+    "4": exchange_owns_facts,
+    "8": money_adds_up,
+    "11": lambda found: commands_were_durable(found, DURABLE),
+}
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def orders(*records: object) -> VenueAccount:
+    return replace(ACCOUNT, orders=records)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_sound_case_keeps_the_law_and_says_how_much_was_checked(law: str) -> None:
+    found = LAWS[law](case())
+
+    assert found.problems == ()
+    assert found.ok
+    assert found.checked > 0
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_case_without_anything_to_check_keeps_no_law(law: str) -> None:
+    nothing = LAWS[law](Case(LogEvidence(), {}, {}))
+
+    assert not nothing.ok
+    assert nothing.checked == 0
+
+
+# Law 1 ----------------------------------------------------------------------------------------------------------------
+
+
+def test_entry_placed_twice_under_one_client_id_is_one_duplicate() -> None:
+    count = count_orders(case(account=orders(ENTRY, ENTRY, STOP)))
+
+    assert count.duplicates == 1
+    assert f"{ENTRY_ID}: 2 orders of one intent" in at_most_once(count).problems
+
+
+def test_two_entries_of_one_signal_are_one_duplicate_though_their_ids_differ() -> None:
+    signal = group(99)
+    first = replace(intent(Leg.ENTRY), signal_id=signal)
+    second = replace(first, order_id=group(2), client_order_id=ENTRY_ID.replace("e1", "e2"))
+    more = [first, second, OrderApproved(group(2)), OrderSubmitted(group(2), second.client_order_id, 1, NOON)]
+    twice = replace(ENTRY, client_order_id=second.client_order_id)
+
+    count = count_orders(case([*EVENTS, *more], orders(ENTRY, twice, STOP)))
+
+    assert count.duplicates == 1
+    assert not at_most_once(count).ok
+
+
+def test_order_of_ours_on_the_exchange_without_an_intent_breaks_law_1() -> None:
+    lost = [event for event in EVENTS if getattr(event, "order_id", None) != order_id(1, Leg.STOP)]
+
+    assert f"{STOP_ID}: on the exchange without an intent" in at_most_once(count_orders(case(lost))).problems
+
+
+def test_intent_that_was_sent_and_is_not_on_the_exchange_breaks_law_1() -> None:
+    found = at_most_once(count_orders(case(account=orders(ENTRY))))
+
+    assert f"{STOP_ID}: sent, and not on the exchange" in found.problems
+
+
+def test_order_that_is_not_ours_is_not_counted() -> None:
+    foreign = replace(ENTRY, client_order_id="web_1")
+
+    assert count_orders(case(account=orders(ENTRY, STOP, foreign))).on_exchange == 2
+
+
+# Law 2 ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("late", [2.001, 3, 60])
+def test_stop_that_rests_more_than_two_seconds_after_the_fill_breaks_law_2(late: float) -> None:
+    found = case(account=orders(ENTRY, replace(STOP, created_at=NOON + seconds(late))))
+
+    assert not never_naked(found).ok
+    assert max_unprotected_seconds(found) == Decimal(str(late))
+
+
+def test_stop_that_rests_within_two_seconds_keeps_law_2() -> None:
+    assert never_naked(case(account=orders(ENTRY, replace(STOP, created_at=NOON + seconds(2))))).ok
+
+
+def test_recorded_time_without_a_stop_counts_as_well_as_the_exchanges() -> None:
+    slow = replace(PROTECTED, unprotected_seconds=Decimal("2.5"))
+    found = case([*without(PROTECTED), slow])
+
+    assert max_unprotected_seconds(found) == Decimal("2.5")
+    assert not never_naked(found).ok
+
+
+def test_filled_entry_that_was_never_protected_breaks_law_2() -> None:
+    assert f"{ENTRY_ID}: filled and never protected" in never_naked(case(without(PROTECTED))).problems
+
+
+def test_failed_protection_that_was_closed_at_market_keeps_law_2() -> None:
+    failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
+    closed_at_once = replace(STOPPED, at=NOON + seconds(1))
+    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT, closed_at_once))
+
+    assert never_naked(case([*without(PROTECTED), failed], account)).ok
+
+
+def test_stop_that_is_canceled_before_the_position_is_closed_leaves_it_naked() -> None:
+    canceled = replace(STOP, status="CANCELED", triggered_at=None, updated_at=LATER - seconds(30))
+
+    assert max_unprotected_seconds(case(account=orders(ENTRY, canceled))) == 30
+
+
+def test_stop_that_is_smaller_than_the_position_does_not_protect_it() -> None:
+    assert not never_naked(case(account=orders(ENTRY, replace(STOP, quantity=Decimal("1.999"))))).ok
+
+
+def test_stop_on_the_wrong_side_does_not_protect() -> None:
+    assert not never_naked(case(account=orders(ENTRY, replace(STOP, side="BUY")))).ok
+
+
+def test_open_position_without_a_stop_is_naked_until_now() -> None:
+    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT,), as_of=NOON + seconds(7))
+
+    assert max_unprotected_seconds(case(account=account)) == 7
+
+
+def test_stop_of_a_short_position_protects_it() -> None:
+    mirrored = replace(
+        ACCOUNT,
+        orders=(replace(ENTRY, side="SELL"), replace(STOP, side="BUY")),
+        trades=(replace(BOUGHT, side="SELL"), replace(STOPPED, side="BUY")),
+    )
+
+    assert never_naked(case(account=mirrored)).ok
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=8), st.integers(0, 5000))
+def test_replacing_stops_new_first_is_never_naked_and_a_gap_is_found_exactly(holds: list[int], gap_ms: int) -> None:
+    """A chain of stops, each canceled when the next rests; before the last one there is a gap."""
+    chain, start = [], NOON
+    for hold in holds:
+        end = start + seconds(hold)
+        chain.append(replace(STOP, created_at=start, updated_at=end, triggered_at=None, status="CANCELED"))
+        start = end
+    start += timedelta(milliseconds=gap_ms)
+    chain.append(replace(STOP, created_at=start, updated_at=start + seconds(1), triggered_at=start + seconds(1)))
+    account = replace(
+        ACCOUNT,
+        orders=(ENTRY, *chain),
+        trades=(BOUGHT, replace(STOPPED, at=start + seconds(1))),
+        as_of=start + seconds(9),
+    )
+
+    naked = max_unprotected_seconds(Case(LogEvidence(), {ALICES: account}, {}))
+
+    assert naked == Decimal(gap_ms) / 1000
+
+
+# Law 3 ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [None, -4116])
+def test_order_recorded_as_rejected_and_taken_by_the_exchange_breaks_law_3(code: int | None) -> None:
+    wrong = OrderRejected(order_id(1), ALICES, RejectStage.EXCHANGE, "EXCHANGE_REFUSED", code, None, NOON)
+
+    assert (
+        f"{ENTRY_ID}: recorded as rejected, and on the exchange" in unknown_is_a_state(case([*EVENTS, wrong])).problems
+    )
+
+
+def test_order_that_the_exchange_itself_rejected_at_its_trigger_keeps_law_3() -> None:
+    rejected = OrderRejected(order_id(1, Leg.STOP), ALICES, RejectStage.EXCHANGE, "EXCHANGE_REJECTED", None, None, NOON)
+
+    assert unknown_is_a_state(case([*EVENTS, rejected], orders(ENTRY, replace(STOP, status="REJECTED")))).ok
+
+
+def test_order_left_unknown_breaks_law_3() -> None:
+    unknown = OrderSubmissionUnknown(order_id(1, Leg.STOP, 2), "p", "TimeoutError", NOON)
+    events = [*EVENTS, *sent(Leg.STOP, 2)[:3], unknown]
+
+    assert not unknown_is_a_state(case(events)).ok
+
+
+def test_unknown_order_that_was_found_canceled_keeps_law_3() -> None:
+    one = order_id(1, Leg.STOP, 2)
+    unknown = OrderSubmissionUnknown(one, "p", "TimeoutError", NOON)
+    found = OrderCanceled(one, ALICES, CancelReason.RESIZED, Decimal(0), NOON)
+
+    assert unknown_is_a_state(case([*EVENTS, *sent(Leg.STOP, 2)[:3], unknown, found])).ok
+
+
+# Law 4 ----------------------------------------------------------------------------------------------------------------
+
+
+def test_execution_that_the_log_misses_breaks_law_4() -> None:
+    lost = [event for event in EVENTS if not (isinstance(event, OrderFilled) and event.trade_id == "2")]
+
+    assert "trade 2: on the exchange, not in the log" in exchange_owns_facts(case(lost)).problems
+
+
+def test_execution_that_the_exchange_does_not_know_breaks_law_4() -> None:
+    invented = filled(1, "1", "100", trade="3")
+
+    assert "trade 3: in the log, not on the exchange" in exchange_owns_facts(case([*EVENTS, invented])).problems
+
+
+def test_execution_that_the_log_counts_twice_breaks_law_4() -> None:
+    assert "trade 1: in the log more than once" in exchange_owns_facts(case([*EVENTS, EVENTS[5]])).problems
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"quantity": Decimal("1.999")},
+        {"price": Decimal("90.1")},
+        {"commission": Decimal("0.06")},
+        {"realized_pnl": Decimal("-20.00000001")},
+        {"side": "BUY"},
+    ],
+)
+def test_execution_with_another_figure_breaks_law_4(other: dict[str, object]) -> None:
+    changed = replace(STOPPED, **other)  # type: ignore[arg-type]  # one field each
+    account = replace(ACCOUNT, trades=(BOUGHT, changed))
+
+    assert "trade 2: the log has other figures than the exchange" in exchange_owns_facts(case(account=account)).problems
+
+
+def test_position_that_the_log_does_not_hold_breaks_law_4() -> None:
+    account = replace(ACCOUNT, positions={"BTCUSDT": Decimal(1)})
+
+    assert any("the log holds" in problem for problem in exchange_owns_facts(case(account=account)).problems)
+
+
+def test_execution_of_an_order_that_is_not_ours_is_not_missed() -> None:
+    foreign = replace(BOUGHT, trade_id="3", order_id="13")
+    account = replace(ACCOUNT, trades=(BOUGHT, STOPPED, foreign), order_client_ids={"11": ENTRY_ID, "13": "web_1"})
+
+    assert exchange_owns_facts(case(account=account)).ok
+
+
+# Law 8 ----------------------------------------------------------------------------------------------------------------
+
+
+def test_deleted_funding_record_is_unexplained_by_exactly_its_amount() -> None:
+    found = case(without(FUNDING))
+
+    assert unexplained(found) == {ALICES: Decimal("0.5")}
+    assert not money_adds_up(found).ok
+
+
+@given(st.decimals("-1000", "1000", places=8, allow_nan=False))
+def test_money_that_no_event_tells_of_is_unexplained_exactly(amount: Decimal) -> None:
+    account = replace(ACCOUNT, equity=ACCOUNT.equity + amount)
+
+    assert unexplained(case(account=account)) == {ALICES: amount}
+    assert money_adds_up(case(account=account)).ok is (amount == 0)
+
+
+def test_open_position_is_worth_its_mark() -> None:
+    opened = [event for event in EVENTS if not (isinstance(event, OrderFilled) and event.trade_id == "2")]
+    worth = Decimal("1000") - Decimal("0.05") + Decimal("0.5") + 2 * (Decimal(91) - 100)
+
+    assert money_adds_up(case(opened, replace(ACCOUNT, equity=worth, positions={"BTCUSDT": Decimal(2)}))).ok
+
+
+def test_funding_that_is_recorded_twice_is_unexplained() -> None:
+    assert unexplained(case([*EVENTS, funding("0.5", "f-2")])) == {ALICES: Decimal("-0.5")}
+
+
+# Law 11 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gone", [OrderApproved, OrderSubmitted])
+def test_entry_on_the_exchange_that_was_not_durable_before_breaks_law_11(gone: type) -> None:
+    lost = [event for event in EVENTS if not (isinstance(event, gone) and event.order_id == order_id(1))]
+
+    assert not commands_were_durable(case(lost), DURABLE).ok
+
+
+@pytest.mark.parametrize("setting", DURABLE)
+def test_server_that_does_not_sync_breaks_law_11(setting: str) -> None:
+    found = commands_were_durable(case(), DURABLE | {setting: "off"})
+
+    assert f"PostgreSQL runs with {setting} = off" in found.problems
+
+
+def test_protection_is_measured_from_the_events_that_were_taken_in() -> None:
+    other = PositionProtected(group(2), ALICES, "BTCUSDT", NOON, NOON, Decimal("1.5"))
+
+    assert max_unprotected_seconds(case([*EVENTS, other])) == Decimal("1.5")
