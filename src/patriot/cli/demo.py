@@ -164,7 +164,7 @@ async def _told(work: "asyncio.Task[Summary]", state: DemoProgress, console: Con
     try:
         while not work.done():
             tenth = 10 * state.bars_played // state.bars_total if state.bars_total else 0
-            line = f"{state.phase} {tenth}0 %" if state.phase == "replaying" else state.phase
+            line = f"{state.phase} {10 * tenth} %" if state.phase == "replaying" else state.phase
             if line != told:
                 console.print(line, highlight=False)
                 told = line
