@@ -1,4 +1,4 @@
-"""Runs of `patriot demo` as a person starts them: real processes, real sockets, a real database, one data folder each."""
+"""Runs of `patriot demo` as a person starts them: real processes, real sockets, a real database, a data folder each."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ class RunningDemo:
                 assert not self.over, (await self.ended()).output
                 await asyncio.sleep(0.02)
         async with asyncio.timeout(within_s), self.folder.control() as control:
-            while await control.bars_played() < bars:
+            while await control.bars_played() < bars:  # noqa: ASYNC110  asked over HTTP
                 await asyncio.sleep(0.005)
 
     def family(self) -> list[int]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.execution.events import PositionProtected, ProtectionFailed
-from patriot.kernel.trading import Leg
+from patriot.kernel.trading import Leg, SignalId
 from patriot.orders.events import (
     CancelReason,
     OrderApproved,
@@ -21,7 +21,7 @@ from patriot.orders.events import (
     OrderSubmitted,
     RejectStage,
 )
-from patriot.services.evidence import LogEvidence, VenueAccount
+from patriot.services.evidence import LogEvidence, VenueAccount, VenueOrderRecord
 from patriot.services.judge import (
     Case,
     Verdict,
@@ -69,7 +69,7 @@ def seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
 
 
-def orders(*records: object) -> VenueAccount:
+def orders(*records: VenueOrderRecord) -> VenueAccount:
     return replace(ACCOUNT, orders=records)
 
 
@@ -101,7 +101,7 @@ def test_entry_placed_twice_under_one_client_id_is_one_duplicate() -> None:
 
 
 def test_two_entries_of_one_signal_are_one_duplicate_though_their_ids_differ() -> None:
-    signal = group(99)
+    signal = SignalId(group(99))
     first = replace(intent(Leg.ENTRY), signal_id=signal)
     second = replace(first, order_id=group(2), client_order_id=ENTRY_ID.replace("e1", "e2"))
     more = [first, second, OrderApproved(group(2)), OrderSubmitted(group(2), second.client_order_id, 1, NOON)]
@@ -333,7 +333,9 @@ def test_funding_that_is_recorded_twice_is_unexplained() -> None:
 
 
 @pytest.mark.parametrize("gone", [OrderApproved, OrderSubmitted])
-def test_entry_on_the_exchange_that_was_not_durable_before_breaks_law_11(gone: type) -> None:
+def test_entry_on_the_exchange_that_was_not_durable_before_breaks_law_11(
+    gone: type[OrderApproved | OrderSubmitted],
+) -> None:
     lost = [event for event in EVENTS if not (isinstance(event, gone) and event.order_id == order_id(1))]
 
     assert not commands_were_durable(case(lost), DURABLE).ok
