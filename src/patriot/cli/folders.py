@@ -1,0 +1,28 @@
+"""What commands that read a data folder share: the option that names it, and its database opened."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from patriot.services.opened import Opened, chosen_folder, opened_database
+from patriot.services.settings import Settings
+
+Home = Annotated[
+    Path | None, typer.Option("--home", help="data folder; PATRIOT_HOME, or the kept demo in it", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@asynccontextmanager
+async def folder_opened(home: Path | None) -> AsyncIterator[Opened]:
+    """Open the database of the folder that is meant. Errors: StartupError, also for a folder with nothing in it."""
+    settings = Settings.read()
+    folder = chosen_folder(settings, home)
+    with Console(stderr=True).status(f"opening {folder.path}") as status:
+        async with opened_database(folder, settings) as opened:
+            status.stop()
+            yield opened

@@ -1,0 +1,115 @@
+"""`patriot accounts`, `orders`, `positions`: the read models as tables, or as JSON for programs."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from patriot.accounts.queries import accounts as all_accounts
+from patriot.cli.folders import AsJson, Home, folder_opened
+from patriot.cli.running import run
+from patriot.kernel.money import plain
+from patriot.kernel.trading import AccountId
+from patriot.orders.projections import OrderStatus
+from patriot.orders.queries import OrderView
+from patriot.orders.queries import orders as find_orders
+from patriot.portfolio.queries import newest_samples
+from patriot.portfolio.queries import positions as find_positions
+from patriot.services.opened import NOTHING_YET
+
+EVERY_ORDER = 2**31 - 1
+ORDER_COLUMNS = (
+    *("created_at", "account_id", "symbol", "leg", "side", "order_type", "quantity", "trigger_price"),
+    *("filled_quantity", "average_fill_price", "status", "reason_code"),
+)
+Records = Sequence[dict[str, Any]]
+
+Account = Annotated[UUID | None, typer.Option(help="of one account only", show_default=False)]
+
+
+def show_records(title: str, records: Records, columns: Sequence[str], *, json: bool) -> None:
+    """Print records: every field as JSON, or the named columns as a table."""
+    if json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(records)))
+        return
+    if not records:
+        typer.echo(NOTHING_YET)
+        return
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column.replace("_", " "), no_wrap=True)
+    for record in records:
+        table.add_row(*(shown(record[column]) for column in columns))
+    screen = Console()
+    needed = screen.measure(table).maximum
+    (screen if needed <= screen.width else Console(width=needed)).print(table, highlight=False)  # an id is never cut
+
+
+def shown(value: object) -> str:
+    """Return one cell: amounts in plain digits, times to the second, nothing for None."""
+    match value:
+        case None:
+            return ""
+        case Decimal():
+            return plain(value)
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}"
+    return str(value)
+
+
+def accounts(home: Home = None, json: AsJson = False) -> None:
+    """List the accounts with their newest equity."""
+    columns = ("account_id", "exchange", "environment", "status", "reason_code", "equity", "quote_asset", "linked_at")
+    show_records("Accounts", run(_accounts(home)), columns, json=json)
+
+
+async def _accounts(home: Home) -> Records:
+    async with folder_opened(home) as opened:
+        samples = {sample.account_id: sample for sample in await newest_samples(opened.database, None)}
+        found = []
+        for account in await all_accounts(opened.database):
+            sample = samples.get(account.account_id)
+            newest = {"equity": sample.equity, "sampled_at": sample.sampled_at} if sample else {}
+            found.append(asdict(account) | {"equity": None, "sampled_at": None} | newest)
+        return found
+
+
+def orders(
+    account: Account = None,
+    status: Annotated[
+        OrderStatus | None, typer.Option(help="only those that stand there", case_sensitive=False, show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(help="how many", min=1)] = 50,
+    home: Home = None,
+    json: AsJson = False,
+) -> None:
+    """List orders, the newest first."""
+    show_records("Orders", run(_orders(home, account, status, limit)), ORDER_COLUMNS, json=json)
+
+
+async def _orders(home: Home, account: UUID | None, status: OrderStatus | None, limit: int) -> Records:
+    async with folder_opened(home) as opened:
+        account_id = AccountId(account) if account else None
+        read = limit if status is None else EVERY_ORDER
+        found: list[OrderView] = await find_orders(opened.database, None, account_id=account_id, limit=read)
+        return [asdict(order) for order in found if status in (None, order.status)][:limit]
+
+
+def positions(account: Account = None, home: Home = None, json: AsJson = False) -> None:
+    """List the open positions of every account."""
+    columns = ("account_id", "symbol", "quantity", "cost_basis", "realized_pnl", "commission", "funding", "changed_at")
+    show_records("Open positions", run(_positions(home, account)), columns, json=json)
+
+
+async def _positions(home: Home, account: UUID | None) -> Records:
+    async with folder_opened(home) as opened:
+        account_id = AccountId(account) if account else None
+        return [asdict(position) for position in await find_positions(opened.database, None, account_id)]

@@ -1,0 +1,75 @@
+"""`patriot serve SERVICE`: one service as a process of its own, over a database that others share."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from patriot.cli import sim as simulator
+from patriot.cli.running import run
+from patriot.kernel.errors import StartupError
+from patriot.services.logs import log_to
+from patriot.services.opened import chosen_folder
+from patriot.services.serve import Role, ServeOptions, Service, serve_service
+from patriot.services.settings import Settings
+
+
+def serve(
+    service: Annotated[Service, typer.Argument(help="which one", case_sensitive=False)],
+    role: Annotated[Role | None, typer.Option(help="worker; api for sim", show_default=False)] = None,
+    port: Annotated[
+        int | None, typer.Option(help="of /health, /ready, /metrics; each service has its own", min=1, max=65535)
+    ] = None,
+    home: Annotated[Path | None, typer.Option("--home", help="data folder instead of PATRIOT_HOME")] = None,
+) -> None:
+    """Run one service as a process of its own.
+
+    The database is DATABASE_URL, or the one that runs on the data folder. The exchange is the simulator on port 9101
+    unless PATRIOT_BINANCE_URL names another. Logs go to standard error.
+    """
+    if service is Service.SIM:
+        _serve_sim(role, port, home)
+    else:
+        run(_serve(service, role or Role.WORKER, port, home))
+
+
+async def _serve(service: Service, role: Role, port: int | None, home: Path | None) -> None:
+    settings = Settings.read()
+    log_to(None, settings.log_level)
+    ended = asyncio.Event()
+
+    def started(address: str) -> None:
+        typer.echo(f"{service} {role}: {address}/health, /ready, /metrics")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+
+    options = ServeOptions(service, role, chosen_folder(settings, home or settings.home), settings, port)
+    await serve_service(options, started, ended)
+    typer.echo(f"{service} {role}: ended")
+
+
+def _serve_sim(role: Role | None, port: int | None, home: Path | None) -> None:
+    if role is Role.WORKER:
+        run(_refuse("sim has nothing to run as worker: its role is api"))
+    settings = Settings.read()
+    folder = chosen_folder(settings, home or settings.home)
+    if settings.sim_token is None:
+        os.environ.setdefault(simulator.TOKEN_VARIABLE, folder.sim_token())
+    simulator.sim(
+        binance_port=port or 9101,
+        control_port=9100,
+        host="127.0.0.1",
+        data=simulator.MODEL,
+        seed=7,
+        speed=simulator.Speed.REAL,
+        journal=folder.sim,
+        announce=False,
+        parent_pipe=False,
+    )
+
+
+async def _refuse(reason: str) -> None:
+    raise StartupError(reason)
