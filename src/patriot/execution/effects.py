@@ -45,6 +45,7 @@ class BracketKeeper:
         self._brackets: dict[OrderId, Bracket] = {}
         self._group_of: dict[OrderId, OrderId] = {}
         self._naked: dict[OrderId, _Naked] = {}
+        self._stopped_at: dict[OrderId, datetime] = {}  # since when a stop rests
         self._wanted_out: set[OrderId] = set()
         self._acting: set[OrderId] = set()
         self._changed: set[OrderId] = set()
@@ -164,20 +165,22 @@ class BracketKeeper:
     # Milestones -------------------------------------------------------------------------------------------------------
 
     def _note_protection(self, group_id: OrderId, bracket: Bracket, event: OrderEvent) -> None:
-        """Measure from the first fill to the first stop that rests, once per bracket."""
+        """Measure from the first fill to the first stop that rests, once per bracket.
+
+        A recovery may learn of the stop before it learns of the fill.
+        """
         if isinstance(event, OrderFilled) and event.leg is Leg.ENTRY and bracket.entered == event.quantity:
             self._naked[group_id] = _Naked(event.filled_at, self._clock.monotonic())
-        stops = [stop.created.order_id for stop in bracket.of(Leg.STOP)]
-        if not isinstance(event, OrderAccepted) or event.order_id not in stops or bracket.entry is None:
+        if isinstance(event, OrderAccepted) and event.order_id in [o.created.order_id for o in bracket.of(Leg.STOP)]:
+            self._stopped_at[group_id] = event.accepted_at
+        naked, stopped_at, entry = self._naked.get(group_id), self._stopped_at.get(group_id), bracket.entry
+        if naked is None or stopped_at is None or entry is None:
             return
-        naked = self._naked.pop(group_id, None)
-        if naked is None:
-            return
-        by_exchange = (event.accepted_at - naked.filled_at).total_seconds()
+        del self._naked[group_id]
+        by_exchange = (stopped_at - naked.filled_at).total_seconds()
         seconds = Decimal(f"{max(by_exchange, self._clock.monotonic() - naked.monotonic):.3f}")
-        entry = bracket.entry
         self._writer.put(
-            RecordProtected(group_id, entry.account_id, entry.symbol, naked.filled_at, seconds, event.accepted_at)
+            RecordProtected(group_id, entry.account_id, entry.symbol, naked.filled_at, seconds, stopped_at)
         )
 
     def _raise_alarm(self, bracket: Bracket, entry: OrderCreated) -> None:
@@ -203,6 +206,7 @@ class BracketKeeper:
         del self._brackets[group_id]
         self._group_of = {order: group for order, group in self._group_of.items() if group != group_id}
         self._naked.pop(group_id, None)
+        self._stopped_at.pop(group_id, None)
         self._wanted_out.discard(group_id)
         self.on_closed()
 
