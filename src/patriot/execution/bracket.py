@@ -1,7 +1,7 @@
 """One bracket, folded from the order events of its entry and legs, and what must happen to it next. Pure.
 
 `next_steps` compares what is with what must be, so it is right after any event, any crash and any reconciliation:
-- a position has one resting stop of exactly its size, a target of its size after it;
+- a position has one resting stop of exactly its size, and a target of its size beside it;
 - a stop is replaced new first, so that the position is never naked in between;
 - three failed stops close the position at market;
 - a flat bracket has nothing resting.

@@ -15,7 +15,7 @@ from patriot.execution.sizing import SizingInput, entry_quantity
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
-from patriot.kernel.errors import ExchangeError
+from patriot.kernel.errors import ExchangeError, ExchangeRefused
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
 from patriot.kernel.money import ZERO
@@ -91,6 +91,8 @@ class SignalRouter:
         leverage = min(strategy.max_leverage, self._limits(follower, signal).max_leverage)
         try:
             await worker.prepare(signal.symbol, int(leverage))
+        except ExchangeRefused:
+            return _skipped(follower, ReasonCode.SYMBOL_IN_USE)
         except ExchangeError:
             return _skipped(follower, ReasonCode.EXCHANGE_UNAVAILABLE)
         if worker.keeper.open_brackets:

@@ -38,6 +38,7 @@ from patriot.services.sim_process import SimProcess, SimSpec
 
 MODEL_DAYS = 3
 LISTEN_SECONDS = 60.0
+REPLAY_PATIENCE = Patience(answer=5.0)  # a busy machine answers late, and what that sets off would change the fills
 SET_UP_FILE = "demo.json"
 T = TypeVar("T")
 
@@ -104,7 +105,7 @@ class Demo:
         self._options = options
         self._progress = progress
         self._reached = reached
-        self._patience = patience
+        self._patience = patience or REPLAY_PATIENCE
         self._folder = DataFolder(options.folder)
         self._plan = make_plan(options.accounts, options.seed, options.recording)
 
