@@ -1,18 +1,23 @@
 """Many callers, one transaction: appends that arrive while a commit is under way share the next one.
 
-Each caller still gets its own answer. Streams are locked first, in one order for everybody; then it is decided in
-memory, caller by caller, who conflicts, who lost the lease and who is told a stored result; only the rest is written.
-What another process does at the same moment to a stream or key that did not exist yet shows as a row that was not
-inserted: the whole transaction is then rolled back and tried again, and sees it.
+Each caller still gets its own answer. It is decided in memory, caller by caller, who conflicts, who lost the lease and
+who is told a stored result; what is granted goes out as one call that is one transaction (`eventing.append`, migration
+0006). The first decision assumes what is nearly always so: leases hold, keys are new, and streams stand where this
+process left them. The call proves every assumption under its locks; where one is wrong nothing is written, and the next
+decision is made on what the database says. Nobody is refused on an assumption.
 
-The transaction opens after its callers have loaded their streams, so the transaction ids of a stream's events ascend
-with its versions; the log's order rests on that.
+A call carries hashes that follow the newest committed ones, so the transaction ids of a stream's events ascend with its
+versions; the log's order rests on that.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Self
 
 import asyncpg
 
@@ -33,53 +38,26 @@ from patriot.kernel.eventstore import (
     StreamAppend,
     StreamKey,
 )
-from patriot.kernel.sql import Sql
 
 MAX_EVENTS_PER_COMMIT = 2_000  # keeps one commit under about 100 ms
 MAX_RACES = 20  # each lost race means that another process got through
+REMEMBERED_HEADS = 10_000
 
-# LATERAL below: a plan that was made for large batches must not scan a whole table for one row (measured: 3 ms).
-_LOCK_LEASES = "SELECT name, token FROM eventing.leases WHERE name = ANY($1::text[]) ORDER BY name FOR SHARE"
+# LATERAL: a plan that was made for large batches must not scan a whole table for one row (measured: 3 ms).
+_FIND_LEASES = "SELECT name, token FROM eventing.leases WHERE name = ANY($1::text[])"
 _FIND_RESULTS = """
     SELECT found.* FROM unnest($1::text[], $2::text[]) AS wanted (scope, idempotency_key) CROSS JOIN LATERAL (
         SELECT scope, idempotency_key, request_hash, result FROM eventing.commands
         WHERE scope = wanted.scope AND idempotency_key = wanted.idempotency_key
     ) AS found
 """
-_LOCK_STREAMS = """
+_FIND_STREAMS = """
     SELECT found.* FROM unnest($1::text[], $2::uuid[]) AS wanted (stream_type, stream_id) CROSS JOIN LATERAL (
         SELECT stream_type, stream_id, version, last_hash FROM eventing.streams
-        WHERE stream_type = wanted.stream_type AND stream_id = wanted.stream_id FOR UPDATE
+        WHERE stream_type = wanted.stream_type AND stream_id = wanted.stream_id
     ) AS found
 """
-_CREATE_STREAMS = """
-    INSERT INTO eventing.streams (stream_type, stream_id, version, last_hash)
-    SELECT * FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bytea[]) ON CONFLICT DO NOTHING RETURNING 1
-"""
-_ADVANCE_STREAMS = """
-    UPDATE eventing.streams SET version = new.version, last_hash = new.last_hash
-    FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bytea[]) AS new (stream_type, stream_id, version, last_hash)
-    WHERE streams.stream_type = new.stream_type AND streams.stream_id = new.stream_id
-"""
-_INSERT_EVENTS = """
-    INSERT INTO eventing.events (
-        event_id, stream_type, stream_id, stream_version, event_type, schema_version, occurred_at, recorded_at,
-        correlation_id, causation_id, user_id, account_id, actor_type, actor_id, data, previous_hash, event_hash)
-    SELECT event_id, stream_type, stream_id, stream_version, event_type, schema_version, occurred_at, $7,
-        correlation_id, causation_id, user_id, account_id, actor_type, actor_id, data, previous_hash, event_hash
-    FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::smallint[], $8::timestamptz[],
-        $9::uuid[], $10::uuid[], $11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::text[], $16::bytea[],
-        $17::bytea[])
-        WITH ORDINALITY AS new (event_id, stream_type, stream_id, stream_version, event_type, schema_version,
-            occurred_at, correlation_id, causation_id, user_id, account_id, actor_type, actor_id, data, previous_hash,
-            event_hash, n)
-    ORDER BY n
-"""
-_STORE_RESULTS = """
-    INSERT INTO eventing.commands (scope, idempotency_key, request_hash, result)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS new (a, b, c, d) ORDER BY a, b
-    ON CONFLICT DO NOTHING RETURNING 1
-"""
+_APPEND = f"SELECT eventing.append({', '.join(f'${n}' for n in range(1, 29))})"
 
 
 @dataclass(slots=True, eq=False)
@@ -103,10 +81,6 @@ class Head:
     last_hash: bytes = GENESIS_HASH
 
 
-class _LostRace(Exception):
-    """Another process created the same stream or used the same key between our look and our insert."""
-
-
 class GroupCommit:
     """Gather appends of this process and commit them together."""
 
@@ -114,6 +88,7 @@ class GroupCommit:
         self._database = database
         self._clock = clock
         self._committed = committed
+        self._heads: dict[StreamKey, Head] = {}  # of the streams written last, oldest first; others may write them too
         self._waiting: deque[Request] = deque()
         self._worker: asyncio.Task[None] | None = None
 
@@ -170,56 +145,67 @@ class GroupCommit:
         return [answer for request in batch for answer in await self._settle([request])]
 
     async def _commit(self, batch: list[Request]) -> list[Appended | PatriotError]:
-        for _ in range(MAX_RACES):
-            try:
-                async with self._database.transaction() as sql:
-                    plan = Plan(
-                        tokens=await _lock_leases(sql, batch),
-                        known=await _find_results(sql, batch),
-                        heads=await _lock_streams(sql, batch),
-                    )
-                    answers = [plan.decide(request) for request in batch]
-                    await self._write(sql, plan)
-                return answers
-            except (_LostRace, asyncpg.exceptions.TransactionRollbackError):
-                continue
+        plan = Plan.assumed(batch, self._heads)
+        for attempt in range(MAX_RACES):
+            answers = [plan.decide(request) for request in batch]
+            if attempt or all(isinstance(answer, Appended) for answer in answers):  # nobody is refused on a guess
+                with suppress(asyncpg.exceptions.TransactionRollbackError):
+                    await self._write(plan)
+                    return answers
+            plan = await self._look(batch)
         raise StoreUnavailable(f"an append lost {MAX_RACES} races to other processes")
 
-    async def _write(self, sql: Sql, plan: "Plan") -> None:
-        moved = sorted(plan.moved, key=_order)
-        created = [key for key in moved if key not in plan.stored]
-        advanced = [key for key in moved if key in plan.stored]
-        if advanced:
-            await sql.execute(_ADVANCE_STREAMS, *_columns(_stream_row(key, plan.heads[key]) for key in advanced))
-        if created:
-            rows = await sql.fetch(_CREATE_STREAMS, *_columns(_stream_row(key, plan.heads[key]) for key in created))
-            if len(rows) < len(created):
-                raise _LostRace
-        if plan.results:
-            rows = await sql.fetch(
-                _STORE_RESULTS, *_columns((r.scope, r.key, r.request_hash, r.result) for r in plan.results)
-            )
-            if len(rows) < len(plan.results):
-                raise _LostRace
-        if plan.chained:
-            before, after = plan.event_columns()
-            await sql.execute(_INSERT_EVENTS, *before, self._clock.now(), *after)
+    async def _look(self, batch: list[Request]) -> "Plan":
+        fetch = self._database.fetch
+        names = {request.fence.name for request in batch if request.fence is not None}
+        keys = {(request.result.scope, request.result.key) for request in batch if request.result is not None}
+        streams = {append.stream for request in batch for append in request.appends}
+        tokens = await fetch(_FIND_LEASES, list(names)) if names else []
+        results = await fetch(_FIND_RESULTS, *_columns(keys, 2)) if keys else []
+        heads = await fetch(_FIND_STREAMS, *_columns(((s.stream_type, s.stream_id) for s in streams), 2))
+        known = [IdempotentResult(r["scope"], r["idempotency_key"], r["request_hash"], r["result"]) for r in results]
+        return Plan(
+            tokens={row["name"]: row["token"] for row in tokens},
+            known={(result.scope, result.key): result for result in known},
+            heads={StreamKey(r["stream_type"], r["stream_id"]): Head(r["version"], r["last_hash"]) for r in heads},
+        )
+
+    async def _write(self, plan: "Plan") -> None:
+        if not plan.touched:
+            return
+        for key in plan.touched:
+            self._heads.pop(key, None)  # until the outcome is known
+        await self._database.execute(_APPEND, *plan.arguments(self._clock.now()))
+        self._heads |= {key: plan.heads[key] for key in plan.touched}
+        for key in list(islice(self._heads, max(0, len(self._heads) - REMEMBERED_HEADS))):
+            del self._heads[key]
 
 
 @dataclass(slots=True)
 class Plan:
-    """What one transaction will write, grown caller by caller over the locked rows."""
+    """What one transaction will write, grown caller by caller over leases, results and heads as they are believed."""
 
     tokens: dict[str, int]
     known: dict[tuple[str, str], IdempotentResult]
     heads: dict[StreamKey, Head]
-    stored: frozenset[StreamKey] = field(init=False)
-    moved: set[StreamKey] = field(default_factory=set)
+    stored: dict[StreamKey, Head] = field(init=False)
+    touched: set[StreamKey] = field(default_factory=set)
     chained: list[tuple[ChainedEvent, bytes]] = field(default_factory=list)
     results: list[IdempotentResult] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.stored = frozenset(self.heads)
+        self.stored = dict(self.heads)
+
+    @classmethod
+    def assumed(cls, batch: list[Request], heads: dict[StreamKey, Head]) -> Self:
+        """Return the plan for the usual case: fences hold, keys are new, and nobody else wrote these streams."""
+        fences = [request.fence for request in batch if request.fence is not None]
+        streams = {append.stream for request in batch for append in request.appends}
+        return cls(
+            tokens={fence.name: fence.token for fence in sorted(fences, key=lambda fence: fence.token)},
+            known={},
+            heads={stream: heads[stream] for stream in streams if stream in heads},
+        )
 
     def decide(self, request: Request) -> Appended | PatriotError:
         """Return a caller's answer, and plan its rows if it is granted."""
@@ -248,14 +234,20 @@ class Plan:
             chained = ChainedEvent(last_hash, append.stream, version, event)
             last_hash = chained.digest()
             self.chained.append((chained, last_hash))
-        if append.events or append.stream not in self.stored:  # no events: only hold the stream at its version
-            self.heads[append.stream] = Head(version, last_hash)
-            self.moved.add(append.stream)
+        self.heads[append.stream] = Head(version, last_hash)
+        self.touched.add(append.stream)
 
-    def event_columns(self) -> tuple[list[list[object]], list[list[object]]]:
-        """Return the arrays of `_INSERT_EVENTS` before and after `recorded_at`."""
-        columns = _columns(_event_row(chained, event_hash) for chained, event_hash in self.chained)
-        return columns[:6], columns[6:]
+    def arguments(self, recorded_at: datetime) -> list[object]:
+        """Return what `eventing.append` takes: each token and each old head is proved there."""
+        leases = _columns(sorted(self.tokens.items()), 2)
+        streams = _columns((self._stream_row(key) for key in sorted(self.touched, key=_order)), 5)
+        results = _columns(sorted((r.scope, r.key, r.request_hash, r.result) for r in self.results), 4)
+        events = _columns((_event_row(chained, event_hash) for chained, event_hash in self.chained), 16)
+        return [*leases, *streams, *results, recorded_at, *events]
+
+    def _stream_row(self, key: StreamKey) -> tuple[object, ...]:
+        old, new = self.stored.get(key), self.heads[key]
+        return key.stream_type, key.stream_id, old.last_hash if old else None, new.version, new.last_hash
 
 
 def _give(future: "asyncio.Future[Appended]", answer: Appended | Exception) -> None:
@@ -267,36 +259,8 @@ def _give(future: "asyncio.Future[Appended]", answer: Appended | Exception) -> N
         future.set_result(answer)
 
 
-async def _lock_leases(sql: Sql, batch: list[Request]) -> dict[str, int]:
-    names = {request.fence.name for request in batch if request.fence is not None}
-    if not names:
-        return {}
-    return {row["name"]: row["token"] for row in await sql.fetch(_LOCK_LEASES, sorted(names))}
-
-
-async def _find_results(sql: Sql, batch: list[Request]) -> dict[tuple[str, str], IdempotentResult]:
-    keys = {(request.result.scope, request.result.key) for request in batch if request.result is not None}
-    if not keys:
-        return {}
-    rows = await sql.fetch(_FIND_RESULTS, *_columns(sorted(keys)))
-    found = [IdempotentResult(r["scope"], r["idempotency_key"], r["request_hash"], r["result"]) for r in rows]
-    return {(result.scope, result.key): result for result in found}
-
-
-async def _lock_streams(sql: Sql, batch: list[Request]) -> dict[StreamKey, Head]:
-    keys = {append.stream for request in batch for append in request.appends}
-    rows = await sql.fetch(
-        _LOCK_STREAMS, *_columns((key.stream_type, key.stream_id) for key in sorted(keys, key=_order))
-    )
-    return {StreamKey(r["stream_type"], r["stream_id"]): Head(r["version"], r["last_hash"]) for r in rows}
-
-
 def _order(key: StreamKey) -> tuple[str, bytes]:
     return key.stream_type, key.stream_id.bytes
-
-
-def _stream_row(key: StreamKey, head: Head) -> tuple[object, ...]:
-    return key.stream_type, key.stream_id, head.version, head.last_hash
 
 
 def _event_row(chained: ChainedEvent, event_hash: bytes) -> tuple[object, ...]:
@@ -321,6 +285,6 @@ def _event_row(chained: ChainedEvent, event_hash: bytes) -> tuple[object, ...]:
     )
 
 
-def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
+def _columns(rows: Iterable[Sequence[object]], width: int) -> list[list[object]]:
     """Return rows turned into the arrays that unnest takes."""
-    return [list(column) for column in zip(*rows, strict=True)]
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]

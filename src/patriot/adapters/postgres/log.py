@@ -158,9 +158,8 @@ class Log:
     async def _announce(self) -> None:
         await asyncio.sleep(NOTIFY_INTERVAL_SECONDS)
         self._announcer = None  # what is committed from here on is announced by the next one
-        if self._listener is not None:
-            with suppress(StoreUnavailable), kernel_errors():
-                await self._listener.execute(f"NOTIFY {CHANNEL}")
+        with suppress(StoreUnavailable), kernel_errors():  # the pool, while our own listener is on its way
+            await (self._listener or self._database).execute(f"NOTIFY {CHANNEL}")
 
     async def _keep_following(self) -> None:
         while not self._closed:
