@@ -108,6 +108,8 @@ class Demo:
         self._patience = patience or REPLAY_PATIENCE
         self._folder = DataFolder(options.folder)
         self._plan = make_plan(options.accounts, options.seed, options.recording)
+        # A run that was interrupted before every client was linked is begun anew: nothing had traded.
+        self._resumed = options.resume and (self._folder.path / SET_UP_FILE).exists()
 
     async def run(self, judge: Callable[[Finished], Awaitable[T]]) -> T:
         """Run to the end of the recording, hand everything to `judge`, and return what it says."""
@@ -122,8 +124,8 @@ class Demo:
             clock = ReplayClock((await control.health()).now)
             address = ExchangeAddress(sim.base_url, sim.ws_url, replayed=True)
             parts = await stack.enter_async_context(open_parts(dsn, address, clock, self._reached))
-            if not self._options.resume and await parts.store.newest() > LogPosition():
-                raise StartupError("DATABASE_URL: this database holds events already; name an empty one, or --resume")
+            if not self._resumed and await parts.store.newest() > LogPosition():
+                raise StartupError(self._used_database())
             master = load_master_key(self._folder.master_key, self._options.master_key)
             vault = Vault(PostgresShelf(parts.database), master)
             pace = ReplayPace(clock)
@@ -134,7 +136,7 @@ class Demo:
 
     async def _database(self, stack: AsyncExitStack) -> str:
         self._progress.phase = "starting PostgreSQL"
-        if not self._options.resume:
+        if not self._resumed:
             await wipe(self._folder)
         if self._options.database_url:
             return self._options.database_url
@@ -143,6 +145,12 @@ class Demo:
         stack.push_async_callback(server.stop)
         self._progress.processes["PostgreSQL"] = address.pid
         return address.dsn
+
+    def _used_database(self) -> str:
+        used = "DATABASE_URL: this database holds events already; name an empty one"
+        if self._options.resume:
+            return f"{used} (the interrupted run had not linked its accounts yet: begin anew without --resume)"
+        return f"{used}, or --resume"
 
     async def _simulator(self) -> SimProcess:
         self._progress.phase = "starting the simulated exchange"
@@ -172,7 +180,7 @@ class Demo:
     async def _set_up(self, parts: Parts, vault: KeyVault, control: SimControl) -> SetUp:
         options, path = self._options, self._folder.path / SET_UP_FILE
         recording = str(options.recording) if options.recording else None
-        if options.resume and path.exists():
+        if self._resumed:
             set_up = msgspec.json.decode(path.read_bytes(), type=SetUp)
             asked = (options.seed, options.accounts, recording, options.days)
             if asked != (set_up.seed, set_up.accounts, set_up.recording, set_up.days):
@@ -190,7 +198,9 @@ class Demo:
             _end_of(health, options.days),
             linked,
         )
-        path.write_bytes(msgspec.json.encode(set_up))
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_bytes(msgspec.json.encode(set_up))
+        unfinished.replace(path)
         return set_up
 
 
