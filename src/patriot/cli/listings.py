@@ -30,6 +30,7 @@ ORDER_COLUMNS = (
     *("created_at", "account_id", "symbol", "leg", "side", "order_type", "quantity", "trigger_price"),
     *("filled_quantity", "average_fill_price", "status", "reason_code"),
 )
+WIDEST = 1_000
 Records = Sequence[dict[str, Any]]
 
 Account = Annotated[UUID | None, typer.Option(help="of one account only", show_default=False)]
@@ -48,9 +49,8 @@ def show_records(title: str, records: Records, columns: Sequence[str], *, json: 
         table.add_column(column.replace("_", " "), no_wrap=True)
     for record in records:
         table.add_row(*(shown(record[column]) for column in columns))
-    screen = Console()
-    needed = screen.measure(table).maximum
-    (screen if needed <= screen.width else Console(width=needed)).print(table, highlight=False)  # an id is never cut
+    needed = Console(width=WIDEST).measure(table).maximum  # an id is never cut: better a line that wraps
+    Console(width=max(needed, Console().width)).print(table, highlight=False, crop=False)
 
 
 def shown(value: object) -> str:

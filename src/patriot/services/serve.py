@@ -95,8 +95,8 @@ class ServeOptions:
 async def serve_service(options: ServeOptions, started: Callable[[str], None], ended: asyncio.Event) -> None:
     """Serve until `ended` is set; `started` is told where the process answers.
 
-    Errors: StartupError for a service without work in this release, and for a missing database. Whatever else goes wrong
-    ends the process: what started it starts it again, and it goes on from the log.
+    Errors: StartupError for a service without work in this release, and for a missing database. Whatever else goes
+    wrong ends the process: what started it starts it again, and it goes on from the log.
     """
     service = options.service
     if service not in PORTS or options.role is not Role.WORKER:

@@ -1,0 +1,105 @@
+"""The table of commands, and what it promises: every command is there, help is quick, mistakes are one sentence."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from patriot.cli.main import COMMANDS, _load, app
+from tests.cli.kit import patriot
+
+HEAVY = ("aiohttp", "alembic", "asyncpg", "fastapi", "numpy", "pydantic", "sqlalchemy", "uvicorn")
+
+
+def test_help_names_every_command_with_its_first_line() -> None:
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "300"})
+    assert shown.exit_code == 0
+    for name, (_, first_line) in COMMANDS.items():
+        assert f"{name} " in shown.stdout
+        assert first_line in shown.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_says_about_itself_what_the_table_says(name: str) -> None:
+    assert (_load(name).help or "").splitlines()[0] == COMMANDS[name][1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_is_readable(name: str) -> None:
+    shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "120"})
+    assert shown.exit_code == 0
+    assert "Usage:" in shown.stdout
+    assert max(len(line) for line in shown.stdout.splitlines()) <= 120
+
+
+def test_help_imports_nothing_heavy() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, patriot.cli.main; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert set(HEAVY).isdisjoint(loaded)
+
+
+def test_misspelled_command_is_told_the_right_one() -> None:
+    shown = CliRunner().invoke(app, ["verfy"])
+    assert shown.exit_code == 2
+    assert "verify" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["up", "--speed", "7"], "'7' is not one of '1', '60'"),
+        (["up", "--accounts", "-1"], "--accounts: expected 0 to 500, found -1"),
+        (
+            ["up", "--data", "nowhere.csv"],
+            "--data: expected a recorded file or 'model', and there is no file nowhere.csv",
+        ),
+        (["demo", "--accounts", "0"], "--accounts: expected 1 to 500, found 0"),
+        (["demo", "--days", "0"], "--days: expected at least 1, found 0"),
+        (["halt", "--scope", "account"], "--reference: expected the id of the account"),
+        (["halt", "--reason", "no good"], "--reason: expected capitals, digits and underscores, found 'no good'"),
+        (["halt", "--reason", "DAILY_LOSS"], "--reason: DAILY_LOSS is a rule's own, which the rule would lift"),
+        (["events", "--type", "order.fild"], "--type: no event is called 'order.fild'"),
+        (["db", "rebuild", "orderz"], "PROJECTION: expected one of all, users.users"),
+        (["invoice", "verify", "nowhere.json"], "FILE: there is no file nowhere.json"),
+        (["serve", "market"], "market has nothing to run as worker in this release"),
+        (["serve", "risk", "--role", "api"], "risk has nothing to run as api in this release"),
+        (["serve", "sim", "--role", "worker"], "sim has nothing to run as worker"),
+        (["serve", "risk"], "no database: set DATABASE_URL, or run `patriot up`"),
+        (["orders"], "nothing here yet: run `patriot demo --keep` or `patriot up`"),
+        (["db", "migrate"], "nothing here yet"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_status_2(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATRIOT_HOME", str(tmp_path))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    shown = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+    assert shown.exit_code == 2, shown.output
+    assert said in " ".join(shown.output.split())
+    assert "Traceback" not in shown.output
+
+
+def test_wrong_setting_is_named(tmp_path: Path) -> None:
+    done = patriot("up", home=tmp_path, PATRIOT_PORT="99999")
+    assert done.returncode == 2
+    assert done.stderr.startswith("patriot: PATRIOT_PORT: ")
+
+
+def test_real_money_needs_to_be_asked_for(tmp_path: Path) -> None:
+    venue = {"PATRIOT_BINANCE_URL": "https://fapi.binance.com", "PATRIOT_BINANCE_WS_URL": "wss://fstream.binance.com"}
+    done = patriot("up", home=tmp_path, **venue)
+    assert done.returncode == 2
+    assert "fapi.binance.com trades real money: set PATRIOT_LIVE=1" in done.stderr
+
+
+def test_down_where_nothing_runs_says_so(tmp_path: Path) -> None:
+    done = patriot("down", str(tmp_path), home=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout == f"nothing runs on {tmp_path}\n"
