@@ -423,11 +423,12 @@ class OrderDesk:
         status = self._orders[order_id].status
         if status in UNSENT and created.leg is Leg.ENTRY:
             self.tasks.start(self.submit(created))  # never sent: being sent would have been written first
-        elif await self._look_up_patiently(created) or status in WORKING or order_id in self._asking:
+            return
+        if status in UNSENT:  # a leg goes out at once: only the note of it was lost
+            self._apply(RecordSubmitted(order_id, 1, created.created_at))
+        if await self._look_up_patiently(created) or status in WORKING or order_id in self._asking:
             self._cancel_again(order_id, created)
         else:
-            if status in UNSENT:
-                self._apply(RecordSubmitted(order_id, 1, self._clock.now()))
             self._apply(RecordUnknown(order_id, "Restarted", self._clock.now()))
             self._ask(created, (self._patience.predecessor,) if takeover else None)
 
