@@ -1,6 +1,7 @@
 """Benchmarks: figures measured on this machine, beside their targets. `python -m bench [MODULE ...] [--json FILE]`.
 
-Every module here has `async def measure(server: Server) -> list[Figure]`. A figure is the median of its runs.
+Every module without an underscore has `async def measure(server: Server) -> list[Figure]`. A figure is the median of
+its runs.
 Targets: `docs/benchmarks.md`; they are goals for 2 cores with everything on one machine, and nothing fails here.
 """
 
@@ -35,6 +36,10 @@ class Figure:
     @property
     def median(self) -> float:
         return statistics.median(self.runs)
+
+    def times(self, target: float) -> float:
+        """Return how many times as good as a target the median is; below 1 it is missed."""
+        return target / self.median if self.lower_is_better else self.median / target
 
     def meets(self, target: float) -> bool:
         return self.median <= target if self.lower_is_better else self.median >= target
