@@ -31,10 +31,11 @@ from patriot.services.all_in_one import Platform
 from patriot.services.billing import CLOSING_DELAY
 from patriot.services.data_folder import DataFolder
 from patriot.services.demo_plan import DemoPlan, PlannedTransfer, make_plan, planned_transfers
+from patriot.services.keepers import keep_postgres
 from patriot.services.onboarding import LinkedClient, onboard
 from patriot.services.parts import ExchangeAddress, Parts, open_parts
 from patriot.services.replay import Quiet, ReplayPace, SimControl, SimHealth
-from patriot.services.sim_process import SimProcess, SimSpec
+from patriot.services.sim_process import SimGone, SimProcess, SimSpec
 
 MODEL_DAYS = 3
 LISTEN_SECONDS = 60.0
@@ -110,6 +111,7 @@ class Demo:
         self._plan = make_plan(options.accounts, options.seed, options.recording)
         # A run that was interrupted before every client was linked is begun anew: nothing had traded.
         self._resumed = options.resume and (self._folder.path / SET_UP_FILE).exists()
+        self._server: EmbeddedPostgres | None = None  # our own; with DATABASE_URL there is none
 
     async def run(self, judge: Callable[[Finished], Awaitable[T]]) -> T:
         """Run to the end of the recording, hand everything to `judge`, and return what it says."""
@@ -132,7 +134,11 @@ class Demo:
             spawn = SubprocessRunners(self._folder.path / "runners.log")
             platform = Platform(parts, vault, pace, spawn, self._patience)
             work = self._work(parts, vault, platform, pace, control, judge)
-            return await while_serving(work, platform.run(), sim.died())
+            try:
+                keepers = [keep_postgres(self._server)] if self._server else []
+                return await while_serving(work, platform.run(), sim.died(), *keepers)
+            except SimGone as gone:
+                raise StartupError(f"{gone}: its journal has all it accepted; go on with `--resume`") from gone
 
     async def _database(self, stack: AsyncExitStack) -> str:
         self._progress.phase = "starting PostgreSQL"
@@ -140,9 +146,9 @@ class Demo:
             await wipe(self._folder)
         if self._options.database_url:
             return self._options.database_url
-        server = EmbeddedPostgres(self._folder.postgres)
-        address = await server.start()
-        stack.push_async_callback(server.stop)
+        self._server = EmbeddedPostgres(self._folder.postgres)
+        address = await self._server.start()
+        stack.push_async_callback(self._server.stop)
         self._progress.processes["PostgreSQL"] = address.pid
         return address.dsn
 

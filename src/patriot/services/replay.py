@@ -17,6 +17,7 @@ import msgspec
 from patriot.kernel.clock import ReplayClock, from_epoch_ms, to_epoch_ms
 from patriot.kernel.errors import PatriotError, StartupError
 from patriot.kernel.money import plain
+from patriot.services.sim_process import SimGone
 
 QUIET_SECONDS = 120.0  # nothing on loopback takes that long: the replay is stuck, and says so
 _POLL_SECONDS = 0.001
@@ -60,13 +61,16 @@ class SimControl:
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
-        """Send a request. Errors: StartupError with the simulator's own words."""
+        """Send a request. Errors: StartupError with the simulator's own words; SimGone when it does not answer."""
         data = msgspec.json.encode(body) if body is not None else None
-        async with self._http.request(method, self._address + path, data=data, headers=self._headers) as answer:
-            text = await answer.read()
-            if answer.status != 200:
-                raise StartupError(f"the simulator refused {method} {path}: {text.decode(errors='replace')[:300]}")
-            return msgspec.json.decode(text)
+        try:
+            async with self._http.request(method, self._address + path, data=data, headers=self._headers) as answer:
+                text = await answer.read()
+        except aiohttp.ClientError as error:
+            raise SimGone(f"the simulator does not answer ({error})") from error
+        if answer.status != 200:
+            raise StartupError(f"the simulator refused {method} {path}: {text.decode(errors='replace')[:300]}")
+        return msgspec.json.decode(text)
 
     async def step(self, until: datetime) -> Stepped:
         """Move the clock until something happens that someone must react to, or until a moment."""

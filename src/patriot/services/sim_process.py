@@ -16,6 +16,10 @@ END_SECONDS = 10.0
 PORTS_FILE = "ports.json"  # beside the journal: where the newest simulator of this folder answers
 
 
+class SimGone(StartupError):
+    """The simulator ended, or does not answer any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class SimSpec:
     """How to run the child. `speed` is "1", "60" or "step"; `data` a recorded file, or None for the seeded model.
@@ -86,7 +90,7 @@ class SimProcess:
     async def died(self) -> None:
         """Wait for its end, and raise: nobody ends it but us."""
         status = await self._process.wait()
-        raise StartupError(f"the simulator ended with status {status}")
+        raise SimGone(f"the simulator ended with status {status}")
 
     async def stop(self) -> None:
         """End it cleanly; after ten seconds, by force."""
