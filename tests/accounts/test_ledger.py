@@ -1,6 +1,5 @@
 """The books of an account: every record once, in whatever order and however often the exchange shows it."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -171,8 +170,8 @@ def test_sample_is_due_after_opening_and_after_a_transfer_until_it_is_there() ->
     assert missing_equity(LEDGER.fold(events)) is SampleReason.TRANSFER
 
 
-def reconciliation(unexplained: str, at: datetime, fills_added: int = 0) -> RecordReconciliation:
-    return RecordReconciliation(ONE, OWNER, fills_added, 0, 0, Decimal(unexplained), at)
+def reconciliation(unexplained: str, at: datetime) -> RecordReconciliation:
+    return RecordReconciliation(ONE, OWNER, Decimal(unexplained), at - HOUR, at)
 
 
 def reconciled(*commands: RecordReconciliation) -> list[AccountReconciled]:
@@ -186,13 +185,14 @@ def test_unexplained_money_keeps_its_age_until_it_is_explained() -> None:
         reconciliation("0", NOON + 2 * HOUR),
         reconciliation("1", NOON + 3 * HOUR),
     )
-    assert [event.unexplained_since for event in found] == [NOON, NOON, None, NOON + 3 * HOUR]
+    assert [event.unexplained_since for event in found] == [NOON - HOUR, NOON - HOUR, None, NOON + 2 * HOUR]
 
 
-def test_reconciliation_without_news_is_recorded_once_an_hour() -> None:
-    quiet = reconciliation("0", NOON)
-    found = reconciled(
-        quiet, quiet, replace(quiet, at=NOON + MINUTE), reconciliation("0", NOON + 2 * MINUTE, fills_added=1)
-    )
-    assert [event.fills_added for event in found] == [0, 1]
-    assert len(reconciled(quiet, replace(quiet, at=NOON + HOUR))) == 2
+def test_reconciliation_without_news_is_recorded_once() -> None:
+    found = reconciled(reconciliation("0", NOON), reconciliation("0", NOON + HOUR))
+    assert [event.reconciled_at for event in found] == [NOON]
+
+
+def test_reconciliation_that_is_repeated_later_changes_nothing() -> None:
+    first, second = reconciliation("5", NOON), reconciliation("0", NOON + HOUR)
+    assert len(reconciled(first, second, first, second)) == 2

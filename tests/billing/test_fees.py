@@ -161,7 +161,7 @@ def test_transfer_of_another_asset_moves_no_units() -> None:
 def test_other_events_of_the_account_change_nothing() -> None:
     history = deposit_that_gained("1.10")
     before = history.january()
-    history.events.append(AccountReconciled(ACCOUNT, CLIENT, 0, 0, 0, Decimal(0), None, on(2, 1, 12)))
+    history.events.append(AccountReconciled(ACCOUNT, CLIENT, Decimal(0), None, on(2, 1, 12)))
     assert history.january() == before
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import get_args
@@ -5,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from patriot.accounts.events import EquitySampled, SampleReason, TransferRecorded
+from patriot.accounts.events import AccountReconciled, EquitySampled, SampleReason, TransferRecorded
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.trading import AccountId, UserId
 from patriot.risk.commands import HaltTrading, RecordViolation, ResumeTrading
@@ -17,7 +18,8 @@ from patriot.risk.events import (
     Severity,
     TradingHalted,
 )
-from patriot.risk.policies import WATCHED, RiskWatch, WatchCommand, WatchedEvent, severity, watch_equity
+from patriot.risk.halts import HALT
+from patriot.risk.policies import WATCHED, RiskWatch, WatchCommand, WatchedEvent, severity, watch_money
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 DAILY_LOSS = ReasonCode.DAILY_LOSS
@@ -33,7 +35,7 @@ def after(*events: WatchedEvent) -> list[WatchCommand]:
     """Return what the last event sets off."""
     watch, commands = RiskWatch(), list[WatchCommand]()
     for event in events:
-        commands = watch_equity(watch, event)
+        commands = watch_money(watch, event)
     return commands
 
 
@@ -102,3 +104,51 @@ def test_severity_grows_with_the_distance_to_the_limit(value: str, expected: Sev
 
 def test_watch_reads_every_event_that_it_folds() -> None:
     assert {EVENTS.class_of(name) for name in WATCHED} == set(get_args(WatchedEvent))
+
+
+def reconciled(unexplained: str, at: datetime = NOON) -> AccountReconciled:
+    amount = Decimal(unexplained)
+    return AccountReconciled(ACCOUNT, USER, amount, at if amount else None, at)
+
+
+UNEXPLAINED = ReasonCode.UNEXPLAINED_MONEY
+
+
+@pytest.mark.parametrize(
+    ("equity", "unexplained", "halts"),
+    [
+        ("100000", "50", False),
+        ("100000", "50.01", True),
+        ("100000", "-50.01", True),
+        ("1000", "10", False),
+        ("1000", "-10.01", True),
+        ("0", "0.01", True),
+        ("1000", "0", False),
+    ],
+)
+def test_money_that_nothing_explains_halts_the_account_above_a_threshold(
+    equity: str, unexplained: str, halts: bool
+) -> None:
+    halt = HaltTrading(Scope.ACCOUNT, str(ACCOUNT), HaltLevel.H1, UNEXPLAINED, NOON)
+    assert after(sample(equity), reconciled(unexplained)) == ([halt] if halts else [])
+
+
+def test_unexplained_money_before_the_first_sample_is_measured_in_quote_asset() -> None:
+    assert after(reconciled("50")) == []
+    assert len(after(reconciled("51"))) == 1
+
+
+def test_halt_for_unexplained_money_ends_when_all_is_explained() -> None:
+    standing = TradingHalted(Scope.ACCOUNT, str(ACCOUNT), HaltLevel.H1, UNEXPLAINED, NOON)
+    assert after(sample("1000"), standing, reconciled("1", NOON + HOUR)) == []
+    assert after(sample("1000"), standing, reconciled("0", NOON + HOUR)) == [
+        ResumeTrading(Scope.ACCOUNT, str(ACCOUNT), UNEXPLAINED, NOON + HOUR)
+    ]
+
+
+def test_halt_of_a_person_stays_when_money_is_explained() -> None:
+    standing = TradingHalted(Scope.ACCOUNT, str(ACCOUNT), HaltLevel.H1, "OPERATOR", NOON)
+    assert after(standing, reconciled("0", NOON + HOUR)) == []
+    halt = HALT.fold([standing, replace(standing, reason_code=UNEXPLAINED)])
+    lifted = HALT.decide(halt, ResumeTrading(Scope.ACCOUNT, str(ACCOUNT), UNEXPLAINED, NOON + HOUR))
+    assert list(HALT.fold(lifted, halt).standing) == ["OPERATOR"]

@@ -120,12 +120,12 @@ class RecordEquity:
 
 @dataclass(frozen=True, slots=True)
 class RecordReconciliation:
+    """What a wallet held when it was sampled, beyond what the events give; found out at `at`, from a later sample."""
+
     account_id: AccountId
     user_id: UserId
-    fills_added: int
-    orders_updated: int
-    foreign_orders: int
     unexplained: Decimal
+    sampled_at: datetime
     at: datetime
 
 

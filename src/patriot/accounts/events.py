@@ -172,13 +172,14 @@ class EquitySampled:
 @event("account.reconciled")
 @dataclass(frozen=True, slots=True)
 class AccountReconciled:
-    """PATRIOT's records and the exchange's were compared; `unexplained` is its wallet minus the one the events give."""
+    """The exchange's wallet was compared with the one the events give; `unexplained` is the first minus the second.
+
+    Recorded at the first comparison and whenever the figure changes. `unexplained_since` is the time of the sample that
+    first showed money without a record, until all is explained. Unit: the account's quote asset.
+    """
 
     account_id: AccountId
     user_id: UserId
-    fills_added: int
-    orders_updated: int
-    foreign_orders: int
     unexplained: Decimal
     unexplained_since: datetime | None
     reconciled_at: datetime

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import assert_never
 
 from patriot.accounts.commands import (
@@ -119,23 +118,12 @@ def _sample(ledger: Ledger, c: RecordEquity) -> list[LedgerEvent]:
 
 def _reconcile(ledger: Ledger, c: RecordReconciliation) -> list[LedgerEvent]:
     last = ledger.reconciled
-    since = c.at if c.unexplained else None
+    if last is not None and (c.unexplained == last.unexplained or c.at <= last.reconciled_at):
+        return []  # nothing new, or repeated
+    since = c.sampled_at if c.unexplained else None
     if c.unexplained and last is not None and last.unexplained_since is not None:
         since = last.unexplained_since  # it was not explained before: its age goes on
-    found = AccountReconciled(
-        account_id=c.account_id,
-        user_id=c.user_id,
-        fills_added=c.fills_added,
-        orders_updated=c.orders_updated,
-        foreign_orders=c.foreign_orders,
-        unexplained=c.unexplained,
-        unexplained_since=since,
-        reconciled_at=c.at,
-    )
-    if last is None or c.fills_added or c.orders_updated or _hour(c.at) != _hour(last.reconciled_at):
-        return [found]
-    same = (last.foreign_orders, last.unexplained) == (c.foreign_orders, c.unexplained)
-    return [] if same else [found]
+    return [AccountReconciled(c.account_id, c.user_id, c.unexplained, since, c.at)]
 
 
 def _hour(moment: datetime) -> datetime:
@@ -179,19 +167,6 @@ def missing_equity(ledger: Ledger) -> SampleReason | None:
 def read_from(ledger: Ledger, fallback: datetime) -> datetime:
     """Return the time from which income may hold records that are new."""
     return fallback if ledger.newest is None else ledger.newest - OVERLAP
-
-
-def unexplained(
-    wallet: Decimal, transfers: Decimal, realized: Decimal, commission: Decimal, funding: Decimal
-) -> Decimal:
-    """Return the exchange's wallet minus the wallet that the events give.
-
-    Units: all in the account's quote asset; commission is positive when paid.
-
-    >>> unexplained(Decimal("1009"), Decimal("1000"), Decimal("10"), Decimal("1"), Decimal(0))
-    Decimal('0')
-    """
-    return wallet - (transfers + realized - commission + funding)
 
 
 LEDGER = Decider(initial=Ledger(), decide=decide, evolve=evolve)

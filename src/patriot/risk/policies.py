@@ -1,15 +1,16 @@
-"""What a sample of an account's equity sets off: a day's loss halts its user for the day, a drawdown halts the account.
+"""What an account's money sets off: halts for a day's loss, for a drawdown, for what nothing explains.
 
-Pure: `watch` is the policy's own fold. A repeated event gives the same commands, whose deciders drop the repeats.
+A day's loss halts the user until the next day, the others halt the account. Pure: `watch` is the policy's own fold. A
+repeated event gives the same commands, whose deciders drop the repeats.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import assert_never
 
-from patriot.accounts.events import EquitySampled, TransferRecorded
-from patriot.kernel.money import ZERO
+from patriot.accounts.events import AccountReconciled, EquitySampled, TransferRecorded
+from patriot.kernel.money import EXACT, ZERO
 from patriot.risk.commands import HaltTrading, RecordViolation, ResumeTrading
 from patriot.risk.days import DayBook
 from patriot.risk.decider import has_lost, loss_fraction
@@ -25,14 +26,23 @@ from patriot.risk.events import (
 from patriot.risk.halts import Halt, HaltBook
 from patriot.risk.limits import LimitBook
 
+WatchedEvent = EquitySampled | TransferRecorded | AccountReconciled | LimitSet | TradingHalted | TradingResumed
 WATCHED = frozenset(
-    {"account.equity_sampled", "account.transfer_recorded", "risk.limit_set", "trading.halted", "trading.resumed"}
+    {
+        "account.equity_sampled",
+        "account.transfer_recorded",
+        "account.reconciled",
+        "risk.limit_set",
+        "trading.halted",
+        "trading.resumed",
+    }
 )
-WatchedEvent = EquitySampled | TransferRecorded | LimitSet | TradingHalted | TradingResumed
 WatchCommand = HaltTrading | ResumeTrading | RecordViolation
 
 _CRITICAL_MULTIPLE = Decimal("1.5")  # of a limit: half as bad again as what was agreed
 _WARNING_FRACTION = Decimal("0.8")  # of a limit
+MAX_UNEXPLAINED = Decimal(50)  # quote asset
+MAX_UNEXPLAINED_FRACTION = Decimal("0.01")  # of equity; the smaller of the two counts
 
 
 @dataclass(slots=True)
@@ -52,18 +62,43 @@ class RiskWatch:
                 self.limits.apply(event)
             case TradingHalted() | TradingResumed():
                 self.halts.apply(event)
+            case AccountReconciled():
+                pass  # answered at once; nothing is kept of it
             case _:
                 assert_never(event)
 
 
-def watch_equity(watch: RiskWatch, event: WatchedEvent) -> list[WatchCommand]:
-    """Fold an event into the watch and return what it sets off.
-
-    A new UTC day lifts the user's daily-loss halt first; the halt of a person stays.
-    """
+def watch_money(watch: RiskWatch, event: WatchedEvent) -> list[WatchCommand]:
+    """Fold an event into the watch and return what it sets off. What a person halted stays halted."""
     watch.apply(event)
-    if not isinstance(event, EquitySampled):
+    match event:
+        case EquitySampled():
+            return _watch_equity(watch, event)
+        case AccountReconciled():
+            return _watch_unexplained(watch, event)
+        case _:
+            return []
+
+
+def _watch_unexplained(watch: RiskWatch, event: AccountReconciled) -> list[WatchCommand]:
+    """Halt entries above the threshold, until all is explained: a smaller rest is still money without a record."""
+    account, at = str(event.account_id), event.reconciled_at
+    reason = ReasonCode.UNEXPLAINED_MONEY
+    if not event.unexplained:
+        standing = reason in watch.halts.halt_of(Scope.ACCOUNT, account).standing
+        return [ResumeTrading(Scope.ACCOUNT, account, reason, at)] if standing else []
+    risk = watch.days.risk_of(event.account_id)
+    limit = MAX_UNEXPLAINED
+    if risk is not None:
+        with localcontext(EXACT):
+            limit = min(limit, max(ZERO, risk.equity) * MAX_UNEXPLAINED_FRACTION)
+    if abs(event.unexplained) <= limit:
         return []
+    return [HaltTrading(Scope.ACCOUNT, account, HaltLevel.H1, reason, at)]
+
+
+def _watch_equity(watch: RiskWatch, event: EquitySampled) -> list[WatchCommand]:
+    """Measure a sample against day and peak. A new UTC day lifts the user's daily-loss halt first."""
     user = str(event.user_id)
     commands = _lift_daily_loss(watch.halts.halt_of(Scope.USER, user), user, event.sampled_at)
     risk = watch.days.risk_of(event.account_id)

@@ -13,6 +13,7 @@ from patriot.services.execution import ExecutionService
 from patriot.services.pace import Pace
 from patriot.services.parts import Parts
 from patriot.services.projections import PROJECTIONS
+from patriot.services.reconciliation import ReconciliationService
 from patriot.services.risk import RiskService
 from patriot.services.strategies import StrategiesService
 from patriot.strategies.ports import SpawnRunner
@@ -36,19 +37,22 @@ class Platform:
         self.execution = ExecutionService(parts, vault, pace, patience)
         self.strategies = StrategiesService(parts, pace, spawn)
         self.risk = RiskService(parts)
+        self.reconciliation = ReconciliationService(parts)
         self.billing = BillingService(parts)
         self.projections = [ProjectionRunner(parts.database, parts.store, one) for one in projections]
 
     @property
     def tails(self) -> list[Tail]:
         """Return the tails that decide something; read models are not among them."""
-        return [self.execution.tail, self.strategies.tail, self.risk.tail, self.billing.tail]
+        services = (self.execution, self.strategies, self.risk, self.reconciliation, self.billing)
+        return [service.tail for service in services]
 
     async def run(self) -> None:
         """Serve until cancelled; strategies start when accounts are in step with their exchange."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.execution.run())
             group.create_task(self.risk.run())
+            group.create_task(self.reconciliation.run())
             group.create_task(self.billing.run())
             for projection in self.projections:
                 group.create_task(projection.run())

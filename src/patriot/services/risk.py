@@ -1,11 +1,11 @@
-"""The risk service: watches every account's equity and raises or lifts the halts that follow from it."""
+"""The risk service: watches every account's money and raises or lifts the halts that follow from it."""
 
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription
-from patriot.risk.policies import RiskWatch, WatchedEvent, watch_equity
+from patriot.risk.policies import RiskWatch, WatchedEvent, watch_money
 from patriot.services.parts import Parts
 from patriot.services.tails import fold_to_checkpoint
 
@@ -15,7 +15,7 @@ RISK_ENGINE = Actor(ActorType.RISK_ENGINE, "risk")
 
 
 class RiskService:
-    """One tail over equity, transfers, limits and halts."""
+    """One tail over equity, transfers, what nothing explains, limits and halts."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -29,7 +29,7 @@ class RiskService:
 
     async def _take(self, recorded: Recorded) -> None:
         cause = recorded.envelope
-        for command in watch_equity(self._watch, recorded.event):
+        for command in watch_money(self._watch, recorded.event):
             context = Context(
                 correlation_id=derived_id("risk", cause.event_id),
                 causation_id=cause.event_id,
