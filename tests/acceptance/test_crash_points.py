@@ -8,6 +8,7 @@ from patriot.kernel.steps import Step
 from tests.acceptance.demo_runs import KILLED, DemoFolder, Story
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+AT_FIRST = [step for step in Step if step is not Step.EQUITY_SAMPLED]  # that one comes while accounts are being linked
 LATER = [  # hot steps, also at a later time: in the middle of a fan-out, with positions open
     f"{Step.ORDER_CREATED}:4",
     f"{Step.ORDER_SUBMITTED}:5",
@@ -15,11 +16,12 @@ LATER = [  # hot steps, also at a later time: in the middle of a fan-out, with p
     f"{Step.FILL_RECEIVED}:20",
     f"{Step.FILL_RECORDED}:13",
     f"{Step.STOP_SENT}:5",
+    f"{Step.EQUITY_SAMPLED}:8",
     f"{Step.EQUITY_SAMPLED}:20",
 ]
 
 
-@pytest.mark.parametrize("kill_at", [*Step, *LATER])
+@pytest.mark.parametrize("kill_at", [*AT_FIRST, *LATER])
 async def test_demo_killed_at_a_step_and_resumed_ends_as_if_undisturbed(
     kill_at: str, recording: str, undisturbed: Story, database: str, tmp_path: Path
 ) -> None:

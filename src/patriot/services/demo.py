@@ -128,6 +128,7 @@ class Demo:
             parts = await stack.enter_async_context(open_parts(dsn, address, clock, self._reached))
             if not self._resumed and await parts.store.newest() > LogPosition():
                 raise StartupError(self._used_database())
+            await parts.leases.release_all()  # we hold the folder's lock: whoever had them is dead
             master = load_master_key(self._folder.master_key, self._options.master_key)
             vault = Vault(PostgresShelf(parts.database), master)
             pace = ReplayPace(clock)

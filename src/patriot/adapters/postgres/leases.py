@@ -21,6 +21,7 @@ _RENEW = """
     UPDATE eventing.leases SET expires_at = now() + $4 WHERE name = $1 AND owner = $2 AND token = $3
     RETURNING token
 """
+_RELEASE_ALL = "UPDATE eventing.leases SET expires_at = '-infinity'"
 _RELEASE = "UPDATE eventing.leases SET expires_at = '-infinity' WHERE name = $1 AND owner = $2 AND token = $3"
 
 
@@ -44,3 +45,7 @@ class PostgresLeases:
     async def release(self, fence: Fence, owner: str) -> None:
         """See `Leases.release`."""
         await self._database.execute(_RELEASE, fence.name, owner, fence.token)
+
+    async def release_all(self) -> None:
+        """Let go the leases of every owner: only for whoever knows that all of them are dead. Tokens go on growing."""
+        await self._database.execute(_RELEASE_ALL)
