@@ -19,7 +19,7 @@ COMMANDS = {  # name: where it is, and the first line of what it says about itse
         "Judge a data folder: chain, read models, money, and every order against the exchange.",
     ),
     "halt": ("halt:halt", "Stop trading, or let it go on: everywhere, or for one user, account or strategy."),
-    "events": ("events:events", "Read the log: what happened, in the order in which it was recorded."),
+    "events": ("log:events", "Read the log: what happened, in the order in which it was recorded."),
     "accounts": ("listings:accounts", "List the accounts with their newest equity."),
     "orders": ("listings:orders", "List orders, the newest first."),
     "positions": ("listings:positions", "List the open positions of every account."),
