@@ -36,7 +36,7 @@ from patriot.services.replay import ReplayPace, SimControl
 ACCOUNTS = 100
 STRATEGY = StrategyId(derived_id("bench-strategy"))
 BALANCE = Decimal(10_000)
-POLL_SECONDS = 0.002
+POLL_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
