@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from patriot.accounts.events import AccountLinked
 from patriot.adapters.postgres.database import Database
 from patriot.adapters.postgres.embedded import EmbeddedPostgres
 from patriot.adapters.postgres.eventstore import PostgresEventStore
@@ -17,14 +18,18 @@ from patriot.adapters.postgres.migrate import migrate
 from patriot.adapters.vault import MasterKey, load_master_key
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock, SystemClock
+from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import StartupError
+from patriot.kernel.eventstore import EventStore, LogPosition
 from patriot.kernel.ids import Ids
+from patriot.kernel.projection import Recorded
 from patriot.services.data_folder import DataFolder
 from patriot.services.parts import full_bus
 from patriot.services.settings import Settings
 from patriot.services.sim_process import SimSpec
 
 NOTHING_YET = "nothing here yet: run `patriot demo --keep` or `patriot up`"
+LINKED = frozenset({EVENTS.name_of_class(AccountLinked)})
 SET_UP_FILES = ("demo.json", "up.json")
 
 
@@ -122,3 +127,13 @@ async def opened_database(folder: DataFolder, settings: Settings) -> AsyncIterat
                 yield Opened(folder, clock, database, store, full_bus(store, clock, Ids(clock)))
         finally:
             await database.close()
+
+
+async def linked_accounts(store: EventStore) -> AsyncIterator[AccountLinked]:
+    """Yield every account that was ever linked, from the log."""
+    position = LogPosition()
+    while page := await store.read_log(position, event_types=LINKED):
+        for envelope in page:
+            event: AccountLinked = Recorded.of(envelope).event
+            yield event
+        position = page[-1].log_position

@@ -28,7 +28,7 @@ from patriot.services.exchange import named_exchange
 from patriot.services.health import health_app, open_port, serve_http
 from patriot.services.keepers import PlatformKeeper, SimKeeper, keep_postgres
 from patriot.services.onboarding import onboard
-from patriot.services.opened import master_key_of, simulator_of
+from patriot.services.opened import linked_accounts, master_key_of, simulator_of
 from patriot.services.pace import LivePace
 from patriot.services.parts import ExchangeAddress, Parts, open_parts
 from patriot.services.replay import SimControl
@@ -145,17 +145,14 @@ class Up:
         return SimSpec(self._folder.sim, self._folder.sim_token(), options.seed, speed, asked)
 
     async def _onboard(self, parts: Parts, vault: Vault, venue: _Venue) -> int:
-        """Set up the paper clients of a new folder, once; return how many it has."""
+        """Set up the paper clients of a new folder, once; return how many accounts there are."""
         options, path = self._options, self._folder.path / SET_UP_FILE
-        if venue.control is None or not path.exists():
-            return 0
-        set_up = msgspec.json.decode(path.read_bytes(), type=SetUp)
-        if set_up.accounts == 0 and options.accounts > 0:
-            plan = make_plan(options.accounts, set_up.seed, None)
-            await onboard(plan, parts, vault, venue.control)
-            set_up = msgspec.structs.replace(set_up, accounts=options.accounts)
-            path.write_bytes(msgspec.json.encode(set_up))
-        return set_up.accounts
+        if options.accounts > 0 and venue.control is not None and path.exists():
+            set_up = msgspec.json.decode(path.read_bytes(), type=SetUp)
+            if set_up.accounts == 0:
+                await onboard(make_plan(options.accounts, set_up.seed, None), parts, vault, venue.control)
+                path.write_bytes(msgspec.json.encode(msgspec.structs.replace(set_up, accounts=options.accounts)))
+        return len([account async for account in linked_accounts(parts.store)])
 
 
 def _report(parts: Parts, keeper: PlatformKeeper, sim: SimKeeper | None) -> SelfReport:

@@ -4,7 +4,7 @@ Everything is brought up for the time of the judgment: PostgreSQL on the folder,
 clock standing still. Nothing trades.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,25 +12,28 @@ from typing import Any
 
 import aiohttp
 
-from patriot.accounts.events import AccountLinked
 from patriot.accounts.ports import KeyVault
 from patriot.adapters.vault import PostgresShelf, Vault
 from patriot.kernel.clock import Clock, ReplayClock, SystemClock
-from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import HistoryDamaged, StartupError
-from patriot.kernel.eventstore import EventStore, LogPosition
-from patriot.kernel.projection import Recorded
+from patriot.kernel.eventstore import EventStore
 from patriot.kernel.trading import AccountId
 from patriot.services.data_folder import DataFolder
 from patriot.services.judge import verdict
-from patriot.services.opened import NOTHING_YET, holds_data, master_key_of, simulator_of, started_server
+from patriot.services.opened import (
+    NOTHING_YET,
+    holds_data,
+    linked_accounts,
+    master_key_of,
+    simulator_of,
+    started_server,
+)
 from patriot.services.parts import ExchangeAddress, Parts, open_parts
 from patriot.services.replay import SimControl
 from patriot.services.settings import Settings
 from patriot.services.sim_process import SimProcess
 from patriot.services.verdicts import Summary, judge_run, run_verifier
 
-LINKED = frozenset({EVENTS.name_of_class(AccountLinked)})
 WITHOUT_EXCHANGE = ("6", "9", "10")  # the laws that a folder without a simulator can be held to
 NO_EXCHANGE: dict[str, Any] = {"accounts": {}, "tickers": {}, "keys": {}, "bars_played": 0}
 NOWHERE = ExchangeAddress("http://127.0.0.1:9", "ws://127.0.0.1:9")  # nothing is asked there
@@ -102,17 +105,8 @@ async def _accounts_on_exchange(store: EventStore, vault: KeyVault, state: dict[
     """Match accounts of the log with accounts of the exchange: by the key that each was linked with."""
     uid_of = {key["api_key"]: int(uid) for uid, keys in state["keys"].items() for key in keys}
     found: dict[AccountId, int] = {}
-    async for linked in _linked(store):
+    async for linked in linked_accounts(store):
         uid = uid_of.get((await vault.open(linked.account_id)).api_key) if uid_of else None
         if uid is not None:
             found[linked.account_id] = uid
     return found
-
-
-async def _linked(store: EventStore) -> AsyncIterator[AccountLinked]:
-    position = LogPosition()
-    while page := await store.read_log(position, event_types=LINKED):
-        for envelope in page:
-            event: AccountLinked = Recorded.of(envelope).event
-            yield event
-        position = page[-1].log_position
