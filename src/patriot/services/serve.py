@@ -29,6 +29,7 @@ from patriot.services.opened import master_key_of
 from patriot.services.pace import LivePace
 from patriot.services.parts import Parts, open_parts
 from patriot.services.projections import BY_SERVICE
+from patriot.services.reconciliation import ReconciliationService
 from patriot.services.risk import RiskService
 from patriot.services.self_report import SelfReport
 from patriot.services.settings import Settings
@@ -135,6 +136,8 @@ def _engines(options: ServeOptions, parts: Parts) -> Sequence[Engine]:
             return [ExecutionService(parts, vault, LivePace())]
         case Service.STRATEGIES:
             return [StrategiesService(parts, LivePace(), SubprocessRunners(options.folder.path / "runners.log"))]
+        case Service.ACCOUNTS:
+            return [ReconciliationService(parts)]
         case Service.RISK:
             return [RiskService(parts)]
         case Service.PORTFOLIO:
