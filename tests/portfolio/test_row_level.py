@@ -13,7 +13,6 @@ from patriot.kernel.trading import UserId
 from tests.portfolio.facts import ALICE, BOB, NOON
 
 VALUES: dict[str, object] = {
-    "text": "x",
     "integer": 1,
     "bigint": 1,
     "smallint": 1,
@@ -66,6 +65,8 @@ async def insert_row_of(sql: Sql, table: str, user_id: UserId) -> None:
 def made_up(column: str, data_type: str, user_id: UserId) -> object:
     if column == "user_id":
         return user_id
+    if data_type == "text":
+        return str(user_id)  # some texts are unique
     return uuid5(user_id, column) if data_type == "uuid" else VALUES[data_type]
 
 
