@@ -127,18 +127,23 @@ class DemoFolder:
             return int(row["n"])
 
     @asynccontextmanager
+    async def server(self) -> AsyncIterator[str]:
+        """Give the address of the database that the run left; bring its server up if it is down."""
+        if self.dsn:
+            yield self.dsn
+            return
+        async with EmbeddedPostgres(DataFolder(self.path).postgres) as address:
+            yield address.dsn
+
+    @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
-        """Connect to the database that the run left, as its owner; bring its server up if it is down."""
-        server = None if self.dsn else EmbeddedPostgres(DataFolder(self.path).postgres)
-        dsn = self.dsn or (await server.start()).dsn if server else self.dsn
-        assert dsn is not None
-        database = await Database.connect(dsn, role=None)
-        try:
-            yield database
-        finally:
-            await database.close()
-            if server is not None:
-                await server.stop()
+        """Connect to the database that the run left, as its owner."""
+        async with self.server() as dsn:
+            database = await Database.connect(dsn, role=None)
+            try:
+                yield database
+            finally:
+                await database.close()
 
     @asynccontextmanager
     async def control(self) -> AsyncIterator[SimControlClient]:

@@ -18,10 +18,12 @@ from patriot.kernel.trading import AccountId
 from patriot.services.crash import crash_from_environment
 from patriot.services.data_folder import DataFolder
 from patriot.services.demo import Demo, DemoOptions, DemoProgress, Finished, wipe
+from patriot.services.demo_plan import SYMBOL
 from patriot.services.judge import Verdict
 from patriot.services.logs import log_to
 from patriot.services.settings import Settings
 from patriot.services.verdicts import Summary, judge_run
+from patriot.sim.feed import load_recorded
 
 MODEL = "model"
 DEFAULT_DATA = "examples/data/BTCUSDT-1m-3d.csv.gz"
@@ -86,6 +88,7 @@ async def _demo(
         raise InvalidInput("--accounts", f"expected 1 to {MAX_ACCOUNTS}, found {accounts}")
     if days is not None and days < 1:
         raise InvalidInput("--days", f"expected at least 1, found {days}")
+    played = None if data == MODEL else recording(data)
     settings = Settings.read()
     folder = DataFolder(settings.home / "demo")
     log_to(folder.log, settings.log_level)
@@ -96,7 +99,7 @@ async def _demo(
     options = DemoOptions(
         folder=folder.path,
         accounts=accounts,
-        recording=None if data == MODEL else recording(data),
+        recording=played,
         days=days,
         seed=seed,
         resume=resume,
@@ -132,10 +135,16 @@ async def _demo(
 
 
 def recording(data: str) -> Path:
-    """Return the recorded file, from the working folder or from the project's own. Errors: InvalidInput."""
+    """Return the recorded file, from the working folder or from the project's own.
+
+    Errors: InvalidInput naming the file and the line: it is read once here, before anything is changed.
+    """
     project = Path(__file__).parents[3]
     for path in (Path(data), project / data):
         if path.is_file():
+            symbols = load_recorded(path).symbols
+            if symbols != (SYMBOL,):
+                raise InvalidInput("--data", f"expected prices of {SYMBOL}, and {path.name} names {symbols[0]}")
             return path.absolute()
     raise InvalidInput("--data", f"expected a recorded file or 'model', and there is no file {data}")
 
