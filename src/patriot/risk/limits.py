@@ -13,12 +13,11 @@ from patriot.kernel.money import ZERO
 from patriot.kernel.trading import AccountId, StrategyId, UserId
 from patriot.risk.commands import EffectiveLimits, SetLimit
 from patriot.risk.events import LimitEvent, LimitSet, Scope
+from patriot.risk.quotas import Sharers, SharingEvent, share
 
 GLOBAL_DEFAULTS = EffectiveLimits(
     max_position_notional=Decimal(50_000),
-    max_total_exposure=Decimal(
-        250_000
-    ),  # five strategies at most follow one account, each with one position of the above
+    max_total_exposure=Decimal(250_000),  # of one account: five strategies at most, each with one position of the above
     max_leverage=Decimal(10),
     max_daily_loss_fraction=Decimal("0.05"),
     max_drawdown_fraction=Decimal("0.20"),
@@ -32,6 +31,7 @@ _CEILINGS: Mapping[str, Decimal | None] = {
     "max_daily_loss_fraction": Decimal(1),
     "max_drawdown_fraction": Decimal(1),
 }
+SHARED = frozenset({"max_total_exposure"})  # by all accounts of its scope; the others are each account's own
 LIMIT_NAMES = tuple(limit.name for limit in fields(EffectiveLimits))
 
 LimitState = Mapping[str, Decimal]  # by name, of one scope and reference
@@ -75,27 +75,39 @@ LIMITS: Decider[LimitState, SetLimit, LimitEvent] = Decider(initial={}, decide=d
 
 @dataclass(slots=True)
 class LimitBook:
-    """An in-memory fold of every limit. What is set for GLOBAL replaces the default; no other scope can widen it."""
+    """An in-memory fold of every limit. What is set for GLOBAL replaces the default; no other scope can widen it.
+
+    A total exposure set for USER, STRATEGY or GLOBAL is that of all its accounts together: each has an equal share.
+    """
 
     _limits: dict[tuple[Scope, str], dict[str, Decimal]] = field(default_factory=dict)
+    _sharers: Sharers = field(default_factory=Sharers)
 
-    def apply(self, event: LimitEvent) -> None:
-        """Take in a limit that was set."""
-        self._limits.setdefault((event.scope, event.reference), {})[event.name] = event.value
+    def apply(self, event: LimitEvent | SharingEvent) -> None:
+        """Take in a limit that was set, or who shares one."""
+        if isinstance(event, LimitSet):
+            self._limits.setdefault((event.scope, event.reference), {})[event.name] = event.value
+        else:
+            self._sharers.apply(event)
 
     def effective(
         self, user_id: UserId | None, account_id: AccountId, strategy_id: StrategyId | None
     ) -> EffectiveLimits:
         """Return the strictest of every scope that covers an entry."""
-        scopes = [self._limits.get((Scope.ACCOUNT, str(account_id)), {})]
+        operator = self._of(Scope.GLOBAL, "", self._sharers.of_all())
+        scopes = [self._of(Scope.ACCOUNT, str(account_id), 1)]
         if user_id is not None:
-            scopes.append(self._limits.get((Scope.USER, str(user_id)), {}))
+            scopes.append(self._of(Scope.USER, str(user_id), self._sharers.of_user(user_id)))
         if strategy_id is not None:
-            scopes.append(self._limits.get((Scope.STRATEGY, str(strategy_id)), {}))
-        operator = self._limits.get((Scope.GLOBAL, ""), {})
+            scopes.append(self._of(Scope.STRATEGY, str(strategy_id), self._sharers.of_strategy(strategy_id)))
 
         def strictest(name: str) -> Decimal:
             ceiling: Decimal = operator.get(name, getattr(GLOBAL_DEFAULTS, name))
             return min([ceiling, *(scope[name] for scope in scopes if name in scope)])
 
         return EffectiveLimits(**{name: strictest(name) for name in LIMIT_NAMES})
+
+    def _of(self, scope: Scope, reference: str, sharers: int) -> Mapping[str, Decimal]:
+        """Return what is set for one scope, as it holds for one of its accounts."""
+        limits = self._limits.get((scope, reference), {})
+        return {name: share(value, sharers) if name in SHARED else value for name, value in limits.items()}

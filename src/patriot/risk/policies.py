@@ -9,7 +9,13 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import assert_never
 
-from patriot.accounts.events import AccountReconciled, EquitySampled, TransferRecorded
+from patriot.accounts.events import (
+    AccountLinked,
+    AccountReconciled,
+    AccountUnlinked,
+    EquitySampled,
+    TransferRecorded,
+)
 from patriot.kernel.money import EXACT, ZERO
 from patriot.risk.commands import HaltTrading, RecordViolation, ResumeTrading
 from patriot.risk.days import DayBook
@@ -25,14 +31,22 @@ from patriot.risk.events import (
 )
 from patriot.risk.halts import Halt, HaltBook
 from patriot.risk.limits import LimitBook
+from patriot.risk.quotas import SharingEvent
+from patriot.strategies.events import StrategyAssigned, StrategyUnassigned
 
-WatchedEvent = EquitySampled | TransferRecorded | AccountReconciled | LimitSet | TradingHalted | TradingResumed
+WatchedEvent = (
+    EquitySampled | TransferRecorded | AccountReconciled | LimitSet | SharingEvent | TradingHalted | TradingResumed
+)
 WATCHED = frozenset(
     {
         "account.equity_sampled",
         "account.transfer_recorded",
         "account.reconciled",
         "risk.limit_set",
+        "account.linked",
+        "account.unlinked",
+        "strategy.assigned",
+        "strategy.unassigned",
         "trading.halted",
         "trading.resumed",
     }
@@ -58,7 +72,7 @@ class RiskWatch:
         match event:
             case EquitySampled() | TransferRecorded():
                 self.days.apply(event)
-            case LimitSet():
+            case LimitSet() | AccountLinked() | AccountUnlinked() | StrategyAssigned() | StrategyUnassigned():
                 self.limits.apply(event)
             case TradingHalted() | TradingResumed():
                 self.halts.apply(event)

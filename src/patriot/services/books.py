@@ -15,7 +15,7 @@ class RiskBooks:
         self._watch = watch
 
     def limits_for(self, user_id: UserId, account_id: AccountId, strategy_id: StrategyId) -> EffectiveLimits:
-        """Return the strictest limits of all scopes."""
+        """Return the strictest limits of all scopes, shared ones as this account's part."""
         return self._watch.limits.effective(user_id, account_id, strategy_id)
 
     def halt_for(self, user_id: UserId, account_id: AccountId, strategy_id: StrategyId) -> HaltLevel | None:
