@@ -65,7 +65,7 @@ async def test_platform_serves_survives_its_children_and_ends_on_down(home: Path
         assert named in up.said
     await eventually(lambda: answer(f"{address}/ready")[0] == 200, up)
     assert json.loads(answer(f"{address}/health")[1]) == {"status": "ok", "service": "platform"}
-    assert 'patriot_at_work{of="accounts"} 2.0' in answer(f"{address}/metrics")[1]
+    await eventually(lambda: 'patriot_accounts{of="in_step"} 2.0' in answer(f"{address}/metrics")[1], up)
 
     second = patriot("up", home=home, PATRIOT_PORT=str(free_port()))
     assert second.returncode == 2
@@ -101,16 +101,26 @@ async def test_platform_serves_survives_its_children_and_ends_on_down(home: Path
     assert set(json.loads(verified.stdout)["unexplained"].values()) == {"0"}
 
 
-async def test_platform_that_was_killed_leaves_a_server_that_down_ends(home: Path, start: Start) -> None:
-    up = start("up", PATRIOT_PORT=str(free_port()))
-    await up.says("running: Ctrl-C")
-    assert "none yet" in up.said
-    os.kill(up.process.pid, signal.SIGKILL)
-    await up.ended()
+async def test_platform_that_was_killed_goes_on_and_leaves_a_server_that_down_ends(home: Path, start: Start) -> None:
+    port = str(free_port())
+    killed = start("up", "--accounts", "1", PATRIOT_PORT=port)
+    await killed.says("running: Ctrl-C")
+    children = children_of(killed.process.pid)
+    sim = next(pid for line, pid in children.items() if " sim " in line)
+    os.kill(killed.process.pid, signal.SIGKILL)
+    await killed.ended()
+    await eventually(lambda: not Path(f"/proc/{sim}").exists(), "the simulator outlives its platform")
     assert "nothing was halted" in patriot("halt", "--lift", home=home).stdout  # on the server that was left behind
-    down = patriot("down", str(home), home=home)
-    assert "ended PostgreSQL that was left behind" in down.stdout
-    assert f"nothing runs on {home}" in patriot("down", str(home), home=home).stdout
+
+    again = start("up", PATRIOT_PORT=port)
+    await again.says("running: Ctrl-C")
+    assert "accounts    1" in again.said
+    await eventually(lambda: answer(f"http://127.0.0.1:{port}/ready")[0] == 200, again)
+    os.kill(again.process.pid, signal.SIGKILL)
+    await again.ended()
+    assert "ended PostgreSQL that was left behind" in patriot("down", str(home), home=home).stdout
+    assert patriot("down", str(home), home=home).stdout == f"nothing runs on {home}\n"
+    assert patriot("verify", str(home), home=home).returncode == 0
 
 
 async def test_platform_ends_cleanly_on_ctrl_c(home: Path, start: Start) -> None:

@@ -3,10 +3,24 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from patriot.kernel.subscription import Tail
+from patriot.services.execution import ExecutionService
 from patriot.services.health import Check
 from patriot.services.parts import Parts
 
 MAX_LAG_EVENTS = 1_000  # further behind than two batches: what is shown or decided is old
+
+
+def accounts_in_step(execution: ExecutionService) -> dict[str, float]:
+    """Return how many accounts are worked for, and how many of them are in step with their exchange."""
+    workers = execution.workers.values()
+    return {"at_work": float(len(workers)), "in_step": float(sum(worker.ready.is_set() for worker in workers))}
+
+
+def waits_for(execution: ExecutionService) -> str:
+    """Return what execution waits for: its start, or a first account in step. One broken account is no reason."""
+    accounts = accounts_in_step(execution)
+    waiting = not execution.started.is_set() or (accounts["at_work"] and not accounts["in_step"])
+    return "accounts are not in step with their exchange yet" if waiting else ""
 
 
 class SelfReport:

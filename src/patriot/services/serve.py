@@ -31,7 +31,7 @@ from patriot.services.parts import Parts, open_parts
 from patriot.services.projections import BY_SERVICE
 from patriot.services.reconciliation import ReconciliationService
 from patriot.services.risk import RiskService
-from patriot.services.self_report import SelfReport
+from patriot.services.self_report import SelfReport, waits_for
 from patriot.services.settings import Settings
 from patriot.services.strategies import StrategiesService
 
@@ -112,7 +112,12 @@ async def serve_service(options: ServeOptions, started: Callable[[str], None], e
         engines = _engines(options, parts)
         runners = [ProjectionRunner(parts.database, parts.store, one) for one in BY_SERVICE.get(service, ())]
         tails: list[Tail] = [*(engine.tail for engine in engines), *runners]
-        report = SelfReport(parts, lambda: tails, waits_for=lambda: _waits_for(engines), trades=service in TRADING)
+        report = SelfReport(
+            parts,
+            lambda: tails,
+            waits_for=lambda: next((waits_for(e) for e in engines if isinstance(e, ExecutionService)), ""),
+            trades=service in TRADING,
+        )
         work = [engine.run() for engine in engines] + [runner.run() for runner in runners]
         web = serve_http(health_app(service, report.checks, report.figures), listening)
         host, port = listening.getsockname()
@@ -144,11 +149,6 @@ def _engines(options: ServeOptions, parts: Parts) -> Sequence[Engine]:
             return [BillingService(parts)]
         case _:
             return []
-
-
-def _waits_for(engines: Sequence[Engine]) -> str:
-    waiting = any(isinstance(engine, ExecutionService) and not engine.started.is_set() for engine in engines)
-    return "accounts are not in step with their exchange yet" if waiting else ""
 
 
 async def _keep_ticking(parts: Parts, engines: Sequence[Engine]) -> None:

@@ -32,7 +32,7 @@ from patriot.services.opened import linked_accounts, master_key_of, simulator_of
 from patriot.services.pace import LivePace
 from patriot.services.parts import ExchangeAddress, Parts, open_parts
 from patriot.services.replay import SimControl
-from patriot.services.self_report import SelfReport
+from patriot.services.self_report import SelfReport, accounts_in_step, waits_for
 from patriot.services.settings import Settings
 from patriot.services.sim_process import SimProcess, SimSpec
 from patriot.services.venue_clock import VenueClock
@@ -156,22 +156,15 @@ class Up:
 
 
 def _report(parts: Parts, keeper: PlatformKeeper, sim: SimKeeper | None) -> SelfReport:
-    def waits_for() -> str:
-        return "" if keeper.platform.execution.started.is_set() else "accounts are not in step with their exchange yet"
-
     def counts() -> dict[str, dict[str, float]]:
         restarts = {"services": float(keeper.restarts), "sim": float(sim.restarts if sim else 0)}
-        at_work = {"accounts": float(len(keeper.platform.execution.workers))}
-        return {
-            "restarts": restarts,
-            "at_work": at_work,
-            "bars_seen": {"all": float(keeper.platform.strategies.bars_seen)},
-        }
+        bars = {"all": float(keeper.platform.strategies.bars_seen)}
+        return {"restarts": restarts, "accounts": accounts_in_step(keeper.platform.execution), "bars_seen": bars}
 
     def tails() -> list[Tail]:
         return [*keeper.platform.tails, *keeper.platform.projections]
 
-    return SelfReport(parts, tails, waits_for=waits_for, counts=counts)
+    return SelfReport(parts, tails, waits_for=lambda: waits_for(keeper.platform.execution), counts=counts)
 
 
 async def _set_clock(venue: _Venue) -> None:
