@@ -231,7 +231,7 @@ async def restarts(place: Place, sim_pid: int) -> list[Figure]:
     process.kill()
     await process.wait()
     name = f"restart to trading again, {ACCOUNTS} accounts with open positions"
-    leases = f"leases of the dead run out in at most {LEASE_TTL.total_seconds():.0f} s"
+    leases = f"by another machine: it waits up to {LEASE_TTL.total_seconds():.0f} s for the leases of the dead"
     processes = f"{len(pids)} processes of the platform and sim, {ACCOUNTS} accounts, resident"
     return [
         Figure(name, "s", tuple(seconds), 30, 5, lower_is_better=True, note="from process start, after a clean end"),
