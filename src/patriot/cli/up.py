@@ -19,14 +19,17 @@ from patriot.services.up import DEFAULT_SEED, Running, Up, UpOptions
 
 
 class Speed(StrEnum):
-    """Seconds of the simulated exchange per second. At 60 nobody can protect in two seconds of its time: to look at."""
+    """Seconds of the simulated exchange per second."""
 
     REAL = "1"
     FAST = "60"
 
 
 def up(
-    speed: Annotated[Speed, typer.Option(help="how fast the simulated exchange's time runs")] = Speed.REAL,
+    speed: Annotated[
+        Speed,
+        typer.Option(help="of the simulated exchange's clock; at 60, 2 s of it pass in 0.03 s, which law 2 will show"),
+    ] = Speed.REAL,
     data: Annotated[
         str | None, typer.Option(help="recorded kline CSV, or 'model'; a folder keeps what it began with")
     ] = None,
