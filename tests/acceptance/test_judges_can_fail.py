@@ -77,12 +77,12 @@ def broken(judgment: dict[str, Any]) -> set[str]:
 
 
 async def change(folder: DemoFolder, statement: str) -> str:
-    """Do what only the owner of the server can do to history; return what `RETURNING` says."""
+    """Do what only the owner of the server can do to history; return what it returns as `told`."""
     async with folder.database() as database, database.transaction() as sql:
         await sql.execute(f"ALTER TABLE {EVENTS} DISABLE TRIGGER USER")
         (row,) = await sql.fetch(statement)
         await sql.execute(f"ALTER TABLE {EVENTS} ENABLE TRIGGER USER")
-        return str(row[0])
+        return str(row["told"])
 
 
 async def test_sound_run_is_verified_again(sound: DemoFolder) -> None:
@@ -112,7 +112,7 @@ async def test_changed_digit_of_an_event_is_found(spoiled: DemoFolder) -> None:
         spoiled,
         f"""UPDATE {EVENTS} SET data = regexp_replace(data, '"confidence":"0.(.)', '"confidence":"0.0')
             WHERE position = (SELECT max(position) FROM {EVENTS} WHERE event_type = 'strategy.signal_generated')
-            RETURNING stream_id""",
+            RETURNING stream_id AS told""",
     )
 
     status, judgment = await verify(spoiled)
@@ -126,7 +126,7 @@ async def test_changed_digit_of_a_read_model_is_found(spoiled: DemoFolder) -> No
     trade = await change(
         spoiled,
         """UPDATE read.fills SET price = price + 0.1
-           WHERE trade_id = (SELECT max(trade_id) FROM read.fills) RETURNING trade_id""",
+           WHERE trade_id = (SELECT max(trade_id) FROM read.fills) RETURNING trade_id AS told""",
     )
 
     status, judgment = await verify(spoiled)
@@ -142,7 +142,7 @@ async def test_deleted_funding_record_is_unexplained_by_exactly_its_amount(spoil
         await change(
             spoiled,
             f"""DELETE FROM {EVENTS} WHERE position =
-                (SELECT max(position) FROM {EVENTS} WHERE event_type = 'funding.paid') RETURNING data""",
+                (SELECT max(position) FROM {EVENTS} WHERE event_type = 'funding.paid') RETURNING data AS told""",
         )
     )
 
@@ -175,7 +175,7 @@ async def repeat_an_entry(folder: DemoFolder) -> str:
                 ORDER BY position LIMIT 1"""
         )
         entry = msgspec.json.decode(row["data"], type=Entry)
-        vault = Vault(PostgresShelf(database), load_master_key(data.master_key))
+        vault = Vault(PostgresShelf(database), load_master_key(data.master_key, None))
         key = await vault.open(AccountId(entry.account_id))
     sim = await SimProcess.start(spec)
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from patriot.adapters.postgres.embedded import EmbeddedPostgres
+from patriot.kernel.steps import Step
 from patriot.services.data_folder import DataFolder
 from tests.acceptance.demo_runs import KILLED, SHORT_BARS, DemoFolder, RunningDemo, Story, descendants, kill
 
@@ -104,7 +105,7 @@ async def test_demo_that_is_killed_while_accounts_are_linked_begins_anew(
 ) -> None:
     folder = DemoFolder(tmp_path, recording)
 
-    assert (await folder.run(kill_at="equity-sampled")).status == KILLED
+    assert (await folder.run(kill_at=f"{Step.ACCOUNT_LINKED}:2")).status == KILLED
 
     assert not (folder.path / "demo.json").exists(), "every account was linked already"
     (await folder.run(resume=True)).require_green()
@@ -115,7 +116,7 @@ async def test_demo_on_a_used_database_is_refused_and_changes_nothing(
     recording: str, database: str, tmp_path: Path
 ) -> None:
     folder = DemoFolder(tmp_path, recording, database)
-    assert (await folder.run(kill_at="equity-sampled")).status == KILLED
+    assert (await folder.run(kill_at=f"{Step.ACCOUNT_LINKED}:2")).status == KILLED
     before = await folder.events()
 
     for resume in (False, True):

@@ -7,6 +7,7 @@ from enum import StrEnum
 class Step(StrEnum):
     """Where a kill must lose and double nothing."""
 
+    ACCOUNT_LINKED = "account-linked"
     SIGNAL_RECORDED = "signal-recorded"
     ORDER_CREATED = "order-created"
     ORDER_SUBMITTED = "order-submitted"  # recorded, the wire not touched yet

@@ -1,10 +1,13 @@
 """Background work of one component: counted, so that a replay knows when all is quiet; the first failure is kept."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from patriot.kernel.errors import StoreUnavailable
+
 T = TypeVar("T")
+OUTAGE_POLL_SECONDS = 0.2
 
 
 class Background:
@@ -54,6 +57,15 @@ class Background:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def when_stored(work: Callable[[], Awaitable[T]]) -> T:
+    """Do work that may be repeated, again and again until the store is there for it; return what it returns."""
+    while True:
+        try:
+            return await work()
+        except StoreUnavailable:
+            await asyncio.sleep(OUTAGE_POLL_SECONDS)
 
 
 async def while_serving(work: Coroutine[Any, Any, T], *services: Coroutine[Any, Any, Any]) -> T:

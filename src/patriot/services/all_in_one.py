@@ -7,6 +7,7 @@ from patriot.accounts.ports import KeyVault
 from patriot.adapters.postgres.projections import ProjectionRunner
 from patriot.kernel.projection import Projection
 from patriot.kernel.subscription import Tail
+from patriot.kernel.tasks import when_stored
 from patriot.orders.effects import Patience
 from patriot.services.billing import BillingService
 from patriot.services.execution import ExecutionService
@@ -62,8 +63,8 @@ class Platform:
     async def tick(self) -> None:
         """Do what the time asks for."""
         now = self.parts.clock.now()
-        await self.execution.tick(now)
-        await self.billing.tick(now)
+        await when_stored(lambda: self.execution.tick(now))
+        await when_stored(lambda: self.billing.tick(now))
 
     async def keep_ticking(self) -> None:
         """Tick for ever: what a platform that is not replayed does."""
@@ -75,7 +76,7 @@ class Platform:
         """Wait until every deciding tail has handled all there is; return whether there was anything to handle."""
         worked = False
         for tail in self.tails:
-            while await tail.behind() or not tail.idle:
+            while await when_stored(tail.behind) or not tail.idle:
                 worked = True
                 await asyncio.sleep(0.001)
         return worked
@@ -83,5 +84,5 @@ class Platform:
     async def read_models_caught_up(self) -> None:
         """Return when every read model shows all there is."""
         for projection in self.projections:
-            while await projection.behind():  # noqa: ASYNC110  asked of the database
+            while await when_stored(projection.behind):  # noqa: ASYNC110  asked of the database
                 await asyncio.sleep(0.01)

@@ -15,7 +15,7 @@ from patriot.execution.followers import BookEvent, FollowerBook
 from patriot.execution.routing import Reach, SignalRouter
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.codec import EVENTS
-from patriot.kernel.errors import ExchangeError, LeaseLost
+from patriot.kernel.errors import ExchangeError, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import LogPosition
 from patriot.kernel.lease import LEASE_TTL
 from patriot.kernel.projection import Recorded
@@ -23,13 +23,13 @@ from patriot.kernel.subscription import Subscription
 from patriot.kernel.tasks import Background
 from patriot.kernel.trading import AccountId, Instrument, UserId
 from patriot.orders.effects import Patience
-from patriot.risk.events import HaltLevel, Scope, TradingHalted
+from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
 from patriot.risk.policies import RiskWatch, WatchedEvent
 from patriot.services.account import AccountAtWork, build_account
 from patriot.services.books import RiskBooks
 from patriot.services.pace import Pace
 from patriot.services.parts import Parts
-from patriot.strategies.events import SignalGenerated, StrategyAssigned, StrategyStopped
+from patriot.strategies.events import SignalGenerated, StrategyAssigned, StrategyStatus, StrategyStopped
 
 log = structlog.get_logger()
 TAIL = "execution"
@@ -155,7 +155,7 @@ class ExecutionService:
         while True:
             try:
                 await self._work(account_id, user_id, owner)
-            except (LeaseLost, ExceptionGroup, ExchangeError) as error:
+            except (LeaseLost, ExceptionGroup, ExchangeError, StoreUnavailable) as error:
                 log.exception("account.worker_failed", account_id=str(account_id))
                 self._parts.alerts.critical("account.worker_failed", account_id=account_id, error=error)
             await asyncio.sleep(RESTART_SECONDS)
@@ -172,14 +172,16 @@ class ExecutionService:
         self._starting.pop(account_id, None)
         if not self._starting:
             self._all_started.set()
-        renewing = asyncio.create_task(self._renew(account, owner))
         try:
-            await account.worker.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._renew(account, owner))
+                group.create_task(self._heed(account.worker))
+                await account.worker.run()
         finally:
-            renewing.cancel()
             self._starting[account_id] = user_id
             del self.workers[account_id], self._at_work[account_id]
-            await self._parts.leases.release(fence, owner)
+            with suppress(StoreUnavailable):  # then it runs out by itself
+                await self._parts.leases.release(fence, owner)
 
     async def _renew(self, account: AccountAtWork, owner: str) -> None:
         while True:
@@ -189,6 +191,22 @@ class ExecutionService:
             except LeaseLost:
                 account.worker.stop()
                 return
+            except StoreUnavailable:
+                continue  # nobody else can take it either
+
+    async def _heed(self, worker: AccountWorker) -> None:
+        """Carry out, once the account is in step, what was asked for while nobody worked for it."""
+        await asyncio.gather(self.started.wait(), worker.ready.wait())
+        for strategy_id in {b.entry.strategy_id for b in worker.keeper.open_brackets.values() if b.entry is not None}:
+            strategy = str(strategy_id) if strategy_id is not None else None
+            level = self._watch.halts.level_for(worker.user_id, worker.account_id, strategy_id)
+            followed = self._book.strategies.get(strategy_id) if strategy_id is not None else None
+            if level in (HaltLevel.H2, HaltLevel.H3):
+                worker.cancel_entries(strategy)
+            if level is HaltLevel.H3:
+                await worker.flatten(ReasonCode.HALTED, strategy)
+            elif followed is not None and followed.status is StrategyStatus.STOPPED:
+                await worker.flatten("STRATEGY_STOPPED", strategy)
 
     async def _end_work(self, account_id: AccountId) -> None:
         account = self._at_work.get(account_id)
@@ -211,7 +229,7 @@ class ExecutionService:
         """Do what the time asks for: an hourly sample of every account."""
         hour = now.replace(minute=0, second=0, microsecond=0)
         if self._last_hour is None or hour > self._last_hour:
-            self._last_hour = hour
             await self.sample_equity(SampleReason.HOURLY)
+            self._last_hour = hour
 
     _last_hour: datetime | None = None

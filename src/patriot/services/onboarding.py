@@ -14,6 +14,7 @@ from patriot.billing.period import period_of
 from patriot.kernel.errors import CommandRefused
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
+from patriot.kernel.steps import Step
 from patriot.kernel.trading import AccountId, Environment, Exchange, UserId
 from patriot.services.demo_plan import FEE_RATE, SYMBOL, DemoPlan, PlannedClient, PlannedStrategy
 from patriot.services.parts import Parts
@@ -91,6 +92,7 @@ class _Onboarding:
         wish = LinkWish(account_id, client.user_id, Exchange.BINANCE, Environment.SIM, "USDT", 0)
         key = ApiKey(account.api_key, account.api_secret)
         await self._linking.link(wish, key, self._context(account_id, client.user_id))
+        self._parts.reached(Step.ACCOUNT_LINKED)
 
     async def subscribe(self, client: PlannedClient, account_id: AccountId) -> None:
         """Agree on the fee, and follow the planned strategies with the client's consent."""

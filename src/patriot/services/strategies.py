@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 import structlog
 
@@ -10,7 +11,7 @@ from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import NotFound
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription
-from patriot.kernel.tasks import Background
+from patriot.kernel.tasks import Background, when_stored
 from patriot.kernel.trading import Exchange, StrategyId
 from patriot.market.events import Bar
 from patriot.services.pace import Pace
@@ -116,7 +117,7 @@ class StrategiesService:
         """Serve until cancelled."""
         await fold_to_checkpoint(self._parts, TAIL, EVENT_TYPES, self._read)
         try:
-            await self._follow()
+            await when_stored(self._follow)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.tail.run())
                 group.create_task(self._look_at_bars())
@@ -158,7 +159,7 @@ class StrategiesService:
             try:
                 await self._pace.before_bar()
                 self._pace.venue_said(bar.closed_at)
-                await self.host.on_bar(bar)
+                await when_stored(partial(self.host.on_bar, bar))
                 self.bars_seen += 1
             finally:
                 self._asking = 0
