@@ -99,9 +99,17 @@ async def test_refusal_reaches_the_caller_and_writes_nothing(world: World) -> No
     assert await world.history(LIMIT_STREAM) == []
 
 
-async def test_only_writer_of_a_stream_loads_it_once(world: World) -> None:
+async def test_first_writer_of_a_stream_never_loads_it(world: World) -> None:
     for _ in range(5):
         await world.bus.dispatch(Credit(ALICE, Decimal(1)), CONTEXT)
+    assert world.store.loads == 0
+
+
+async def test_writer_that_comes_later_loads_a_stream_once(world: World) -> None:
+    await world.bus.dispatch(Credit(ALICE, Decimal(1)), CONTEXT)
+    later = world.another_process()
+    for _ in range(5):
+        await later.dispatch(Credit(ALICE, Decimal(1)), CONTEXT)
     assert world.store.loads == 1
 
 

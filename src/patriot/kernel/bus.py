@@ -13,7 +13,15 @@ from typing import Any, Generic, TypeVar
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.clock import Clock
 from patriot.kernel.codec import EVENTS, encode
-from patriot.kernel.errors import CommandRefused, IdempotencyMismatch, PatriotError, VersionConflict
+from patriot.kernel.errors import (
+    CommandRefused,
+    IdempotencyMismatch,
+    InvalidInput,
+    NotFound,
+    NotPermitted,
+    PatriotError,
+    VersionConflict,
+)
 from patriot.kernel.eventstore import (
     Context,
     Envelope,
@@ -53,6 +61,11 @@ class Handler(Generic[C]):
     decider: Decider[Any, Any, Any]
     gate: Gate[C] | None = None
     occurred_at: Callable[[C], datetime] | None = None
+
+    @property
+    def deciders(self) -> list[Decider[Any, Any, Any]]:
+        """Return the deciders of the streams a command touches: its own, then the gate's."""
+        return [self.decider] if self.gate is None else [self.decider, self.gate.decider]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +118,16 @@ class CommandBus:
         streams = [handler.stream_of(command)]
         if handler.gate is not None:
             streams.append(handler.gate.stream_of(command))
-        # A remembered state may be old. An append proves that it was not; a refusal or a no-op does not: those reload.
-        remembered = [self._memory.get(stream) for stream in streams]
-        if all(state is not None for state in remembered):
-            with suppress(VersionConflict, CommandRefused):
-                decided = await self._attempt(handler, command, context, streams, remembered, answer, fence)
-                if decided.events:
-                    return decided
+        # What is remembered of a stream may be old, and one never seen may not be new. An append proves what was
+        # assumed; a refusal or a no-op does not: those reload.
+        assumed = [
+            self._memory.get(stream) or _Folded(decider.initial, 0)
+            for stream, decider in zip(streams, handler.deciders, strict=True)
+        ]
+        with suppress(VersionConflict, CommandRefused, InvalidInput, NotFound, NotPermitted):
+            decided = await self._attempt(handler, command, context, streams, assumed, answer, fence)
+            if decided.events:
+                return decided
         for _ in range(MAX_ATTEMPTS):
             loaded = await self._load(handler, streams)
             try:
@@ -121,11 +137,10 @@ class CommandBus:
         raise VersionConflict(f"{answer.scope}: {MAX_ATTEMPTS} attempts lost to other writers")
 
     async def _load(self, handler: Handler[Any], streams: list[StreamKey]) -> list["_Folded"]:
-        deciders = [handler.decider] + ([handler.gate.decider] if handler.gate else [])
         histories = await self._store.read_streams(streams)
         return [
             _Folded(decider.fold(decode_all(history)), len(history))
-            for decider, history in zip(deciders, histories, strict=True)
+            for decider, history in zip(handler.deciders, histories, strict=True)
         ]
 
     async def _attempt(
@@ -134,15 +149,13 @@ class CommandBus:
         command: object,
         context: Context,
         streams: list[StreamKey],
-        folded: Sequence["_Folded | None"],
+        folded: Sequence["_Folded"],
         answer: "_Answer",
         fence: Fence | None,
     ) -> Decided:
-        own = folded[0]
-        assert own is not None  # noqa: S101  both callers pass loaded states
-        gate = handler.gate
+        own, gate = folded[0], handler.gate
         gate_events: list[Any] = []
-        if gate is not None and folded[1] is not None:
+        if gate is not None:
             gate_events = gate.decider.decide(folded[1].state, gate.command_of(command))
             command = gate.admit(command, gate_events)
         events = handler.decider.decide(own.state, command)
@@ -150,7 +163,7 @@ class CommandBus:
             return Decided((), own.version)
         at = handler.occurred_at(command) if handler.occurred_at else self._clock.now()
         written = [(handler.decider, own, events)]
-        if gate is not None and folded[1] is not None:
+        if gate is not None:
             written.append((gate.decider, folded[1], gate_events))
         appends = [
             StreamAppend(stream, before.version, self._pack(new, at, context))
