@@ -12,9 +12,10 @@ from patriot.cli import sim as simulator
 from patriot.cli.running import run
 from patriot.kernel.errors import StartupError
 from patriot.services.logs import log_to
-from patriot.services.opened import chosen_folder
+from patriot.services.opened import chosen_folder, simulator_of
 from patriot.services.serve import Role, ServeOptions, Service, serve_service
 from patriot.services.settings import Settings
+from patriot.services.up import DEFAULT_SEED
 
 
 def serve(
@@ -57,13 +58,15 @@ def _serve_sim(role: Role | None, port: int | None, home: Path | None) -> None:
     settings = Settings.read()
     folder = chosen_folder(settings, home or settings.home)
     if settings.sim_token is None:
+        folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.environ.setdefault(simulator.TOKEN_VARIABLE, folder.sim_token())
+    known = simulator_of(folder, simulator.Speed.REAL)
     simulator.sim(
         binance_port=port or 9101,
         control_port=9100,
         host="127.0.0.1",
-        data=simulator.MODEL,
-        seed=7,
+        data=str(known.data) if known and known.data else simulator.MODEL,
+        seed=known.seed if known else DEFAULT_SEED,
         speed=simulator.Speed.REAL,
         journal=folder.sim,
         announce=False,

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import structlog
+
 from patriot.adapters.postgres.embedded import EmbeddedPostgres
 from patriot.adapters.postgres.projections import ProjectionRunner
 from patriot.adapters.runners import SubprocessRunners
 from patriot.adapters.vault import PostgresShelf, Vault
 from patriot.kernel.clock import SystemClock
-from patriot.kernel.errors import StartupError, StoreUnavailable
+from patriot.kernel.errors import ExchangeError, StartupError, StoreUnavailable
 from patriot.kernel.subscription import Subscription, Tail
 from patriot.kernel.tasks import while_serving
 from patriot.services.all_in_one import TICK_SECONDS
@@ -34,6 +36,9 @@ from patriot.services.risk import RiskService
 from patriot.services.self_report import SelfReport, waits_for
 from patriot.services.settings import Settings
 from patriot.services.strategies import StrategiesService
+
+log = structlog.get_logger()
+EXCHANGE_WAIT_SECONDS = 1.0
 
 
 class Role(StrEnum):
@@ -118,7 +123,7 @@ async def serve_service(options: ServeOptions, started: Callable[[str], None], e
             waits_for=lambda: next((waits_for(e) for e in engines if isinstance(e, ExecutionService)), ""),
             trades=service in TRADING,
         )
-        work = [engine.run() for engine in engines] + [runner.run() for runner in runners]
+        work = [_run(parts, engine, service) for engine in engines] + [runner.run() for runner in runners]
         web = serve_http(health_app(service, report.checks, report.figures), listening)
         host, port = listening.getsockname()
         started(f"http://{host}:{port}")
@@ -149,6 +154,19 @@ def _engines(options: ServeOptions, parts: Parts) -> Sequence[Engine]:
             return [BillingService(parts)]
         case _:
             return []
+
+
+async def _run(parts: Parts, engine: Engine, service: Service) -> None:
+    """Run an engine, one that trades as soon as its exchange answers: processes start in any order."""
+    answered = service not in TRADING
+    while not answered:
+        try:
+            await parts.session(None).sync_time()
+            answered = True
+        except ExchangeError as error:
+            log.warning("exchange.away", error=str(error))
+            await asyncio.sleep(EXCHANGE_WAIT_SECONDS)
+    await engine.run()
 
 
 async def _keep_ticking(parts: Parts, engines: Sequence[Engine]) -> None:
