@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from patriot.cli.main import app
 from tests.acceptance.demo_runs import RECORDED, DemoFolder
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 ROWS = gzip.decompress(RECORDED.read_bytes()).decode().splitlines()[:60]
 BAD_FILES: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
     "cut": (lambda rows: [*rows[:-1], rows[-1][:40]], "line 60"),
@@ -32,11 +33,13 @@ def folder(tmp_path: Path) -> DemoFolder:
     return DemoFolder(tmp_path / "home", str(RECORDED))
 
 
-async def refused(folder: DemoFolder) -> str:
+def refused(folder: DemoFolder) -> str:
     """Return the one sentence that a run ends with; it must have changed nothing."""
     before = sorted(folder.home.rglob("*"))
-    ended = await folder.run()
-    assert ended.status == 2, ended.output
+    days = ["--days", str(folder.days)] if folder.days else []
+    words = ["demo", "--data", folder.data, "--accounts", str(folder.accounts), *days]
+    ended = CliRunner().invoke(app, words, env={"PATRIOT_HOME": str(folder.home)})
+    assert ended.exit_code == 2, ended.output
     assert sorted(folder.home.rglob("*")) == before
     assert (folder.path / "demo.json").read_text() == "an earlier demo"
     (sentence,) = ended.output.strip().splitlines()
@@ -44,39 +47,39 @@ async def refused(folder: DemoFolder) -> str:
 
 
 @pytest.mark.parametrize("what", BAD_FILES)
-async def test_broken_recording_is_refused_by_file_and_line(what: str, folder: DemoFolder, tmp_path: Path) -> None:
+def test_broken_recording_is_refused_by_file_and_line(what: str, folder: DemoFolder, tmp_path: Path) -> None:
     spoil, named = BAD_FILES[what]
     path = tmp_path / "BTCUSDT-1m-bad.csv"
     path.write_text("\n".join(spoil(ROWS)))
 
-    sentence = await refused(replace(folder, data=str(path)))
+    sentence = refused(replace(folder, data=str(path)))
 
     assert path.name in sentence
     assert named in sentence
 
 
-async def test_archive_that_is_cut_is_refused_by_name(folder: DemoFolder, tmp_path: Path) -> None:
+def test_archive_that_is_cut_is_refused_by_name(folder: DemoFolder, tmp_path: Path) -> None:
     path = tmp_path / "BTCUSDT-1m-bad.csv.gz"
     path.write_bytes(RECORDED.read_bytes()[:5000])
 
-    assert path.name in await refused(replace(folder, data=str(path)))
+    assert path.name in refused(replace(folder, data=str(path)))
 
 
-async def test_prices_of_another_symbol_are_refused(folder: DemoFolder, tmp_path: Path) -> None:
+def test_prices_of_another_symbol_are_refused(folder: DemoFolder, tmp_path: Path) -> None:
     path = tmp_path / "ETHUSDT-1m-bad.csv"
     path.write_text("\n".join(ROWS))
 
-    assert "expected prices of BTCUSDT" in await refused(replace(folder, data=str(path)))
+    assert "expected prices of BTCUSDT" in refused(replace(folder, data=str(path)))
 
 
-async def test_recording_that_is_not_there_is_refused_by_name(folder: DemoFolder) -> None:
-    assert "there is no file nowhere.csv" in await refused(replace(folder, data="nowhere.csv"))
+def test_recording_that_is_not_there_is_refused_by_name(folder: DemoFolder) -> None:
+    assert "there is no file nowhere.csv" in refused(replace(folder, data="nowhere.csv"))
 
 
 @pytest.mark.parametrize("accounts", [0, -1, 501])
-async def test_number_of_accounts_out_of_range_is_refused(accounts: int, folder: DemoFolder) -> None:
-    assert "--accounts: expected 1 to 500" in await refused(replace(folder, accounts=accounts))
+def test_number_of_accounts_out_of_range_is_refused(accounts: int, folder: DemoFolder) -> None:
+    assert "--accounts: expected 1 to 500" in refused(replace(folder, accounts=accounts))
 
 
-async def test_negative_number_of_days_is_refused(folder: DemoFolder) -> None:
-    assert "--days: expected at least 1" in await refused(replace(folder, days=-1))
+def test_negative_number_of_days_is_refused(folder: DemoFolder) -> None:
+    assert "--days: expected at least 1" in refused(replace(folder, days=-1))
