@@ -115,7 +115,8 @@ async def test_platform_that_was_killed_goes_on_and_leaves_a_server_that_down_en
     again = start("up", PATRIOT_PORT=port)
     await again.says("running: Ctrl-C")
     assert "accounts    1" in again.said
-    await eventually(lambda: answer(f"http://127.0.0.1:{port}/ready")[0] == 200, again)
+    metrics = f"http://127.0.0.1:{port}/metrics"
+    await eventually(lambda: 'patriot_accounts{of="in_step"} 1.0' in answer(metrics)[1], again)
     os.kill(again.process.pid, signal.SIGKILL)
     await again.ended()
     assert "ended PostgreSQL that was left behind" in patriot("down", str(home), home=home).stdout
