@@ -97,6 +97,8 @@ class AccountWorker:
         self.dispatch = dispatch
         self._venue_said = venue_said
         self._stopping = asyncio.Event()
+        self._loaded = asyncio.Event()  # the brackets of the log are known here, or the work ended before
+        self._ended = False
         self._session = session
         self._ledger = ledger
         self._desk = desk
@@ -108,6 +110,7 @@ class AccountWorker:
         self._took_over = False
         self._settled_at = 0.0
         self._handling = 0
+        self._told_of: set[str] = set()  # client ids of orders that are not ours
         self._prepared: dict[str, int] = {}
         self._preparing = asyncio.Lock()
         self._tasks = Background()
@@ -129,6 +132,13 @@ class AccountWorker:
 
     async def run(self) -> None:
         """Work until cancelled; raises what this worker cannot mend by itself."""
+        try:
+            await self._run()
+        finally:
+            self._ended = True
+            self._loaded.set()
+
+    async def _run(self) -> None:
         brackets = await self._load_open()
         for bracket in brackets:
             self._desk.adopt(bracket.events)
@@ -136,6 +146,7 @@ class AccountWorker:
                 self.keeper.adjust(bracket.group_id, bracket.closed_elsewhere)
         self._took_over = bool(brackets)
         self._settled_at = self._clock.monotonic() + (self._takeover_seconds if brackets else 0.0)
+        self._loaded.set()
         unfinished = [bracket.group_id for bracket in brackets if bracket.close_requested]
         if unfinished:
             self._tasks.start(self._close_when_settled(unfinished))
@@ -182,6 +193,10 @@ class AccountWorker:
         if self._desk.strays:
             self._alerts.critical("order.stray_report", account_id=self.account_id, client_ids=list(self._desk.strays))
             self._desk.strays.clear()
+        foreign = self._desk.foreign - self._told_of
+        if foreign:
+            self._told_of |= foreign
+            self._alerts.critical("order.foreign", account_id=self.account_id, client_ids=sorted(foreign))
 
     async def _resync(self) -> None:
         await self._patiently(self._recover)
@@ -285,8 +300,10 @@ class AccountWorker:
     async def close(self, symbol: str, strategy_id: StrategyId | None, reason: str) -> OrderId | None:
         """Have a strategy's position on a symbol closed; return its bracket, or None if there is nothing to close.
 
-        The wish is durable when this returns, and is carried out in the background.
+        The wish is durable when this returns, and is carried out in the background. Errors: StoreUnavailable if this
+        worker ends before: ask its successor.
         """
+        await self._brackets_known()
         bracket = self.keeper.bracket_on(symbol, strategy_id)
         if bracket is None or bracket.entry is None:
             return None
@@ -294,7 +311,11 @@ class AccountWorker:
         return bracket.entry.order_id
 
     async def flatten(self, reason: str, strategy: str | None = None) -> None:
-        """Have every position of the account, or of one strategy on it, closed: the largest notional first."""
+        """Have every position of the account, or of one strategy on it, closed: the largest notional first.
+
+        Errors: StoreUnavailable as `close`.
+        """
+        await self._brackets_known()
         entries = [bracket.entry for bracket in self._largest_first() if bracket.entry is not None]
         await self._request_close([entry.order_id for entry in entries if _is_of(entry, strategy)], reason)
 
@@ -303,6 +324,11 @@ class AccountWorker:
         for bracket in self.keeper.open_brackets.values():
             if bracket.entry is not None and not bracket.entry_over and _is_of(bracket.entry, strategy):
                 self._tasks.start(self._desk.cancel(bracket.entry, CancelReason.RISK))
+
+    async def _brackets_known(self) -> None:
+        await self._loaded.wait()
+        if self._ended:
+            raise StoreUnavailable(f"the worker of account {self.account_id} has ended")
 
     def _largest_first(self) -> list[Bracket]:
         return sorted(self.keeper.open_brackets.values(), key=lambda b: b.entered_notional, reverse=True)

@@ -1,0 +1,164 @@
+"""Money that nothing explains, through the services: found, alarmed, halted; explained, and let go."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID
+
+from patriot.accounts.commands import OpenLedger, RecordEquity, RecordFunding
+from patriot.accounts.events import AccountReconciled, SampleReason
+from patriot.execution.events import Routing, SignalRouted
+from patriot.kernel.errors import StoreUnavailable
+from patriot.kernel.eventstore import Context
+from patriot.kernel.trading import AccountId
+from patriot.orders.events import OrderFilled
+from patriot.risk.commands import HaltTrading
+from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted, TradingResumed
+from patriot.services.execution import ExecutionService
+from patriot.services.reconciliation import ReconciliationService
+from patriot.sim.engine import model
+from tests.laws.virtual_time import run_virtually
+from tests.services.paper import ALICE, RANGE, TREND, Paper
+
+HOUR_SECONDS = 3600
+ACCOUNT = AccountId(UUID(int=101))
+
+
+async def hours(paper: Paper, service: ExecutionService, number: int) -> None:
+    """Sample the equity of every account, once an hour."""
+    for _ in range(number):
+        await paper.settle(HOUR_SECONDS)
+        await service.sample_equity(SampleReason.HOURLY)
+    await paper.settle()
+
+
+async def one_client(paper: Paper) -> AccountId:
+    account_id = await paper.link(ALICE)
+    await paper.found([(ALICE, account_id)])
+    return account_id
+
+
+def theirs(side: model.Side, quantity: str, name: str, symbol: str = "SOLUSDT") -> model.PlaceOrder:
+    order_type = model.OrderType.MARKET
+    return model.PlaceOrder(1, symbol, side, order_type, Decimal(quantity), client_order_id=f"web_{name}")
+
+
+def test_trade_of_the_client_is_foreign_unexplained_and_halts_entries() -> None:
+    async def day() -> None:
+        paper = Paper()
+        account_id = await one_client(paper)
+        async with paper.running() as service:
+            await paper.signal(RANGE)
+            await hours(paper, service, 2)
+            before = paper.exchange.engine.account(1).wallet
+            paper.exchange.execute(theirs(model.Side.BUY, "40", "in"))
+            paper.exchange.apply(model.MovePrice("SOLUSDT", Decimal(90)))
+            paper.exchange.execute(theirs(model.Side.SELL, "30", "out"))
+            await hours(paper, service, 2)
+
+            moved = paper.exchange.engine.account(1).wallet - before
+            assert moved < -250
+            explained, unexplained = await paper.log(AccountReconciled)
+            assert (explained.unexplained, unexplained.unexplained) == (Decimal(0), moved)
+            assert paper.alarm.names().count("money.unexplained") == 1
+            assert await paper.log(TradingHalted) == [
+                TradingHalted(
+                    Scope.ACCOUNT,
+                    str(account_id),
+                    HaltLevel.H1,
+                    ReasonCode.UNEXPLAINED_MONEY,
+                    unexplained.reconciled_at,
+                )
+            ]
+            await paper.signal(TREND)
+            last = (await paper.log(SignalRouted))[-1]
+            assert [(one.routing, one.reason_code) for one in last.accounts] == [(Routing.DENIED, "HALTED")]
+
+            seen = [fields["client_ids"] for name, fields in paper.alarm.raised if name == "order.foreign"]
+            assert seen == [["web_in"], ["web_out"]]
+            assert paper.positions(account_id)["SOLUSDT"] == 10
+            assert {fill.symbol for fill in await paper.log(OrderFilled)} == {"ETHUSDT"}
+
+    run_virtually(day())
+
+
+def test_own_trades_transfers_and_funding_leave_nothing_unexplained() -> None:
+    async def day() -> None:
+        paper = Paper()
+        await one_client(paper)
+        async with paper.running() as service:
+            await paper.signal(TREND)
+            await hours(paper, service, 1)
+            paper.exchange.execute(model.Transfer(1, Decimal(500)))
+            paper.exchange.apply(model.SettleFunding("BTCUSDT", Decimal("0.0001")))
+            await paper.tell(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, "OPERATOR", paper.clock.now()))
+            await hours(paper, service, 3)
+        assert [event.unexplained for event in await paper.log(AccountReconciled)] == [0]
+        assert await paper.log(OrderFilled)
+
+    run_virtually(day())
+
+
+async def told(paper: Paper, command: object) -> None:
+    await paper.bus.dispatch(command, Context(correlation_id=UUID(int=6)))
+
+
+async def sampled(paper: Paper, wallet: str) -> None:
+    await paper.settle(HOUR_SECONDS)
+    amount = Decimal(wallet)
+    await told(paper, RecordEquity(ACCOUNT, ALICE, SampleReason.HOURLY, "USDT", amount, amount, (), paper.clock.now()))
+
+
+def test_late_record_explains_the_money_lifts_the_halt_and_outlasts_a_restart() -> None:
+    async def day() -> None:
+        paper = Paper()
+        async with paper.running():
+            await told(paper, OpenLedger(ACCOUNT, ALICE, "USDT", Decimal(10_000), (), paper.clock.now()))
+            await sampled(paper, "10000")
+            paid_at = paper.clock.now()
+            await sampled(paper, "9940")
+            await sampled(paper, "9940")
+        async with paper.running():
+            await sampled(paper, "9940")
+            (_, found) = await paper.log(AccountReconciled)
+            assert found.unexplained == -60
+            await told(paper, RecordFunding(ACCOUNT, ALICE, "F:1", "BTCUSDT", "USDT", Decimal(-60), paper.clock.now()))
+            await sampled(paper, "9940")
+        async with paper.running():
+            await sampled(paper, "9940")
+            await paper.settle()
+        events = await paper.log(AccountReconciled)
+        assert [event.unexplained for event in events] == [0, -60, 0]
+        assert events[1].unexplained_since > paid_at
+        assert [type(event) for event in await paper.log(TradingHalted, TradingResumed)] == [
+            TradingHalted,
+            TradingResumed,
+        ]
+
+    run_virtually(day())
+
+
+def test_judgment_is_not_lost_when_the_store_goes_away() -> None:
+    async def day() -> None:
+        paper = Paper()
+        away, dispatch = 2, paper.bus.dispatch
+
+        async def unsteady(command: Any, context: Context) -> object:
+            nonlocal away
+            if away:
+                away -= 1
+                raise StoreUnavailable("away")
+            return await dispatch(command, context)
+
+        await told(paper, OpenLedger(ACCOUNT, ALICE, "USDT", Decimal(1000), (), paper.clock.now()))
+        for _ in range(2):
+            await sampled(paper, "1003")
+        cast("Any", paper.bus).dispatch = unsteady
+        running = asyncio.create_task(ReconciliationService(paper.parts).run())
+        await paper.settle()
+        running.cancel()
+        assert [event.unexplained for event in await paper.log(AccountReconciled)] == [3]
+
+    run_virtually(day())
