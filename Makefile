@@ -1,6 +1,6 @@
 # Every target is one line and says what it does; `make help` lists them. Nothing here needs more than Python 3.11+.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all fmt lint types imports bench docs coverage lock ci
+.PHONY: help setup demo test unit test-all fmt lint types imports bench docs coverage lock ci
 
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
@@ -22,6 +22,9 @@ demo: $(READY) ## one signal becomes N safe orders: the whole platform on three 
 
 test: $(READY) ## unit, property and contract tests, on the embedded PostgreSQL
 	$(PYTEST) -q -m "not slow" $(ARGS)
+
+unit: $(READY) ## the pure tests alone, in seconds
+	$(PYTEST) -q -m unit $(foreach domain,kernel users accounts strategies execution orders risk portfolio billing audit,tests/$(domain)) $(ARGS)
 
 test-all: $(READY) ## everything, with the acceptance and crash tests
 	$(PYTEST) -q $(ARGS)

@@ -7,18 +7,27 @@ import itertools
 import os
 import shutil
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from patriot.adapters.postgres.embedded import EmbeddedPostgres
 from patriot.adapters.postgres.migrate import migrate
 
 T = TypeVar("T")
 
+ROOT = Path(__file__).parents[1]
+PURE_FOLDERS = frozenset(
+    ("tests", domain)
+    for domain in (
+        "kernel", "users", "accounts", "strategies", "execution", "orders", "risk", "portfolio", "billing", "audit"
+    )
+)  # fmt: skip
+WITH_PROCESSES = frozenset({"test_runner.py", "test_host.py", "test_supervisor.py", "test_proof.py"})
 SERVER_FIXTURES = frozenset({"postgres_server", "database"})
 TEMPLATE = "patriot_template"
 IN_CI = bool(os.environ.get("CI"))  # seeded properties; a skipped server-backed test is a failed one
@@ -37,6 +46,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_server_backed(item):
             item.add_marker(pytest.mark.postgres)
+        elif is_unit(item):
+            item.add_marker(pytest.mark.unit)
+
+
+def is_unit(item: pytest.Item) -> bool:
+    """Return whether a test is pure and one case: no process, no socket, no server, no search through many examples."""
+    path = item.path.relative_to(ROOT)
+    pure = path.parts[:2] in PURE_FOLDERS and path.name not in WITH_PROCESSES
+    return pure and not is_hypothesis_test(getattr(item, "obj", None)) and item.get_closest_marker("slow") is None
 
 
 @pytest.hookimpl(wrapper=True)
