@@ -1,6 +1,7 @@
 """The exchange times out, answers 503, drops, repeats and delays what it says: the laws hold all the same.
 
-These runs have the patience of a live platform; the demo's own is longer, so that a busy machine changes no fill.
+These runs have the patience of a live platform with protection; the demo's own is longer, so that a busy machine
+changes no fill. With lost entries they are less patient than either: a receive window is all that proves them absent.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from tests.acceptance.demo_runs import DemoFolder
 from tests.support import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+PATIENCE = Patience(entry=(0.3, 1, 2, 6))
 ORDER, ALGO = "/fapi/v1/order", "/fapi/v1/algoOrder"
 
 
@@ -40,6 +42,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         rest("delay", ORDER, 2, delay_ms=400),
         rest("delay", ALGO, 2, delay_ms=400),
     ],
+    "money unsaid": [stream("drop", "ACCOUNT_UPDATE", 40)],
     "cut": [stream("disconnect", "ORDER_TRADE_UPDATE", 3), stream("disconnect", "ALGO_UPDATE", 3)],
 }
 
@@ -55,7 +58,7 @@ async def run_with(faults: list[dict[str, Any]], folder: DemoFolder) -> Summary:
         )
 
     options = DemoOptions(folder.path, folder.accounts, Path(folder.data), seed=folder.seed, database_url=folder.dsn)
-    run = asyncio.create_task(Demo(options, DemoProgress(), pass_by, Patience()).run(judge))
+    run = asyncio.create_task(Demo(options, DemoProgress(), pass_by, PATIENCE).run(judge))
     try:
         await eventually(lambda: (folder.path / "demo.json").exists() or run.done(), 60)
         async with folder.control() as control:

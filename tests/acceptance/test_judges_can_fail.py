@@ -92,10 +92,17 @@ async def test_sound_run_is_verified_again(sound: DemoFolder) -> None:
     assert broken(judgment) == set()
 
 
-async def test_changed_digit_of_an_invoice_is_found(spoiled: DemoFolder) -> None:
-    invoice = next(spoiled.path.glob("invoices/*.json"))
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param(r'"fee":"\d*(\d)', id="the fee itself"),
+        pytest.param(r'\\"wallet_balance\\":\\"\d*(\d)', id="an event that it comes from"),
+    ],
+)
+async def test_changed_digit_of_an_invoice_is_found(where: str, spoiled: DemoFolder) -> None:
+    invoice = sorted(spoiled.path.glob("invoices/*.json"))[0]
     text = invoice.read_text()
-    digit = re.search(r'"amount":\s*"\d*(\d)', text)
+    digit = re.search(where, text)
     assert digit is not None
     changed = str((int(digit[1]) + 1) % 10)
     invoice.write_text(text[: digit.start(1)] + changed + text[digit.end(1) :])

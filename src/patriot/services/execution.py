@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from patriot.accounts.events import AccountLinked, AccountUnlinked, SampleReason
+from patriot.accounts.events import AccountLinked, AccountStatus, AccountUnlinked, SampleReason
 from patriot.accounts.ports import KeyVault
 from patriot.execution.followers import BookEvent, FollowerBook
 from patriot.execution.routing import Reach, SignalRouter
@@ -150,15 +150,26 @@ class ExecutionService:
     # One account ------------------------------------------------------------------------------------------------------
 
     async def _keep_working(self, account_id: AccountId, user_id: UserId) -> None:
-        """Hold the account's lease and run its worker; start it over from log and exchange whenever it fails."""
+        """Hold the account's lease and run its worker; start it over from log and exchange whenever it fails.
+
+        Ends when the account is unlinked.
+        """
         owner = str(self._parts.ids.new())
-        while True:
+        while self._book.accounts[account_id] is not AccountStatus.UNLINKED:
             try:
                 await self._work(account_id, user_id, owner)
             except (LeaseLost, ExceptionGroup, ExchangeError, StoreUnavailable) as error:
+                if self._book.accounts[account_id] is AccountStatus.UNLINKED:
+                    break
                 log.exception("account.worker_failed", account_id=str(account_id))
                 self._parts.alerts.critical("account.worker_failed", account_id=account_id, error=error)
             await asyncio.sleep(RESTART_SECONDS)
+        self._no_longer_starting(account_id)
+
+    def _no_longer_starting(self, account_id: AccountId) -> None:
+        self._starting.pop(account_id, None)
+        if not self._starting:
+            self._all_started.set()
 
     async def _work(self, account_id: AccountId, user_id: UserId, owner: str) -> None:
         name = f"account:{account_id}"
@@ -169,9 +180,7 @@ class ExecutionService:
         key = await self._vault.open(account_id)
         account = build_account(self._parts, account_id, user_id, key, fence, self._pace, self._patience)
         self._at_work[account_id], self.workers[account_id] = account, account.worker
-        self._starting.pop(account_id, None)
-        if not self._starting:
-            self._all_started.set()
+        self._no_longer_starting(account_id)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._renew(account, owner))
@@ -221,6 +230,7 @@ class ExecutionService:
 
     async def _sample(self, account: AccountAtWork, reason: SampleReason) -> None:
         with suppress(ExchangeError):  # the next hour's sample stands in for one that could not be read
+            await account.ledger.sync_income()  # what the stream did not tell is found within the hour
             snapshot = await account.ledger.sample_equity(reason)
             if snapshot is not None:
                 await account.worker.check_positions(snapshot)
