@@ -19,7 +19,13 @@ FILE = re.compile(r"[\w./{},-]+/[\w.{},-]+\.(?:py|html|yaml|md)")
 EVENT = re.compile(
     r"(?:order|position|execution|account|billing|strategy|risk|trading|funding|user|allocation)\.[a-z_]+"
 )
-NO_EVENTS = {"account.worker_failed", "position.protection_failed", "order.stray_report"}  # names of log lines
+NO_EVENTS = {  # names of log lines
+    "account.worker_failed",
+    "money.unexplained",
+    "order.foreign",
+    "order.stray_report",
+    "position.protection_failed",
+}
 
 
 def quoted(document: Path, pattern: re.Pattern[str]) -> list[str]:
