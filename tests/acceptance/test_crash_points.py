@@ -34,3 +34,17 @@ async def test_demo_killed_at_a_step_and_resumed_ends_as_if_undisturbed(
 
     resumed.require_green()
     assert await folder.story() == undisturbed
+
+
+async def test_demo_killed_again_and_again_while_it_recovers_ends_as_if_undisturbed(
+    recording: str, undisturbed: Story, database: str, tmp_path: Path
+) -> None:
+    folder = DemoFolder(tmp_path, recording, database)
+
+    kills = (Step.ORDER_SENT, Step.STOP_SENT, Step.FILL_RECORDED, Step.TARGET_SENT, Step.ORDER_CREATED, Step.CLOSE_SENT)
+    for number, step in enumerate(kills):
+        killed = await folder.run(resume=number > 0, kill_at=step)
+        assert killed.status == KILLED, f"{step} was not reached\n{killed.output}"
+
+    (await folder.run(resume=True)).require_green()
+    assert await folder.story() == undisturbed

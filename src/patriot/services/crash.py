@@ -14,10 +14,10 @@ def crash_from_environment() -> Reached:
     wish = os.environ.get(VARIABLE)
     if not wish:
         return pass_by
-    name, _, times = wish.partition(":")
-    if name not in set(Step) or not (times or "1").isdigit():
+    name, _, times = (wish if ":" in wish else f"{wish}:1").partition(":")
+    if name not in set(Step) or not times.isdecimal() or int(times) == 0:
         raise StartupError(f"{VARIABLE}: expected STEP or STEP:N with a step of {', '.join(Step)}, found {wish!r}")
-    left = int(times or "1")
+    left = int(times)
 
     def reached(step: Step) -> None:
         nonlocal left
