@@ -1,4 +1,7 @@
-"""Logs as JSON lines in one file of the data folder, or on standard error: an event name and fields, never a secret."""
+"""Logs as JSON lines in one file of the data folder, or on standard error: an event name and fields, never a secret.
+
+Tracebacks name files, lines and errors, and no local variables: a frame of the wire holds keys and signed requests.
+"""
 
 import logging
 import sys
@@ -6,6 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 
 def log_to(path: Path | None, level: str = "INFO") -> None:
@@ -18,7 +23,7 @@ def log_to(path: Path | None, level: str = "INFO") -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
     ]
     renderer = structlog.processors.JSONRenderer()
     libraries = logging.StreamHandler(target)  # what a driver or a web server has to say goes the same way
