@@ -1,9 +1,11 @@
 """The books of an account: every record once, in whatever order and however often the exchange shows it."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +26,7 @@ from patriot.accounts.events import (
     SampleReason,
     TransferRecorded,
 )
-from patriot.accounts.ledger import LEDGER, OPENING, OVERLAP, missing_equity, read_from
+from patriot.accounts.ledger import LEDGER, OPENING, REMEMBERED, SETTLING, missing_equity, read_from
 from patriot.kernel.exchange import IncomeRecord, IncomeType
 from tests.accounts.facts import NOON, ONE, OWNER
 
@@ -91,7 +93,7 @@ def test_records_from_before_the_opening_are_not_booked_again() -> None:
     events = told(opening("980", before))
 
     assert LEDGER.decide(LEDGER.fold(events), funding("F:1", "-20", NOON)) == []
-    assert LEDGER.decide(LEDGER.fold(events), funding("F:0", "-3", NOON - 2 * OVERLAP)) == []
+    assert LEDGER.decide(LEDGER.fold(events), funding("F:0", "-3", NOON - 2 * SETTLING)) == []
 
 
 def test_transfer_of_the_very_instant_of_the_opening_is_booked() -> None:
@@ -109,7 +111,7 @@ def test_record_of_nothing_is_not_booked() -> None:
 
 
 records = st.lists(
-    st.tuples(st.integers(0, 40), st.integers(0, int(OVERLAP / MINUTE)), st.integers(-100, 100)),
+    st.tuples(st.integers(0, 40), st.integers(0, int(REMEMBERED / MINUTE)), st.integers(-100, 100)),
     unique_by=lambda record: record[0],
     max_size=12,
 )
@@ -134,13 +136,52 @@ def test_memory_of_the_ledger_is_bounded() -> None:
     state = LEDGER.fold(told(opening("0")))
     for hour in range(1_000):
         state = LEDGER.fold(LEDGER.decide(state, funding(f"F:{hour}", "-1", NOON + hour * HOUR)), state)
-        assert len(state.recent) <= OVERLAP / HOUR + 1
+        assert len(state.recent) <= REMEMBERED / HOUR + 1
 
 
-def test_income_is_read_again_from_shortly_before_the_newest_record() -> None:
+def test_income_is_read_again_from_as_far_back_as_records_are_remembered() -> None:
     assert read_from(LEDGER.initial, NOON) == NOON
     state = LEDGER.fold(told(opening("0"), funding("F:1", "-1", NOON + 5 * HOUR)))
-    assert read_from(state, NOON) == NOON + 5 * HOUR - OVERLAP
+    assert read_from(state, NOON) == NOON - SETTLING, "the opening settled what came before"
+    state = LEDGER.fold(LEDGER.decide(state, funding("F:2", "-1", NOON + 90 * HOUR)), state)
+    assert read_from(state, NOON) == NOON + 90 * HOUR - REMEMBERED
+
+
+@pytest.mark.parametrize("late", [2 * HOUR, REMEMBERED, 30 * REMEMBERED])
+@pytest.mark.parametrize("record", [transfer, funding])
+def test_record_that_shows_up_long_after_its_time_is_booked_once(
+    record: Callable[[str, str, datetime], LedgerCommand], late: timedelta
+) -> None:
+    events = told(
+        opening("0"),
+        record("id:1", "1", NOON + HOUR + late),
+        record("id:2", "5", NOON + HOUR),
+        record("id:2", "5", NOON + HOUR),
+    )
+    assert wallet_of(events) == 6
+
+
+def test_record_whose_id_is_forgotten_is_not_booked_again() -> None:
+    first, long_after = transfer("T:1", "5", NOON + HOUR), transfer("T:2", "1", NOON + 2 * HOUR + REMEMBERED)
+    state = LEDGER.fold(told(opening("0"), first, long_after))
+
+    assert "T:1" not in state.recent
+    assert LEDGER.decide(state, first) == []
+    assert read_from(state, NOON) > first.at, "nobody asks for it again"
+
+
+@given(st.lists(st.integers(0, REMEMBERED // (8 * HOUR)), min_size=1, max_size=40))
+def test_records_that_show_up_late_are_read_again_and_booked_once(delays: list[int]) -> None:
+    """One record every eight hours, each seen some reads late; every read goes as far back as the ledger asks."""
+    state, booked = LEDGER.fold(told(opening("0"))), Decimal(0)
+    for turn in range(len(delays) + max(delays)):
+        for number, delay in enumerate(delays):
+            shown = transfer(f"T:{number}", "1", NOON + number * 8 * HOUR)
+            if number + delay <= turn and shown.at >= read_from(state, NOON):
+                events = LEDGER.decide(state, shown)
+                booked += wallet_of(events)
+                state = LEDGER.fold(events, state)
+    assert booked == len(delays)
 
 
 def test_equity_is_sampled_once_an_hour() -> None:

@@ -25,7 +25,8 @@ from patriot.kernel.aggregate import Decider
 from patriot.kernel.exchange import IncomeRecord, IncomeType
 from patriot.kernel.money import ZERO
 
-OVERLAP = timedelta(hours=1)  # the exchange may show a record so much later than one that came after it
+REMEMBERED = timedelta(days=3)  # records that are kept apart by their ids; as far back the exchange is asked again
+SETTLING = timedelta(hours=1)  # before the opening: the exchange may show a record so much later than it booked it
 OPENING = "opening"
 BOOKED = (IncomeType.TRANSFER, IncomeType.FUNDING_FEE)  # recorded from income; the rest comes with the fills
 
@@ -34,15 +35,16 @@ BOOKED = (IncomeType.TRANSFER, IncomeType.FUNDING_FEE)  # recorded from income; 
 class Ledger:
     opened: bool = False
     newest: datetime | None = None  # of all records
-    recent: dict[str, datetime] = field(default_factory=dict)  # records not older than OVERLAP before the newest
+    recent: dict[str, datetime] = field(default_factory=dict)  # records not older than REMEMBERED before the newest
+    closed_until: datetime | None = None  # of the newest record whose id is forgotten, or that the opening settled
     unsampled: bool = False  # money moved in or out, and no sample shows it yet
     sampled: bool = False
     sampled_hours: dict[SampleReason, datetime] = field(default_factory=dict)
     reconciled: AccountReconciled | None = None
 
     def knows(self, record_id: str, at: datetime) -> bool:
-        """Return whether a record was taken before, or is too old to be new."""
-        return record_id in self.recent or (self.newest is not None and at < self.newest - OVERLAP)
+        """Return whether a record was taken before. However late, it is new unless its id may be forgotten."""
+        return record_id in self.recent or (self.closed_until is not None and at <= self.closed_until)
 
 
 def decide(ledger: Ledger, command: LedgerCommand) -> list[LedgerEvent]:
@@ -69,7 +71,7 @@ def decide(ledger: Ledger, command: LedgerCommand) -> list[LedgerEvent]:
 def _open(c: OpenLedger) -> list[LedgerEvent]:
     """Begin the books: the wallet is what transfers brought, and the rest in one opening entry."""
     settled_until = max([c.at, *(record.at for record in c.income)])
-    close = [r for r in c.income if r.income_type in BOOKED and r.at >= settled_until - OVERLAP]
+    close = [r for r in c.income if r.income_type in BOOKED and r.at > settled_until - SETTLING]
     transfers = [r for r in c.income if r.income_type is IncomeType.TRANSFER and r.amount]
     rest = c.wallet_balance - sum((r.amount for r in transfers if r.asset == c.asset), ZERO)
     opened = LedgerOpened(
@@ -135,7 +137,14 @@ def evolve(ledger: Ledger, event: LedgerEvent) -> Ledger:
     match event:
         case LedgerOpened():
             recent = dict.fromkeys(event.settled_records, event.settled_until)
-            return replace(ledger, opened=True, newest=event.settled_until, recent=recent, unsampled=True)
+            return replace(
+                ledger,
+                opened=True,
+                newest=event.settled_until,
+                recent=recent,
+                closed_until=event.settled_until - SETTLING,
+                unsampled=True,
+            )
         case TransferRecorded():
             return replace(_after(ledger, event.record_id, event.transferred_at), unsampled=True)
         case FundingPaid():
@@ -153,8 +162,11 @@ def evolve(ledger: Ledger, event: LedgerEvent) -> Ledger:
 
 def _after(ledger: Ledger, record_id: str, at: datetime) -> Ledger:
     newest = at if ledger.newest is None else max(ledger.newest, at)
-    kept = {known: when for known, when in ledger.recent.items() if when >= newest - OVERLAP}
-    return replace(ledger, newest=newest, recent={**kept, record_id: at})
+    recent = {**ledger.recent, record_id: at}
+    forgotten = {known: when for known, when in recent.items() if when < newest - REMEMBERED}
+    closed_until = max((*forgotten.values(), *((ledger.closed_until,) if ledger.closed_until else ())), default=None)
+    kept = {known: when for known, when in recent.items() if known not in forgotten}
+    return replace(ledger, newest=newest, recent=kept, closed_until=closed_until)
 
 
 def missing_equity(ledger: Ledger) -> SampleReason | None:
@@ -166,7 +178,10 @@ def missing_equity(ledger: Ledger) -> SampleReason | None:
 
 def read_from(ledger: Ledger, fallback: datetime) -> datetime:
     """Return the time from which income may hold records that are new."""
-    return fallback if ledger.newest is None else ledger.newest - OVERLAP
+    if ledger.newest is None:
+        return fallback
+    since = ledger.newest - REMEMBERED
+    return since if ledger.closed_until is None else max(since, ledger.closed_until)
 
 
 LEDGER = Decider(initial=Ledger(), decide=decide, evolve=evolve)
