@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from tests.laws.mortal import Attempt, Witness
 PROTECTED_WITHIN_SECONDS = 2.0
 WAY_OUT_WITHIN_SECONDS = 10.0  # an emergency close that takes longer is no excuse any more
 RECEIVE_WINDOW = timedelta(seconds=5)
+_OURS = re.compile("(?P<prefix>p[a-z2-7]{26})(?P<leg>[estcx])[0-9]+")  # laxer than the desk: its mistakes count too
 Halts = list[tuple[datetime, datetime]]
 
 
@@ -53,14 +55,14 @@ class Judge:
             return
         match operation:
             case PlaceOrder(client_order_id=client_id) | PlaceAlgoOrder(client_algo_id=client_id):
-                named = parse_client_order_id(client_id)
+                named = _OURS.fullmatch(client_id)
                 if named is None:
                     return
-                intent = f"{named.prefix} {named.leg} {1 if named.leg is Leg.ENTRY else named.sequence}"
+                intent = f"{named['prefix']} e" if named["leg"] == "e" else client_id
                 self.placed[intent] += 1
                 if self.placed[intent] > 1:
                     self.blame(1, f"{self.placed[intent]} orders for the intent {intent}")
-                if named.prefix not in self._prefixes():
+                if named["prefix"] not in self._prefixes():
                     self.blame(1, f"order {client_id} belongs to no signal")
 
     def _prefixes(self) -> set[str]:

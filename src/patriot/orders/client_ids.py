@@ -5,6 +5,7 @@ a letter for the leg, the sequence within the leg.
 """
 
 import base64
+import re
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from patriot.kernel.trading import AccountId, Leg, OrderId, SignalId
 
 _LETTER = {Leg.ENTRY: "e", Leg.STOP: "s", Leg.TARGET: "t", Leg.CLOSE: "c", Leg.EMERGENCY: "x"}
 _LEG = {letter: leg for leg, letter in _LETTER.items()}
+_CANONICAL = re.compile("p[a-z2-7]{26}(e1|[stcx][1-9][0-9]{0,4})")
 _PREFIX_LENGTH = 27
 
 
@@ -50,18 +52,13 @@ def client_order_id(prefix: str, leg: Leg, sequence: int) -> str:
 
 
 def parse_client_order_id(text: str) -> LegId | None:
-    """Return what a client order id names, or None if it is not one of ours.
+    """Return what a client order id names, or None if it is not one that PATRIOT would write.
 
     >>> parse_client_order_id("pl4fdyur4bznexhiopjos624mces12")
     LegId(prefix='pl4fdyur4bznexhiopjos624mce', leg=<Leg.STOP: 'STOP'>, sequence=12)
     >>> parse_client_order_id("web_abc") is None
     True
     """
-    prefix, letter, number = (
-        text[:_PREFIX_LENGTH],
-        text[_PREFIX_LENGTH : _PREFIX_LENGTH + 1],
-        text[_PREFIX_LENGTH + 1 :],
-    )
-    if not prefix.startswith("p") or letter not in _LEG or not (number.isascii() and number.isdigit()):
+    if _CANONICAL.fullmatch(text) is None:
         return None
-    return LegId(prefix, _LEG[letter], int(number))
+    return LegId(text[:_PREFIX_LENGTH], _LEG[text[_PREFIX_LENGTH]], int(text[_PREFIX_LENGTH + 1 :]))
