@@ -1,6 +1,5 @@
 """Orders, fills and brackets as views. `user_id` is a predicate of every list; None: the operator, who sees all."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
@@ -27,8 +26,6 @@ _ORDERS = (
     ORDER BY created_at DESC, order_id LIMIT $5
 """
 )
-_OF_GROUP = _ORDER + " WHERE group_id = $1 ORDER BY created_at, leg, sequence"
-_OF_SIGNAL = _ORDER + " WHERE signal_id = $1 ORDER BY created_at, account_id, leg, sequence"
 _FILLS = """
     SELECT order_id, trade_id, group_id, leg, account_id, strategy_id, symbol, side, quantity, price, commission,
         commission_asset, realized_pnl, is_maker, filled_at
@@ -37,10 +34,6 @@ _FILLS = """
         AND ($3::uuid IS NULL OR group_id = $3)
     ORDER BY filled_at DESC, order_id, trade_id LIMIT $4
 """
-_OPEN_GROUPS = """
-    SELECT group_id FROM read.brackets WHERE account_id = $1 AND status IN ('PENDING', 'OPEN')
-    ORDER BY created_at, group_id
-"""
 _BRACKETS = """
     SELECT group_id, account_id, strategy_id, signal_id, symbol, side, stop_price, take_profit_price, status,
         close_reason, created_at, closed_at
@@ -48,10 +41,6 @@ _BRACKETS = """
     WHERE ($1::uuid IS NULL OR user_id = $1) AND ($2::uuid IS NULL OR account_id = $2)
         AND (NOT $3 OR status IN ('PENDING', 'OPEN'))
     ORDER BY created_at DESC, group_id LIMIT $4
-"""
-_COUNT_OPEN = """
-    SELECT count(*) AS open FROM read.orders
-    WHERE account_id = $1 AND status NOT IN ('DENIED', 'FILLED', 'CANCELED', 'REJECTED', 'EXPIRED')
 """
 
 
@@ -158,27 +147,6 @@ async def brackets(
     """Return brackets, newest first."""
     rows = await sql.fetch(_BRACKETS, user_id, account_id, open_only, limit)
     return [BracketView(*(row[name] for name in BracketView.__slots__)) for row in rows]
-
-
-async def open_groups(sql: Sql, account_id: AccountId) -> list[OrderId]:
-    """Return the brackets of an account that are not over, oldest first: entry on its way, or position not closed."""
-    return [OrderId(row["group_id"]) for row in await sql.fetch(_OPEN_GROUPS, account_id)]
-
-
-async def orders_of_group(sql: Sql, group_id: OrderId) -> list[OrderView]:
-    """Return every order of one bracket, oldest first."""
-    return [_order(row) for row in await sql.fetch(_OF_GROUP, group_id)]
-
-
-async def orders_of_signal(sql: Sql, signal_id: SignalId) -> list[OrderView]:
-    """Return every order that a signal led to, over all accounts."""
-    return [_order(row) for row in await sql.fetch(_OF_SIGNAL, signal_id)]
-
-
-async def open_order_count(sql: Sql, account_id: AccountId) -> int:
-    """Return how many orders of an account are not over."""
-    rows: Sequence[Row] = await sql.fetch(_COUNT_OPEN, account_id)
-    return int(rows[0]["open"])
 
 
 def _order(row: Row) -> OrderView:
