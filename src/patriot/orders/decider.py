@@ -63,6 +63,7 @@ SENT = frozenset({Status.SUBMITTED, Status.UNKNOWN})  # the exchange may or may 
 WORKING = frozenset({Status.ACCEPTED, Status.PARTIALLY_FILLED})
 OVER = frozenset({Status.DENIED, Status.FILLED, Status.CANCELED, Status.REJECTED, Status.EXPIRED})
 UNSENT = frozenset({Status.APPROVED})
+PROVEN_ABSENT = "PROVEN_ABSENT"  # the reason of a rejection that only the exchange's silence speaks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Order:
     submitted_at: datetime | None = None
     venue_order_ids: tuple[str, ...] = ()  # oldest first; a triggered conditional order has two
     cancel_reason: CancelReason | None = None
+    presumed_absent: bool = False  # rejected because the exchange did not know it: its own word still overrules that
 
 
 def decide(order: Order, command: OrderCommand) -> list[OrderEvent]:
@@ -221,7 +223,7 @@ def _record_submitted(order: Order, created: OrderCreated, c: RecordSubmitted) -
 def _record_report(order: Order, created: OrderCreated, command: OrderCommand) -> list[OrderEvent]:
     match command:
         case RecordAccepted() as c:
-            if order.status in OVER | WORKING:
+            if order.status in OVER | WORKING and not order.presumed_absent:
                 return []
             return [OrderAccepted(c.order_id, created.account_id, c.venue_order_id, c.at)]
         case RecordTriggered() as c:
@@ -265,12 +267,15 @@ def evolve(order: Order, event: OrderEvent) -> Order:
             return replace(order, status=Status.UNKNOWN)
         case OrderAccepted():
             return replace(
-                order, status=Status.ACCEPTED, venue_order_ids=(*order.venue_order_ids, event.venue_order_id)
+                order,
+                status=Status.ACCEPTED,
+                venue_order_ids=(*order.venue_order_ids, event.venue_order_id),
+                presumed_absent=False,
             )
         case OrderTriggered():
             return replace(order, venue_order_ids=(*order.venue_order_ids, event.venue_order_id))
         case OrderRejected():
-            return replace(order, status=Status.REJECTED)
+            return replace(order, status=Status.REJECTED, presumed_absent=event.reason_code == PROVEN_ABSENT)
         case OrderFilled():
             return _evolve_fill(order, event)
         case OrderCancelRequested():
@@ -288,13 +293,14 @@ def _evolve_fill(order: Order, event: OrderFilled) -> Order:
     status = order.status
     if order.created is not None and filled >= order.created.quantity:
         status = Status.FILLED
-    elif status not in OVER:
+    elif status not in OVER or order.presumed_absent:
         status = Status.PARTIALLY_FILLED
     known = order.venue_order_ids
     return replace(
         order,
         status=status,
         filled=filled,
+        presumed_absent=False,
         trade_ids=order.trade_ids | {event.trade_id},
         venue_order_ids=known if event.venue_order_id in known else (*known, event.venue_order_id),
     )

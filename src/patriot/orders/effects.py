@@ -6,6 +6,7 @@ Two things do wait: an entry is durable before the desk sees it, and is noted as
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,14 +34,17 @@ from patriot.orders.commands import (
     RecordUnknown,
     RequestCancel,
 )
-from patriot.orders.decider import ORDER, OVER, SENT, UNSENT, WORKING, Order
-from patriot.orders.events import CancelReason, OrderCreated, OrderEvent, RejectStage
+from patriot.orders.decider import ORDER, OVER, PROVEN_ABSENT, SENT, UNSENT, WORKING, Order
+from patriot.orders.events import CancelReason, OrderAccepted, OrderCreated, OrderEvent, OrderFilled, RejectStage
 from patriot.orders.journal import Journal
 from patriot.orders.ports import OrderVenue
 
 T = TypeVar("T")
 TRADE_OVERLAP = timedelta(seconds=5)  # trades are asked for from a little before the order they belong to
 REMEMBERED_BRACKETS = 20
+REMEMBERED_CLIENT_IDS = 1_000  # of orders that are not ours, or that no bracket explains
+LOST_LEGS = 8  # how many orders of one leg can have reached the exchange and not the log; a higher number is forged
+OVER_ON_EXCHANGE = frozenset({VenueStatus.FILLED, VenueStatus.CANCELED, VenueStatus.REJECTED, VenueStatus.EXPIRED})
 _SENT_STEP = {Leg.ENTRY: Step.ORDER_SENT, Leg.STOP: Step.STOP_SENT, Leg.TARGET: Step.TARGET_SENT}
 
 
@@ -54,6 +58,7 @@ class Patience:
     answer: float = 0.6  # for an order's answer; then its outcome is unknown, and three such stops fit into 2 s
     trades: float = 0.3  # for executions that an answer has told of and the stream has not
     retry: tuple[float, ...] = (0.05, 0.2, 0.5, 1, 2)  # when the exchange did nothing
+    gone: float = 0.5  # before the second question about an order that rested and is not known any more
 
 
 class OrderDesk:
@@ -87,6 +92,7 @@ class OrderDesk:
         self.tasks = Background()
         self.strays: list[str] = []  # client ids of ours that no open bracket here explains
         self.foreign: set[str] = set()  # client ids of resting orders that are not ours: seen, never touched
+        self._newest_foreign: deque[str] = deque()
 
     # What the desk knows ----------------------------------------------------------------------------------------------
 
@@ -118,7 +124,16 @@ class OrderDesk:
         if isinstance(event, OrderCreated) and event.leg is Leg.ENTRY:
             self._entries[event.client_id_prefix] = event
             self._open[event.client_id_prefix] = None
+        self._open_again(order, event)
         self._listener(event)
+
+    def _open_again(self, order: Order, event: OrderEvent) -> None:
+        """Look after a bracket again of which an order that was declared over works or has traded."""
+        if order.created is None or order.created.group_id not in self._closed:
+            return
+        if isinstance(event, OrderAccepted) or (isinstance(event, OrderFilled) and event.leg is Leg.ENTRY):
+            self._closed.remove(order.created.group_id)
+            self._open[order.created.client_id_prefix] = None
 
     def _apply(self, command: OrderCommand) -> None:
         """Decide on what the desk knows, have the command written, take the events."""
@@ -243,8 +258,11 @@ class OrderDesk:
             except ExchangeError:
                 await asyncio.sleep(next(pauses, self._patience.retry[-1]))
                 continue
-            await self._look_up_patiently(created)
-            return
+            await self._find_again(created)
+            if self._orders[created.order_id].status in UNSENT:
+                return  # it is not sent any more
+            if self._orders[created.order_id].status not in OVER:
+                await asyncio.sleep(next(pauses, self._patience.retry[-1]))
 
     def _reject_locally(self, created: OrderCreated, reason: str) -> None:
         self._apply(RecordRejected(created.order_id, RejectStage.LOCAL, reason, None, None, self._clock.now()))
@@ -261,20 +279,21 @@ class OrderDesk:
 
     async def _ask_until_known(self, created: OrderCreated, delays: tuple[float, ...]) -> None:
         """Ask by client order id. Absent after the last delay is proven absent: the receive window has lapsed."""
-        waited = 0.0
+        waited, found = 0.0, False
         for delay in delays:
             await asyncio.sleep(delay - waited)
             waited = delay
-            if await self._look_up_patiently(created):
+            found = await self._look_up_patiently(created)
+            if found:
                 break
         self._asking.discard(created.order_id)
-        if self._orders[created.order_id].status not in SENT:
+        if found or self._orders[created.order_id].status not in SENT:
             return
         if created.valid_until is not None and self._clock.now() <= created.valid_until:
             await self.submit(created)
         else:
             now = self._clock.now()
-            self._apply(RecordRejected(created.order_id, RejectStage.EXCHANGE, "PROVEN_ABSENT", None, None, now))
+            self._apply(RecordRejected(created.order_id, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, now))
 
     async def _look_up_patiently(self, created: OrderCreated) -> bool:
         """Ask until the exchange answers at all."""
@@ -282,12 +301,27 @@ class OrderDesk:
 
     async def _look_up(self, created: OrderCreated) -> bool:
         """Ask the exchange for one order and take what it says; False if it has none with this client id."""
+        return await self._find(created) is not None
+
+    async def _find(self, created: OrderCreated) -> OrderReport | None:
         report = await self._venue.find_order(
             created.symbol, created.client_order_id, conditional=is_conditional(created)
         )
         if report is not None:
             self.on_order(report)
-        return report is not None
+        return report
+
+    async def _find_again(self, created: OrderCreated) -> OrderReport | None:
+        """Ask for an order; one that rested and that the exchange does not know any more, asked twice, is over."""
+        for pause in (self._patience.gone, None):
+            report = await self._patiently(partial(self._find, created))
+            if report is not None or self._orders[created.order_id].status not in WORKING:
+                return report
+            if pause is not None:
+                await asyncio.sleep(pause)
+        if created.order_id not in self._expected:
+            self._apply(RecordCanceled(created.order_id, self._clock.now()))
+        return None
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Repeat a question until it is answered; a lost answer costs little at first, a slow one gets its time."""
@@ -326,7 +360,7 @@ class OrderDesk:
         if report.executed_quantity > self._orders[order_id].filled:
             self._apply(RecordAccepted(order_id, report.venue_order_id, at))
             known = self._expected.get(order_id)
-            if known is None or report.executed_quantity >= known.executed_quantity:
+            if known is None or _progress(report) >= _progress(known):
                 self._expected[order_id] = report  # an answer may be older than what the stream has told
             if known is None:
                 self.tasks.start(self._collect_expected(created))
@@ -339,9 +373,7 @@ class OrderDesk:
                 self._apply(RecordCanceled(order_id, at))
             case VenueStatus.EXPIRED:
                 self._apply(RecordExpired(order_id, at))
-            case VenueStatus.UNKNOWN:
-                pass
-            case _:
+            case _:  # a status that this version does not know too: the exchange has the order
                 self._apply(RecordAccepted(order_id, report.venue_order_id, at))
                 if report.triggered_order_id is not None:
                     self._apply(RecordTriggered(order_id, report.triggered_order_id, at))
@@ -376,17 +408,37 @@ class OrderDesk:
         if named is None:
             order_id = self._by_venue_id.get(venue_order_id)
             if order_id is None and client_id:
-                self.foreign.add(client_id)
+                self._note_foreign(client_id)
             return self._created(order_id) if order_id is not None else None
         entry = self._entries.get(named.prefix)
         if entry is None:
-            self.strays.append(client_id)
+            self.strays = [*self.strays, client_id][-REMEMBERED_CLIENT_IDS:]
             return None
         order_id = leg_order_id(entry.order_id, named.leg, named.sequence)
         if order_id in self._orders:
             return self._created(order_id)
-        self.tasks.start(self._adopt_lost_leg(entry, named.leg, named.sequence))  # a predecessor's, late on the wire
+        if named.sequence < self._next_sequence(entry, named.leg) + LOST_LEGS:
+            self.tasks.start(
+                self._adopt_lost_leg(entry, named.leg, named.sequence)
+            )  # a predecessor's, late on the wire
+        else:
+            self._note_foreign(client_id)
         return None
+
+    def _next_sequence(self, entry: OrderCreated, leg: Leg) -> int:
+        """Return the number of the next order of a leg, as this desk knows it."""
+        sequence = 1
+        while leg_order_id(entry.order_id, leg, sequence) in self._orders:
+            sequence += 1
+        return sequence
+
+    def _note_foreign(self, client_id: str) -> None:
+        if client_id in self.foreign:
+            return
+        self.foreign.add(client_id)
+        self._newest_foreign.append(client_id)
+        if len(self._newest_foreign) > REMEMBERED_CLIENT_IDS:
+            self.foreign.discard(self._newest_foreign.popleft())
 
     def _created(self, order_id: OrderId) -> OrderCreated:
         created = self._orders[order_id].created
@@ -415,8 +467,41 @@ class OrderDesk:
             since[entry.symbol] = min(since.get(entry.symbol, entry.created_at), entry.created_at)
         for symbol, moment in since.items():
             await self._patiently(partial(self._collect_trades, symbol, moment))
-        for report in await self._venue.open_orders():
+        for symbol in since:
+            await self._list_resting(symbol)
+
+    async def check_resting(self) -> None:
+        """See that the working orders of open brackets still work: what ended them may not have been told.
+
+        Errors: ExchangeError.
+        """
+        for symbol in dict.fromkeys(self._entries[prefix].symbol for prefix in self._open):
+            working = [  # before the list is asked for: what is accepted meanwhile need not be on it
+                order.created
+                for order_id, order in self._orders.items()
+                if order.created is not None
+                and order.created.symbol == symbol
+                and order.status in WORKING
+                and order_id not in self._sending | self._asking
+            ]
+            listed = await self._list_resting(symbol)
+            missing = [created for created in working if created.client_order_id not in listed]
+            await asyncio.gather(*(self._check_missing(created) for created in missing))
+
+    async def _list_resting(self, symbol: str) -> set[str]:
+        """Take every resting order of a symbol, and return their client ids."""
+        reports = await self._venue.open_orders(symbol)
+        for report in reports:
             self.on_order(report)
+        return {report.client_order_id for report in reports}
+
+    async def _check_missing(self, created: OrderCreated) -> None:
+        """Learn what became of a working order that does not rest; a stop in a state unknown to us protects nobody."""
+        if self._orders[created.order_id].status not in WORKING:
+            return
+        report = await self._find_again(created)
+        if report is not None and report.status is VenueStatus.UNKNOWN and is_conditional(created):
+            self._apply(RecordExpired(created.order_id, self._clock.now()))
 
     async def _recover_order(self, created: OrderCreated, *, takeover: bool) -> None:
         order_id = created.order_id
@@ -426,7 +511,7 @@ class OrderDesk:
             return
         if status in UNSENT:  # a leg goes out at once: only the note of it was lost
             self._apply(RecordSubmitted(order_id, 1, created.created_at))
-        if await self._look_up_patiently(created) or status in WORKING or order_id in self._asking:
+        if await self._find_again(created) is not None or status in WORKING or order_id in self._asking:
             self._cancel_again(order_id, created)
         else:
             self._apply(RecordUnknown(order_id, "Restarted", self._clock.now()))
@@ -441,9 +526,10 @@ class OrderDesk:
     async def _adopt_lost_legs(self, entry: OrderCreated) -> None:
         """Find legs that reached the exchange and not the log: their ids were fixed by the entry."""
         for leg in (Leg.STOP, Leg.TARGET, Leg.CLOSE, Leg.EMERGENCY):
-            sequence = 1
-            while await self._adopt_lost_leg(entry, leg, sequence):
-                sequence += 1
+            first = self._next_sequence(entry, leg)
+            for sequence in range(first, first + LOST_LEGS):
+                if not await self._adopt_lost_leg(entry, leg, sequence):
+                    break
 
     async def _adopt_lost_leg(self, entry: OrderCreated, leg: Leg, sequence: int) -> bool:
         """Take over one order of a leg, and as not known those before it; False if there is none."""
@@ -456,6 +542,9 @@ class OrderDesk:
         )
         if report is None:
             return False
+        if not self._fits(entry, leg, report):
+            self._note_foreign(client_id)
+            return False
         for number in range(1, sequence + 1):  # without a gap, so that a reader of the log finds them all
             order_id = leg_order_id(entry.order_id, leg, number)
             if order_id not in self._orders:
@@ -465,6 +554,21 @@ class OrderDesk:
                     self._find_out(self._created(order_id), "Restarted")
         self.on_order(report)
         return True
+
+    def _fits(self, entry: OrderCreated, leg: Leg, report: OrderReport) -> bool:
+        """Tell whether an order can be a leg of a bracket: whoever trades by hand can borrow our ids."""
+        held = max(entry.quantity, self._orders[entry.order_id].filled)
+        return (
+            report.symbol == entry.symbol
+            and report.side is entry.side.opposite
+            and report.conditional == (leg in (Leg.STOP, Leg.TARGET))
+            and 0 < report.quantity <= held
+        )
+
+
+def _progress(report: OrderReport) -> tuple[Decimal, bool, datetime]:
+    """Return what tells the later of two reports of one order: no clock alone does."""
+    return report.executed_quantity, report.status in OVER_ON_EXCHANGE, report.at
 
 
 def is_conditional(created: OrderCreated) -> bool:
