@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from patriot.kernel.errors import CommandRefused
 from patriot.kernel.trading import Leg, Side
 from patriot.orders.commands import OrderCommand, RecordSubmitted
-from patriot.orders.decider import ORDER, OVER, Order, Status
+from patriot.orders.decider import ORDER, OVER, PROVEN_ABSENT, Order, Status
 from patriot.orders.events import (
     CancelReason,
     OrderAccepted,
@@ -39,6 +39,7 @@ UNKNOWN = OrderSubmissionUnknown(ORDER_ID, CREATED.client_order_id, "OutcomeUnkn
 ACCEPTED = OrderAccepted(ORDER_ID, ACCOUNT, "v-1", NOON)
 CANCELED = OrderCanceled(ORDER_ID, ACCOUNT, CancelReason.EXCHANGE, D(0), NOON)
 REJECTED = OrderRejected(ORDER_ID, ACCOUNT, RejectStage.EXCHANGE, "EXCHANGE_REFUSED", -2019, "no", NOON)
+ABSENT = OrderRejected(ORDER_ID, ACCOUNT, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, NOON)
 SENT = (CREATED, APPROVED, SUBMITTED)
 WORKING = (*SENT, ACCEPTED)
 
@@ -250,3 +251,15 @@ def after(order: Order, command: OrderCommand) -> Order:
         return ORDER.fold(ORDER.decide(order, command), order)
     except CommandRefused:
         return order
+
+
+def test_order_held_for_absent_works_when_the_exchange_tells_of_it() -> None:
+    Scenario(ORDER).given(*SENT, UNKNOWN, ABSENT).when(kit.accepted()).then(ACCEPTED)
+    working = ORDER.fold((*SENT, UNKNOWN, ABSENT, ACCEPTED))
+    assert working.status is Status.ACCEPTED
+    assert ORDER.decide(working, kit.accepted()) == []
+    assert ORDER.fold((*SENT, UNKNOWN, ABSENT, kit.filled(quantity="0.4"))).status is Status.PARTIALLY_FILLED
+
+
+def test_order_that_the_exchange_itself_refused_stays_refused() -> None:
+    Scenario(ORDER).given(*SENT, REJECTED).when(kit.accepted()).then()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
-from patriot.kernel.errors import ExchangeUnavailable, OutcomeUnknown
+import pytest
+
+from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 from patriot.kernel.exchange import OrderReport, TradeReport, VenueOrder, VenueStatus
 from patriot.kernel.trading import Leg, Side
 from patriot.orders.client_ids import client_order_id, leg_order_id
-from patriot.orders.decider import ORDER, Status
+from patriot.orders.decider import ORDER, OVER, Status
 from patriot.orders.effects import OrderDesk
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 from patriot.orders.journal import Journal
@@ -30,6 +35,7 @@ class Venue:
         self.placing: list[Exception | None] = []
         self.canceling: list[Exception | None] = []
         self.asked: list[str] = []
+        self.traded: list[TradeReport] = []
 
     def has(self, client_id: str, status: VenueStatus, quantity: str = "1", executed: str = "0") -> OrderReport:
         conditional = client_id[27] in "st"
@@ -59,10 +65,11 @@ class Venue:
         return self.orders.get(client_order_id)
 
     async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
+        self.asked.append(f"list {symbol}")
         return [report for report in self.orders.values() if report.status is VenueStatus.NEW]
 
     async def trades(self, symbol: str, since: object) -> list[TradeReport]:
-        return []
+        return self.traded
 
 
 class Bench:
@@ -205,6 +212,152 @@ def test_report_under_our_kind_of_id_without_its_bracket_is_told() -> None:
         bench.desk.on_order(bench.venue.has("web_" + "b" * 30, VenueStatus.NEW))
         assert bench.desk.strays == [stranger]
         assert bench.desk.foreign == {"web_" + "b" * 30}
+
+    run_virtually(run())
+
+
+def test_order_found_in_a_state_unknown_to_us_is_neither_sent_again_nor_given_up() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        bench.venue.has(ENTRY.client_order_id, VenueStatus.UNKNOWN)
+        await bench.desk.submit(ENTRY)
+        await asyncio.sleep(120)
+        assert bench.venue.asked.count("place e1") == 1
+        assert bench.status(Leg.ENTRY) is Status.ACCEPTED
+
+    run_virtually(run())
+
+
+def test_order_given_up_as_absent_is_taken_back_when_it_turns_up() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        await asyncio.sleep(10)
+        assert bench.status(Leg.STOP) is Status.REJECTED
+        bench.desk.forget(ORDER_ID)
+        bench.desk.on_order(bench.venue.has(STOP, VenueStatus.NEW))
+        assert bench.status(Leg.STOP) is Status.ACCEPTED
+        await bench.desk.check_resting()  # its bracket is looked after again
+        assert bench.venue.asked[-1] == "list BTCUSDT"
+
+    run_virtually(run())
+
+
+@pytest.mark.parametrize("forged", ["c9", "c50", "c99999", "s9"])
+def test_id_of_ours_with_a_number_we_never_reached_is_not_ours(forged: str) -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.desk.on_order(bench.venue.has(PREFIX + forged, VenueStatus.NEW))
+        await asyncio.sleep(1)
+        assert len(bench.events) == 2  # the entry's
+        assert bench.desk.foreign == {PREFIX + forged}
+        assert bench.venue.asked == []
+
+    run_virtually(run())
+
+
+@pytest.mark.parametrize("change", [{"side": Side.BUY}, {"quantity": D(2)}, {"conditional": False}])
+def test_order_that_does_not_fit_its_bracket_is_not_adopted(change: dict[str, Any]) -> None:
+    async def run() -> None:
+        bench = Bench()
+        report = replace(bench.venue.has(STOP, VenueStatus.NEW), **change)
+        bench.venue.orders[STOP] = report
+        bench.desk.on_order(report)
+        await bench.desk.recover(takeover=True)
+        assert not [event for event in bench.events if event.order_id != ORDER_ID]
+        assert bench.desk.foreign == {STOP}
+
+    run_virtually(run())
+
+
+@pytest.mark.parametrize("fate", [None, VenueStatus.CANCELED, VenueStatus.UNKNOWN])
+def test_stop_that_vanished_without_a_word_rests_no_more(fate: VenueStatus | None) -> None:
+    async def run(look: Callable[[OrderDesk], Awaitable[None]]) -> Status:
+        bench = Bench()
+        bench.venue.has(ENTRY.client_order_id, VenueStatus.NEW)
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        await look(bench.desk)
+        assert bench.status(Leg.STOP) is Status.ACCEPTED
+        if fate is None:
+            del bench.venue.orders[STOP]
+        else:
+            bench.venue.has(STOP, fate)
+        await look(bench.desk)
+        return bench.status(Leg.STOP)
+
+    assert run_virtually(run(lambda desk: desk.check_resting())) in OVER
+    if fate is not VenueStatus.UNKNOWN:  # only the list of resting orders tells that it does not rest
+        assert run_virtually(run(lambda desk: desk.recover(takeover=False))) is Status.CANCELED
+
+
+def test_order_absent_for_a_moment_still_rests() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        report = bench.venue.orders.pop(STOP)
+        looking = asyncio.create_task(bench.desk.check_resting())
+        await asyncio.sleep(0.2)
+        bench.venue.orders[STOP] = report
+        await looking
+        assert bench.status(Leg.STOP) is Status.ACCEPTED
+
+    run_virtually(run())
+
+
+def test_only_symbols_with_an_open_bracket_are_asked_for() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.desk.submit(ENTRY)
+        await bench.desk.recover(takeover=False)
+        assert [asked for asked in bench.venue.asked if asked.startswith("list")] == ["list BTCUSDT"]
+        bench.desk.forget(ORDER_ID)
+        bench.venue.asked.clear()
+        bench.desk.on_order(bench.venue.has(ENTRY.client_order_id, VenueStatus.CANCELED))
+        await bench.desk.recover(takeover=False)
+        await bench.desk.check_resting()
+        assert bench.venue.asked == []
+
+    run_virtually(run())
+
+
+def test_last_word_on_an_order_outlives_an_older_one_that_comes_later() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        older = bench.venue.has(STOP, VenueStatus.PARTIALLY_FILLED, executed="0.6")
+        bench.desk.on_order(bench.venue.has(STOP, VenueStatus.EXPIRED, executed="0.6"))
+        bench.desk.on_order(older)
+        trade = TradeReport(
+            "t-1", f"algo:{STOP}", STOP, "BTCUSDT", Side.SELL, D("0.6"), D(39_000), D(0), "USDT", D(0), False, START
+        )
+        bench.desk.on_trade(trade)
+        assert bench.status(Leg.STOP) is Status.EXPIRED
+
+    run_virtually(run())
+
+
+def test_cancel_refused_while_the_order_still_rests_is_repeated() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        bench.venue.canceling = [ExchangeRefused(-2011, "Unknown order sent.")] * 3
+        await bench.desk.cancel(bench.created(Leg.STOP), CancelReason.OCO_SIBLING)
+        assert bench.venue.asked.count("cancel s1") == 4
+        assert bench.status(Leg.STOP) is Status.CANCELED
+
+    run_virtually(run())
+
+
+def test_ids_of_others_are_remembered_up_to_a_bound() -> None:
+    async def run() -> None:
+        bench = Bench()
+        for number in range(1_500):
+            bench.desk.on_order(bench.venue.has("web_" + f"{number:030}", VenueStatus.NEW))
+            bench.desk.on_order(bench.venue.has(f"p{'a' * 26}s{number + 1}", VenueStatus.NEW))
+        assert len(bench.desk.foreign) == len(bench.desk.strays) == 1_000
+        assert "web_" + f"{1_499:030}" in bench.desk.foreign
 
     run_virtually(run())
 
