@@ -66,6 +66,35 @@ def test_order_placed_twice_under_one_client_id_is_read_twice() -> None:
     assert [order.client_order_id for order in venue_account(desk).orders] == ["ours-1", "ours-1"]
 
 
+def test_rights_are_those_of_the_account_and_of_all_its_keys() -> None:
+    desk = Desk()
+    state = desk.venue.state()
+    keys = {str(desk.uid): [{"api_key": "k", "permissions": ["read", "withdraw"]}]}
+
+    accounts, _ = read_venue({**state, "keys": keys})
+
+    assert venue_account(desk).permissions == {"read", "trade"}
+    assert accounts[desk.uid].permissions == {"read", "trade", "withdraw"}
+
+
+def test_times_on_the_wire_are_read_with_their_trade_and_their_stop() -> None:
+    desk = Desk()
+    desk.market(VenueSide.BUY, "0.5")
+    stop = desk.stop(VenueSide.SELL, "39000", "0.5", client_algo_id="ours-stop", reduce_only=True)
+    first = venue_account(desk).trades[0]
+    noted = {f"trade:{first.trade_id}": 5, f"placed:{stop.algo_id}": 8, f"ended:{stop.algo_id}": 9}
+
+    accounts, _ = read_venue({**desk.venue.state(), "wire_ms": {"now": 11, "accounts": {str(desk.uid): noted}}})
+
+    account = accounts[desk.uid]
+    assert account.wire_now_ms == 11
+    assert account.trades[0].wire_ms == 5
+    assert [(s.reduce_only, s.wire_placed_ms, s.wire_ended_ms) for s in account.orders if s.conditional] == [
+        (True, 8, 9)
+    ]
+    assert venue_account(desk).trades[0].wire_ms is None
+
+
 def test_equity_and_mark_are_the_exchanges() -> None:
     desk = Desk(balance="1000")
     desk.move("41000", "40990")

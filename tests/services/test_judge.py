@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from patriot.execution.events import PositionProtected, ProtectionFailed
 from patriot.kernel.trading import Leg, SignalId
+from patriot.orders.client_ids import client_id_prefix, client_order_id
 from patriot.orders.events import (
     CancelReason,
     OrderApproved,
@@ -32,10 +33,11 @@ from patriot.services.judge import (
     max_unprotected_seconds,
     money_adds_up,
     never_naked,
+    rights_beyond_trading,
     unexplained,
     unknown_is_a_state,
 )
-from tests.portfolio.facts import ALICE, ALICES, NOON, filled, funding, group, order_id
+from tests.portfolio.facts import ALICE, ALICES, NOON, closed, filled, funding, group, order_id
 from tests.services.cases import (
     ACCOUNT,
     BOUGHT,
@@ -73,6 +75,17 @@ def orders(*records: VenueOrderRecord) -> VenueAccount:
     return replace(ACCOUNT, orders=records)
 
 
+def on_the_wire(bought_ms: int | None, placed_ms: int) -> VenueAccount:
+    """Return the sound account, with the simulator's own times for its executions and its stop."""
+    stopped_ms = 90_000
+    return replace(
+        ACCOUNT,
+        orders=(ENTRY, replace(STOP, wire_placed_ms=placed_ms, wire_ended_ms=stopped_ms)),
+        trades=(replace(BOUGHT, wire_ms=bought_ms), replace(STOPPED, wire_ms=stopped_ms)),
+        wire_now_ms=100_000,
+    )
+
+
 @pytest.mark.parametrize("law", LAWS)
 def test_sound_case_keeps_the_law_and_says_how_much_was_checked(law: str) -> None:
     found = LAWS[law](case())
@@ -103,7 +116,9 @@ def test_entry_placed_twice_under_one_client_id_is_one_duplicate() -> None:
 def test_two_entries_of_one_signal_are_one_duplicate_though_their_ids_differ() -> None:
     signal = SignalId(group(99))
     first = replace(intent(Leg.ENTRY), signal_id=signal)
-    second = replace(first, order_id=group(2), client_order_id=ENTRY_ID.replace("e1", "e2"))
+    second = replace(
+        first, order_id=group(2), client_order_id=client_order_id(client_id_prefix(group(2)), Leg.ENTRY, 1)
+    )
     more = [first, second, OrderApproved(group(2)), OrderSubmitted(group(2), second.client_order_id, 1, NOON)]
     twice = replace(ENTRY, client_order_id=second.client_order_id)
 
@@ -164,6 +179,55 @@ def test_failed_protection_that_was_closed_at_market_keeps_law_2() -> None:
     account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT, closed_at_once))
 
     assert never_naked(case([*without(PROTECTED), failed], account)).ok
+
+
+def test_failed_protection_that_was_never_closed_breaks_law_2() -> None:
+    """Even while the exchange's time stands still, as it does in a stepped replay."""
+    failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
+    still_held = [e for e in without(PROTECTED) if not (isinstance(e, OrderFilled) and e.leg is Leg.STOP)]
+    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT,), as_of=NOON)
+
+    found = never_naked(case([*still_held, failed], account))
+
+    assert f"{ENTRY_ID}: protection failed and never closed" in found.problems
+
+
+def test_failed_protection_of_a_position_that_somebody_else_closed_keeps_law_2() -> None:
+    failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
+    still_held = [e for e in without(PROTECTED) if not (isinstance(e, OrderFilled) and e.leg is Leg.STOP)]
+    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT, replace(STOPPED, at=NOON + seconds(1))))
+
+    assert never_naked(case([*still_held, failed, closed(1)], account)).ok
+
+
+@pytest.mark.parametrize(
+    "other", [{"reduce_only": False}, {"order_type": "STOP"}, {"order_type": "TAKE_PROFIT_MARKET"}]
+)
+def test_order_that_is_no_reducing_market_stop_does_not_protect(other: dict[str, object]) -> None:
+    weaker = replace(STOP, **other)  # type: ignore[arg-type]  # one field each
+
+    assert max_unprotected_seconds(case(account=orders(ENTRY, weaker))) == 3600
+
+
+@pytest.mark.parametrize(("placed_ms", "kept"), [(7_000, True), (9_000, True), (9_001, False), (60_000, False)])
+def test_gap_while_the_exchanges_time_stood_still_is_measured_on_the_wire(placed_ms: int, kept: bool) -> None:
+    account = on_the_wire(bought_ms=7_000, placed_ms=placed_ms)
+
+    assert never_naked(case(account=account)).ok is kept
+    assert max_unprotected_seconds(case(account=account)) == max(Decimal("0.02"), Decimal(placed_ms - 7_000) / 1000)
+
+
+def test_gap_that_began_before_the_simulator_last_started_is_not_judged_on_the_wire() -> None:
+    assert never_naked(case(account=on_the_wire(bought_ms=None, placed_ms=60_000))).ok
+
+
+def test_stop_that_is_canceled_while_the_exchanges_time_stands_still_leaves_a_gap_on_the_wire() -> None:
+    account = on_the_wire(bought_ms=7_000, placed_ms=7_010)
+    left = replace(account.orders[1], status="CANCELED", triggered_at=None, wire_ended_ms=80_000)
+
+    found = never_naked(case(account=replace(account, orders=(ENTRY, left))))
+
+    assert f"account {ALICES}: no stop for 10 s on the exchange" in found.problems
 
 
 def test_stop_that_is_canceled_before_the_position_is_closed_leaves_it_naked() -> None:
@@ -251,6 +315,44 @@ def test_unknown_order_that_was_found_canceled_keeps_law_3() -> None:
     assert unknown_is_a_state(case([*EVENTS, *sent(Leg.STOP, 2)[:3], unknown, found])).ok
 
 
+def again(*attempts: int, unknown_before: tuple[int, ...] = ()) -> list[object]:
+    """Return the events of a sound case whose entry was sent again before it was accepted."""
+    more: list[object] = []
+    for attempt in attempts:
+        if attempt in unknown_before:
+            more.append(OrderSubmissionUnknown(order_id(1), ENTRY_ID, "TimeoutError", NOON))
+        more.append(OrderSubmitted(order_id(1), ENTRY_ID, attempt, NOON))
+    return [*EVENTS[:4], *more, *EVENTS[4:]]
+
+
+@pytest.mark.parametrize("unknown_before", [(), (2,), (2, 3, 4)])
+def test_order_sent_again_within_the_platforms_patience_keeps_law_3(unknown_before: tuple[int, ...]) -> None:
+    assert unknown_is_a_state(case(again(2, 3, 4, unknown_before=unknown_before))).ok
+
+
+@pytest.mark.parametrize(
+    "unknown_before", [(), (2,), tuple(range(2, 35))], ids=["no answer asked for", "one unknown", "each unknown"]
+)
+def test_order_sent_again_and_again_breaks_law_3(unknown_before: tuple[int, ...]) -> None:
+    found = unknown_is_a_state(case(again(*range(2, 35), unknown_before=unknown_before)))
+
+    assert any(problem.startswith(f"{ENTRY_ID}: sent 34 times") for problem in found.problems)
+
+
+@pytest.mark.parametrize("after", [5, 6], ids=["its acceptance", "its execution"])
+def test_order_sent_again_after_it_was_known_breaks_law_3(after: int) -> None:
+    resent = OrderSubmitted(order_id(1), ENTRY_ID, 2, NOON)
+    events = [*EVENTS[:after], resent, *EVENTS[after:]]
+
+    assert f"{ENTRY_ID}: sent again when it was known to exist" in unknown_is_a_state(case(events)).problems
+
+
+def test_order_sent_twice_and_twice_on_the_exchange_breaks_law_3() -> None:
+    found = unknown_is_a_state(case(again(2, unknown_before=(2,)), orders(ENTRY, ENTRY, STOP)))
+
+    assert f"{ENTRY_ID}: sent 2 times, and more than once on the exchange" in found.problems
+
+
 # Law 4 ----------------------------------------------------------------------------------------------------------------
 
 
@@ -300,6 +402,24 @@ def test_execution_of_an_order_that_is_not_ours_is_not_missed() -> None:
     assert exchange_owns_facts(case(account=account)).ok
 
 
+# Law 6 ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("permissions", "beyond"),
+    [
+        ({"read"}, []),
+        ({"read", "trade"}, []),
+        ({"read", "trade", "withdraw"}, [f"account {ALICES}: its key may withdraw"]),
+        ({"transfer", "withdraw"}, [f"account {ALICES}: its key may transfer, withdraw"]),
+    ],
+)
+def test_rights_of_a_linked_account_beyond_trading_are_found(permissions: set[str], beyond: list[str]) -> None:
+    account = replace(ACCOUNT, permissions=frozenset(permissions))
+
+    assert rights_beyond_trading(case(account=account)) == beyond
+
+
 # Law 8 ----------------------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +459,19 @@ def test_entry_on_the_exchange_that_was_not_durable_before_breaks_law_11(
     lost = [event for event in EVENTS if not (isinstance(event, gone) and event.order_id == order_id(1))]
 
     assert not commands_were_durable(case(lost), DURABLE).ok
+
+
+@pytest.mark.parametrize(("later", "kept"), [(0, True), (1, True), (1.001, False), (7200, False)])
+def test_entry_that_the_exchange_had_before_its_first_submission_breaks_law_11(later: float, kept: bool) -> None:
+    events = [
+        replace(event, submitted_at=NOON + seconds(later)) if isinstance(event, OrderSubmitted) else event
+        for event in EVENTS
+    ]
+
+    found = commands_were_durable(case(events), DURABLE)
+
+    assert found.ok is kept
+    assert kept or f"{ENTRY_ID}: on the exchange before its first submission" in found.problems
 
 
 @pytest.mark.parametrize("setting", DURABLE)

@@ -105,6 +105,8 @@ async def test_killed_simulator_comes_back_with_everything_it_answered(tmp_path:
 
     assert after.pop("activity") == 0
     assert before.pop("activity") > 0
+    assert after.pop("wire_ms")["accounts"] == {}, "what was before the start has no time of this process"
+    assert {name.partition(":")[0] for name in before.pop("wire_ms")["accounts"]["1"]} == {"trade", "placed", "ended"}
     assert after == before
     assert before["accounts"]["1"]["algo_orders"][0]["status"] == "FINISHED"
     assert same_key == listen_key

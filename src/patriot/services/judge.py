@@ -3,21 +3,25 @@
 A law that was not put to the test is not kept: every verdict says how much it checked.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal, localcontext
-from itertools import groupby
+from itertools import pairwise
 
 from patriot.kernel.money import EXACT, ZERO
-from patriot.kernel.trading import AccountId, Leg, OrderId
+from patriot.kernel.trading import AccountId, Leg, OrderId, Side
 from patriot.orders.client_ids import parse_client_order_id
 from patriot.orders.events import OrderCreated
-from patriot.services.evidence import LogEvidence, VenueAccount
+from patriot.services.evidence import LogEvidence, VenueAccount, VenueOrderRecord
+from patriot.services.naked_spans import naked_seconds
 
 PROTECTION_LIMIT_SECONDS = Decimal(2)
-PROTECTION_LIMIT = timedelta(seconds=2)
+MAX_TRIES = 4  # a try ends with an unknown outcome; the next begins when the exchange is found not to have the order
+MAX_SUBMISSIONS_OF_A_TRY = 6  # one, and one after each pause when the exchange did nothing: `Patience.retry`
+CLOCK_ALLOWANCE = timedelta(seconds=1)  # an exchange takes a request stamped so far ahead of its own clock
+ALLOWED_PERMISSIONS = frozenset({"read", "trade"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,70 +98,58 @@ def at_most_once(count: OrderCount) -> Verdict:
 
 
 def max_unprotected_seconds(case: Case) -> Decimal:
-    """Return the longest time that a position had no stop: by exchange time, and by monotonic time as recorded."""
+    """Return the longest time that a position had no stop: as recorded, by exchange time and by the wire's clock."""
     recorded = [event.unprotected_seconds for event in case.log.protected.values()]
-    by_exchange = [
-        Decimal(str(gap.total_seconds())) for account in case.venue.values() for gap in _naked_spans(account)
-    ]
-    return max([*recorded, *by_exchange], default=ZERO)
+    on_exchange = [gap for account in case.venue.values() for gap in naked_seconds(account)]
+    return max([*recorded, *on_exchange], default=ZERO)
 
 
 def never_naked(case: Case) -> Verdict:
-    """Law 2: a stop rests within two seconds of the first fill, and as long as the position stands."""
+    """Law 2: a stop rests within two seconds of the first fill, and as long as the position stands.
+
+    A position whose protection failed must have been closed. Besides the platform's own figure, every span is measured
+    from the exchange's records, by its own time and by the monotonic clock of a simulator since its last start.
+    """
     entries = [c for c in case.log.intents.values() if c.leg is Leg.ENTRY]
-    filled = {f.group_id for account in case.log.accounts.values() for f in account.fills.values()}
+    held = _held_by_bracket(case)
     problems = []
     for created in entries:
-        if created.order_id not in filled:
+        if created.order_id not in held:
             continue
         protected = case.log.protected.get(created.order_id)
-        if protected is None and created.order_id not in case.log.protection_failed:
+        failed = created.order_id in case.log.protection_failed
+        if failed and held[created.order_id] and created.order_id not in case.log.closed:
+            problems.append(f"{created.client_order_id}: protection failed and never closed")
+        elif protected is None and not failed:
             problems.append(f"{created.client_order_id}: filled and never protected")
         elif protected is not None and protected.unprotected_seconds > PROTECTION_LIMIT_SECONDS:
             problems.append(f"{created.client_order_id}: unprotected for {protected.unprotected_seconds} s")
     for account_id, account in case.venue.items():
         problems += [
-            f"account {account_id}: no stop for {gap.total_seconds()} s of exchange time"
-            for gap in _naked_spans(account)
-            if gap > PROTECTION_LIMIT
+            f"account {account_id}: no stop for {gap} s on the exchange"
+            for gap in naked_seconds(account)
+            if gap > PROTECTION_LIMIT_SECONDS
         ]
-    return verdict(len(filled), problems)
+    return verdict(len(held), problems)
 
 
-def _naked_spans(account: VenueAccount) -> list[timedelta]:
-    """Return the spans of exchange time in which a position was larger than the stops that rested for it."""
-    symbols = sorted({trade.symbol for trade in account.trades})
-    return [span for symbol in symbols for span in _naked_spans_of(account, symbol)]
-
-
-def _naked_spans_of(account: VenueAccount, symbol: str) -> list[timedelta]:
-    changes = [(trade.at, trade.signed_quantity, ZERO, ZERO) for trade in account.trades if trade.symbol == symbol]
-    for stop in account.orders:
-        if stop.symbol == symbol and stop.order_type == "STOP_MARKET":
-            of_long, of_short = (stop.quantity, ZERO) if stop.side == "SELL" else (ZERO, stop.quantity)
-            changes.append((stop.created_at, ZERO, of_long, of_short))
-            if stop.status != "NEW":
-                changes.append((stop.triggered_at or stop.updated_at, ZERO, -of_long, -of_short))
-    spans: list[timedelta] = []
-    held = long_stops = short_stops = ZERO
-    naked_since: datetime | None = None
-    for at, together in groupby(sorted(changes), key=lambda change: change[0]):
-        for _, traded, of_long, of_short in together:
-            held, long_stops, short_stops = held + traded, long_stops + of_long, short_stops + of_short
-        naked = held > long_stops or -held > short_stops
-        if naked and naked_since is None:
-            naked_since = at
-        elif not naked and naked_since is not None:
-            spans.append(at - naked_since)
-            naked_since = None
-    if naked_since is not None:
-        spans.append(account.as_of - naked_since)
-    return [span for span in spans if span]
+def _held_by_bracket(case: Case) -> dict[OrderId, Decimal]:
+    """Return what the fills of each bracket left of its position; a bracket without fills is not there."""
+    held: dict[OrderId, Decimal] = defaultdict(Decimal)
+    for account in case.log.accounts.values():
+        for fill in account.fills.values():
+            held[fill.group_id] += fill.quantity if fill.side is Side.BUY else -fill.quantity
+    return held
 
 
 def unknown_is_a_state(case: Case) -> Verdict:
-    """Law 3: nothing rejected is on the exchange; nothing was sent again before it was proven absent."""
-    problems = []
+    """Law 3: what the exchange did not answer stays open until it is known, and is not sent again on a guess.
+
+    Checked: nothing recorded as rejected is on the exchange; nothing is left unknown; nothing is sent again once it is
+    known to exist; what was sent more than once is on the exchange once at most; and no order is sent again more often
+    than the platform's patience allows. That absence was asked for in between is not in the log, and not checked.
+    """
+    problems = _sent_again(case)
     taken = {
         (account_id, order.client_order_id)
         for account_id, account in case.venue.items()
@@ -170,6 +162,25 @@ def unknown_is_a_state(case: Case) -> Verdict:
             problems.append(f"{created.client_order_id}: recorded as rejected, and on the exchange")
     problems += [f"{case.log.intents[one].client_order_id}: left unknown" for one in sorted(case.log.left_unknown)]
     return verdict(len(case.log.submissions), problems)
+
+
+def _sent_again(case: Case) -> list[str]:
+    on_exchange = Counter(
+        (account_id, order.client_order_id) for account_id, account in case.venue.items() for order in account.orders
+    )
+    problems = []
+    for order_id, submissions in case.log.submissions.items():
+        created = case.log.intents[order_id]
+        name = created.client_order_id
+        if order_id in case.log.sent_when_known:
+            problems.append(f"{name}: sent again when it was known to exist")
+        if len(submissions) > 1 and on_exchange[created.account_id, name] > 1:
+            problems.append(f"{name}: sent {len(submissions)} times, and more than once on the exchange")
+        ends = [0, *case.log.unknowns.get(order_id, []), len(submissions)]
+        tries = [after - before for before, after in pairwise(ends) if after > before]
+        if len(tries) > MAX_TRIES or max(tries, default=0) > MAX_SUBMISSIONS_OF_A_TRY:
+            problems.append(f"{name}: sent {len(submissions)} times in {len(tries)} tries")
+    return problems
 
 
 def exchange_owns_facts(case: Case) -> Verdict:
@@ -217,16 +228,32 @@ def money_adds_up(case: Case) -> Verdict:
 
 
 def commands_were_durable(case: Case, settings: Mapping[str, str]) -> Verdict:
-    """Law 11: whatever is on the exchange was in the log before, and the server syncs what it commits."""
+    """Law 11: whatever is on the exchange was in the log before, and the server syncs what it commits.
+
+    Checked: every order of ours is approved in the log; an entry was submitted, and first submitted not later than the
+    exchange has it; the server's settings. Two clocks are compared, so an exchange's own allowance is granted.
+    """
     problems = [f"PostgreSQL runs with {name} = {value}" for name, value in settings.items() if value != "on"]
-    on_exchange: list[OrderCreated] = []
+    on_exchange: list[tuple[OrderCreated, VenueOrderRecord]] = []
     by_client_id = {(c.account_id, c.client_order_id): c for c in case.log.intents.values()}
     for account_id, account in case.venue.items():
-        found = [by_client_id.get((account_id, order.client_order_id)) for order in account.orders]
-        on_exchange += [created for created in found if created is not None]
-    for created in on_exchange:
+        found = [(by_client_id.get((account_id, order.client_order_id)), order) for order in account.orders]
+        on_exchange += [(created, order) for created, order in found if created is not None]
+    for created, order in on_exchange:
         if created.order_id not in case.log.approved:
             problems.append(f"{created.client_order_id}: on the exchange without an approval in the log")
-        if created.leg is Leg.ENTRY and created.order_id not in case.log.submissions:
+        submissions = case.log.submissions.get(created.order_id, [])
+        if created.leg is Leg.ENTRY and not submissions:
             problems.append(f"{created.client_order_id}: on the exchange without a submission in the log")
+        elif created.leg is Leg.ENTRY and submissions[0].submitted_at > order.created_at + CLOCK_ALLOWANCE:
+            problems.append(f"{created.client_order_id}: on the exchange before its first submission")
     return verdict(len(on_exchange), problems)
+
+
+def rights_beyond_trading(case: Case) -> list[str]:
+    """Return the linked accounts whose keys may do on the exchange what no client's key may: a part of law 6."""
+    return [
+        f"account {account_id}: its key may {', '.join(sorted(account.permissions - ALLOWED_PERMISSIONS))}"
+        for account_id, account in case.venue.items()
+        if account.permissions - ALLOWED_PERMISSIONS
+    ]

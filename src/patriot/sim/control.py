@@ -219,7 +219,7 @@ class Control:
             "bars_left": simulation.bars_left,
             "activity": simulation.activity,
         }
-        return _json({**simulation.venue.state(), "keys": keys, **place})
+        return _json({**simulation.venue.state(), "keys": keys, "wire_ms": simulation.wire.state(), **place})
 
     async def _health(self, _request: web.Request) -> web.Response:
         simulation = self._simulation

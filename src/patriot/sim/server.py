@@ -23,6 +23,7 @@ from patriot.sim.faults import Faults
 from patriot.sim.feed import MINUTE_MS, MODEL_START_MS, Feed, ModelFeed, load_recorded
 from patriot.sim.journal import Journal
 from patriot.sim.simulation import Header, JournalLost, Record, Simulation
+from patriot.sim.wire_times import WireTimes
 
 JOURNAL_FILE = "sim.journal"
 HOUSEKEEPING_SECONDS = 1.0
@@ -81,7 +82,8 @@ class SimServer:
         if len(listed) != len(feed.symbols):
             known = ", ".join(instrument.symbol for instrument in LISTED)
             raise StartupError(f"prices of {', '.join(feed.symbols)} were given, the simulator lists {known}")
-        simulation = Simulation(Venue(seed=settings.seed, instruments=listed), feed, settings.seed)
+        venue, wire = Venue(seed=settings.seed, instruments=listed), WireTimes(self._clock.monotonic)
+        simulation = Simulation(venue, feed, settings.seed, wire)
         if header is not None:
             simulation.restore([header])
             simulation.restore(records)

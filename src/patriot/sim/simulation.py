@@ -33,6 +33,7 @@ from patriot.sim.engine.venue import Venue
 from patriot.sim.feed import MINUTE_MS, TICK_OFFSETS_MS, TICKS_PER_BAR, Feed, walk
 from patriot.sim.journal import Journal
 from patriot.sim.keys import ApiKey, KeyRing
+from patriot.sim.wire_times import WireTimes
 
 STOPPING_INTERVAL_MS = 15 * MINUTE_MS  # the shortest bar a strategy may decide on
 KEY_BYTES = 48  # 64 characters, as long as the venue's own
@@ -105,8 +106,16 @@ class Advance:
 class Simulation:
     """One venue, one feed of prices, one journal."""
 
-    def __init__(self, venue: Venue, feed: Feed, seed: int, random_text: Callable[[int], str] = secrets.token_urlsafe):
+    def __init__(
+        self,
+        venue: Venue,
+        feed: Feed,
+        seed: int,
+        wire: WireTimes,
+        random_text: Callable[[int], str] = secrets.token_urlsafe,
+    ) -> None:
         self.venue = venue
+        self.wire = wire
         self.keys = KeyRing()
         self.listen_keys: dict[int, str] = {}  # the newest one handed out, by account
         self.settlements: list[Settlement] = []
@@ -214,6 +223,7 @@ class Simulation:
         if key is not None:
             self._add_key(key)
         self.activity += 1
+        self.wire.note(outcome.emitted)
         self.publish(outcome.emitted)
         return outcome.result
 
@@ -285,6 +295,7 @@ class Simulation:
                 self._write_place()  # what clients are about to see must survive a kill
             if stop_on_activity:
                 stopped_by = reasons
+            self.wire.note(emitted)
             self.publish(emitted)
         self._write_place()
         return Advance(self.bars_played - before, stopped_by)

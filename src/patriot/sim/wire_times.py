@@ -1,0 +1,36 @@
+"""When executions happened and stops came and went, on a clock that runs on while the venue's own stands still.
+
+For a judge of a stepped replay. Not part of the venue: neither journaled nor restored, so that after a restart nothing
+from before it has such a time.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from patriot.sim.engine.model import AlgoOrderUpdated, OrderUpdated, VenueEvent
+
+
+class WireTimes:
+    """Monotonic milliseconds of each account's executions and conditional orders, by what happened."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._noted: dict[int, dict[str, int]] = defaultdict(dict)
+
+    def note(self, emitted: Iterable[VenueEvent]) -> None:
+        """Note the time of what just happened; the first time of each thing stands."""
+        now_ms = int(self._monotonic() * 1000)
+        for event in emitted:
+            match event:
+                case OrderUpdated(trade=trade) if trade is not None:
+                    self._noted[event.uid].setdefault(f"trade:{trade.trade_id}", now_ms)
+                case AlgoOrderUpdated():
+                    what = "placed" if event.order.is_open else "ended"
+                    self._noted[event.uid].setdefault(f"{what}:{event.order.algo_id}", now_ms)
+                case _:
+                    continue
+
+    def state(self) -> dict[str, object]:
+        """Return the times by account, and by `trade:`, `placed:` or `ended:` with the id of the trade or order."""
+        accounts = {str(uid): dict(noted) for uid, noted in sorted(self._noted.items())}
+        return {"now": int(self._monotonic() * 1000), "accounts": accounts}
