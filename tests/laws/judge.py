@@ -21,7 +21,9 @@ from tests.laws.mortal import Attempt, Witness
 PROTECTED_WITHIN_SECONDS = 2.0
 WAY_OUT_WITHIN_SECONDS = 10.0  # an emergency close that takes longer is no excuse any more
 RECEIVE_WINDOW = timedelta(seconds=5)
-_OURS = re.compile("(?P<prefix>p[a-z2-7]{26})(?P<leg>[estcx])[0-9]+")  # laxer than the desk: its mistakes count too
+# laxer than the desk: an id that PATRIOT should not have written counts too
+_OURS = re.compile("(?P<prefix>p[a-z2-7]{26})(?P<leg>[estcx])(?P<sequence>[0-9]+)")
+_LEGS = {"e": Leg.ENTRY, "s": Leg.STOP, "t": Leg.TARGET, "c": Leg.CLOSE, "x": Leg.EMERGENCY}
 Halts = list[tuple[datetime, datetime]]
 
 
@@ -58,7 +60,8 @@ class Judge:
                 named = _OURS.fullmatch(client_id)
                 if named is None:
                     return
-                intent = f"{named['prefix']} e" if named["leg"] == "e" else client_id
+                leg = _LEGS[named["leg"]]
+                intent = f"{named['prefix']} {leg} {1 if leg is Leg.ENTRY else named['sequence']}"
                 self.placed[intent] += 1
                 if self.placed[intent] > 1:
                     self.blame(1, f"{self.placed[intent]} orders for the intent {intent}")

@@ -254,7 +254,7 @@ def after(order: Order, command: OrderCommand) -> Order:
 
 
 def test_order_held_for_absent_works_when_the_exchange_tells_of_it() -> None:
-    Scenario(ORDER).given(*SENT, UNKNOWN, ABSENT).when(kit.accepted()).then(ACCEPTED)
+    Scenario(ORDER, *SENT, UNKNOWN, ABSENT).when(kit.accepted()).then(ACCEPTED)
     working = ORDER.fold((*SENT, UNKNOWN, ABSENT, ACCEPTED))
     assert working.status is Status.ACCEPTED
     assert ORDER.decide(working, kit.accepted()) == []
@@ -262,4 +262,4 @@ def test_order_held_for_absent_works_when_the_exchange_tells_of_it() -> None:
 
 
 def test_order_that_the_exchange_itself_refused_stays_refused() -> None:
-    Scenario(ORDER).given(*SENT, REJECTED).when(kit.accepted()).then()
+    Scenario(ORDER, *SENT, REJECTED).when(kit.accepted()).then()
