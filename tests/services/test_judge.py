@@ -192,10 +192,19 @@ def test_failed_protection_that_was_never_closed_breaks_law_2() -> None:
     assert f"{ENTRY_ID}: protection failed and never closed" in found.problems
 
 
+def test_failed_protection_that_only_the_log_has_closed_breaks_law_2() -> None:
+    failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
+    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT,), as_of=NOON)
+
+    found = never_naked(case([*without(PROTECTED), failed], account))
+
+    assert f"{ENTRY_ID}: protection failed and never closed" in found.problems
+
+
 def test_failed_protection_of_a_position_that_somebody_else_closed_keeps_law_2() -> None:
     failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
     still_held = [e for e in without(PROTECTED) if not (isinstance(e, OrderFilled) and e.leg is Leg.STOP)]
-    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT, replace(STOPPED, at=NOON + seconds(1))))
+    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT, replace(STOPPED, order_id="13", at=NOON + seconds(1))))
 
     assert never_naked(case([*still_held, failed, closed(1)], account)).ok
 

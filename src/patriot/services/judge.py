@@ -111,14 +111,15 @@ def never_naked(case: Case) -> Verdict:
     from the exchange's records, by its own time and by the monotonic clock of a simulator since its last start.
     """
     entries = [c for c in case.log.intents.values() if c.leg is Leg.ENTRY]
-    held = _held_by_bracket(case)
+    held, still_held = _held_in_log(case), _held_on_exchange(case)
     problems = []
     for created in entries:
         if created.order_id not in held:
             continue
         protected = case.log.protected.get(created.order_id)
         failed = created.order_id in case.log.protection_failed
-        if failed and held[created.order_id] and created.order_id not in case.log.closed:
+        left = held[created.order_id] or still_held[created.order_id]
+        if failed and left and created.order_id not in case.log.closed:
             problems.append(f"{created.client_order_id}: protection failed and never closed")
         elif protected is None and not failed:
             problems.append(f"{created.client_order_id}: filled and never protected")
@@ -133,12 +134,24 @@ def never_naked(case: Case) -> Verdict:
     return verdict(len(held), problems)
 
 
-def _held_by_bracket(case: Case) -> dict[OrderId, Decimal]:
+def _held_in_log(case: Case) -> dict[OrderId, Decimal]:
     """Return what the fills of each bracket left of its position; a bracket without fills is not there."""
     held: dict[OrderId, Decimal] = defaultdict(Decimal)
     for account in case.log.accounts.values():
         for fill in account.fills.values():
             held[fill.group_id] += fill.quantity if fill.side is Side.BUY else -fill.quantity
+    return held
+
+
+def _held_on_exchange(case: Case) -> dict[OrderId, Decimal]:
+    """Return the same by the exchange's own executions."""
+    by_client_id = {(c.account_id, c.client_order_id): c.group_id for c in case.log.intents.values()}
+    held: dict[OrderId, Decimal] = defaultdict(Decimal)
+    for account_id, account in case.venue.items():
+        for trade in account.trades:
+            group_id = by_client_id.get((account_id, account.order_client_ids.get(trade.order_id, "")))
+            if group_id is not None:
+                held[group_id] += trade.signed_quantity
     return held
 
 
