@@ -80,7 +80,7 @@ def registered() -> frozenset[str]:
             name = f"patriot.{package.name}.events"
             if importlib.util.find_spec(name) is not None:
                 importlib.import_module(name)
-    return EVENTS.names()
+    return frozenset(name for name in EVENTS.names() if EVENTS.class_of(name).__module__.startswith("patriot."))
 
 
 def catalogue() -> str:

@@ -27,7 +27,7 @@ def test_event_that_belongs_to_no_stream_is_refused(monkeypatch: pytest.MonkeyPa
     @registry.register("toy.unlisted")
     @dataclass(frozen=True, slots=True)
     class Unlisted:
-        pass
+        __module__ = "patriot.toys.events"
 
     monkeypatch.setattr("docs.generate_events.EVENTS", registry)
 

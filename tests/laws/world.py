@@ -35,6 +35,7 @@ from patriot.kernel.trading import (
     Exchange,
     Instrument,
     Leg,
+    OrderId,
     SignalId,
     StrategyId,
     UserId,
@@ -414,7 +415,8 @@ class World:
             alerts=self.alarm,
             takeover_seconds=patience.predecessor,
         )
-        reach = Reach({ACCOUNT: worker}, {i.symbol: instrument(i) for i in STRATEGIES.values()}, self.facts)
+        listed = {i.symbol: instrument(i) for i in STRATEGIES.values()}
+        reach = Reach({ACCOUNT: worker}, listed, self.facts, nobody_there)
         router = SignalRouter(self.book, reach, bus, self.clock, life.reached)
         return Process(life, worker, keeper, router, fence)
 
@@ -493,3 +495,8 @@ def instrument(listed: model.Instrument) -> Instrument:
         listed.market_max_quantity,
         listed.min_notional,
     )
+
+
+async def nobody_there(_account_id: AccountId, _signal: SignalGenerated) -> OrderId | None:
+    """The one account always has its worker here."""
+    return None

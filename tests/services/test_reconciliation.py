@@ -30,7 +30,8 @@ async def hours(paper: Paper, service: ExecutionService, number: int) -> None:
     """Sample the equity of every account, once an hour."""
     for _ in range(number):
         await paper.settle(HOUR_SECONDS)
-        await service.sample_equity(SampleReason.HOURLY)
+        service.sample_equity(SampleReason.HOURLY)
+        await paper.settle(1)
     await paper.settle()
 
 

@@ -41,6 +41,7 @@ class RecordAdjustment:
     symbol: str
     expected: Decimal
     found: Decimal
+    closed_elsewhere: Decimal  # all together, so that a repeat adds nothing
     at: datetime
 
 

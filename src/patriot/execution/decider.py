@@ -61,9 +61,9 @@ def decide(state: Protection, command: ProtectionCommand) -> list[ProtectionEven
                 return []
             return [CloseRequested(c.group_id, c.account_id, c.reason_code, c.at)]
         case RecordAdjustment() as c:
-            if state.closed or c.found >= c.expected:
+            if state.closed or c.closed_elsewhere <= state.closed_elsewhere:
                 return []
-            return [PositionAdjusted(c.group_id, c.account_id, c.symbol, c.expected, c.found, c.at)]
+            return [PositionAdjusted(c.group_id, c.account_id, c.symbol, c.expected, c.found, c.closed_elsewhere, c.at)]
         case RecordProtectionFailed() as c:
             if state.failed:
                 return []
@@ -100,7 +100,7 @@ def evolve(state: Protection, event: ProtectionEvent) -> Protection:
         case CloseRequested():
             return replace(state, close_requested=True)
         case PositionAdjusted():
-            return replace(state, closed_elsewhere=state.closed_elsewhere + event.expected - event.found)
+            return replace(state, closed_elsewhere=event.closed_elsewhere)
         case ProtectionFailed():
             return replace(state, failed=True)
         case PositionClosed():

@@ -22,6 +22,7 @@ from patriot.orders.events import OrderAccepted, OrderCreated, OrderEvent, Order
 from patriot.risk.commands import ReleaseExposure
 
 ENTRY_PATIENCE_SECONDS = 0.2  # a market entry's executions come together: one stop for all of them, if they do
+REMEMBERED_BRACKETS = 20
 WAY_OUT_PAUSE_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)  # before the n-th try to leave a position at market
 
 
@@ -47,6 +48,8 @@ class BracketKeeper:
         self._naked: dict[OrderId, _Naked] = {}
         self._stopped_at: dict[OrderId, datetime] = {}  # since when a stop rests
         self._wanted_out: set[OrderId] = set()
+        self._leaving: set[OrderId] = set()  # a close is being sent
+        self._over: dict[OrderId, Bracket] = {}  # the newest that ended: a late execution opens one again
         self._acting: set[OrderId] = set()
         self._changed: set[OrderId] = set()
         self._paused = True
@@ -85,8 +88,14 @@ class BracketKeeper:
         group_id = self._group_of.get(event.order_id)
         if group_id is None:
             return
-        before = self._brackets.get(group_id, Bracket())
+        before = self._brackets.get(group_id) or self._over.get(group_id, Bracket())
         after = evolve(before, event)
+        if group_id in self._over:
+            if after.over:
+                self._over[group_id] = after
+                return
+            del self._over[group_id]
+            self._alerts.critical("position.opened_again", group_id=group_id, position=after.position)
         self._brackets[group_id] = after
         self._note_protection(group_id, after, event)
         if isinstance(event, OrderRejected) and after.closing and group_id != event.order_id:
@@ -94,9 +103,8 @@ class BracketKeeper:
         self._look_after(group_id)
 
     def adjust(self, group_id: OrderId, closed_elsewhere: Decimal) -> None:
-        """Take note that somebody else closed a part of a position, or all of it."""
-        bracket = self._brackets[group_id]
-        self._brackets[group_id] = replace(bracket, closed_elsewhere=bracket.closed_elsewhere + closed_elsewhere)
+        """Take note how much of a position somebody else closed, all together."""
+        self._brackets[group_id] = replace(self._brackets[group_id], closed_elsewhere=closed_elsewhere)
         self._look_after(group_id)
 
     def resume(self) -> None:
@@ -134,9 +142,20 @@ class BracketKeeper:
                 for step in steps:
                     if isinstance(step, Cancel):
                         self.tasks.start(self._do(bracket, step))  # no cancel holds up a stop
-                await asyncio.gather(*(self._do(bracket, step) for step in steps if isinstance(step, Open)))
+                    elif step.leg is Leg.CLOSE and group_id not in self._leaving:
+                        self._leaving.add(group_id)
+                        self.tasks.start(self._leave(group_id, bracket, step))  # nor does the way out
+                stops = [step for step in steps if isinstance(step, Open) and step.leg is not Leg.CLOSE]
+                await asyncio.gather(*(self._do(bracket, step) for step in stops))
         finally:
             self._acting.discard(group_id)
+
+    async def _leave(self, group_id: OrderId, bracket: Bracket, step: Open) -> None:
+        try:
+            await self._do(bracket, step)
+        finally:
+            self._leaving.discard(group_id)
+        self._look_after(group_id)
 
     async def _await_whole_entry(self, group_id: OrderId) -> None:
         deadline = self._clock.monotonic() + ENTRY_PATIENCE_SECONDS
@@ -203,8 +222,11 @@ class BracketKeeper:
             self._writer.put(ReleaseExposure(entry.account_id, group_id, self._clock.now()))
         self._reached(Step.POSITION_CLOSED)
         self._desk.forget(group_id)
-        del self._brackets[group_id]
-        self._group_of = {order: group for order, group in self._group_of.items() if group != group_id}
+        self._over[group_id] = self._brackets.pop(group_id)
+        if len(self._over) > REMEMBERED_BRACKETS:
+            oldest = next(iter(self._over))
+            del self._over[oldest]
+            self._group_of = {order: group for order, group in self._group_of.items() if group != oldest}
         self._naked.pop(group_id, None)
         self._stopped_at.pop(group_id, None)
         self._wanted_out.discard(group_id)

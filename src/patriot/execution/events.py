@@ -72,6 +72,7 @@ class PositionAdjusted:
     symbol: str
     expected: Decimal
     found: Decimal
+    closed_elsewhere: Decimal  # of this position, all together
     adjusted_at: datetime
 
 

@@ -47,6 +47,10 @@ class Desk(Protocol):
         """Take one execution."""
         ...
 
+    async def check_resting(self) -> None:
+        """Ask the exchange whether what we believe to rest does."""
+        ...
+
     async def recover(self, *, takeover: bool) -> None:
         """Compare open brackets with the exchange."""
         ...

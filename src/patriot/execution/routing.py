@@ -1,7 +1,7 @@
 """One signal becomes one intent per follower: rotated, own size, own risk, own answer. A replay repeats nothing."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ from patriot.execution.sizing import SizingInput, entry_quantity
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
-from patriot.kernel.errors import ExchangeError, ExchangeRefused
+from patriot.kernel.errors import ExchangeError, ExchangeRefused, LeaseLost
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
 from patriot.kernel.money import ZERO
@@ -29,6 +29,7 @@ from patriot.strategies.events import SignalAction, SignalGenerated, StrategySta
 
 MAX_SIGNAL_AGE = timedelta(seconds=10)
 READY_SECONDS = 2.0  # an account that is not in step with its exchange by then is left out
+ANSWER_SECONDS = 8.0  # one account whose exchange does not answer does not hold up the others for longer
 MAX_AT_ONCE = 50  # accounts served side by side; the exchange's rate budget is the narrower limit
 
 
@@ -39,6 +40,7 @@ class Reach:
     workers: Mapping[AccountId, AccountWorker]
     instruments: Mapping[str, Instrument]
     risk: RiskFacts
+    request_close: Callable[[AccountId, SignalGenerated], Awaitable[OrderId | None]]  # where nobody works just now
 
 
 class SignalRouter:
@@ -56,9 +58,12 @@ class SignalRouter:
 
     async def route(self, signal: SignalGenerated) -> tuple[RoutedAccount, ...]:
         """Serve every follower; return when each has its order, or a reason why not. What exchanges say comes later."""
-        strategy = self._book.strategies[signal.strategy_id]
-        followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
-        served = await asyncio.gather(*(self._serve(signal, strategy, follower) for follower in followers))
+        if signal.action is SignalAction.CLOSE:
+            served = await asyncio.gather(*(self._close(signal, account_id) for account_id in self._holders(signal)))
+        else:
+            strategy = self._book.strategies[signal.strategy_id]
+            followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
+            served = await asyncio.gather(*(self._serve(signal, strategy, follower) for follower in followers))
         routing = RecordRouting(signal.signal_id, signal.strategy_id, tuple(served), self._clock.now())
         await self._bus.dispatch(routing, Context(correlation_id=signal.signal_id))
         self._reached(Step.SIGNAL_ROUTED)
@@ -69,12 +74,31 @@ class SignalRouter:
             worker = self._reach.workers.get(follower.account_id)
             if worker is None or self._book.accounts.get(follower.account_id) is not AccountStatus.ACTIVE:
                 return _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)
-            if signal.action is SignalAction.CLOSE:
-                group_id = await worker.close(signal.symbol, signal.strategy_id, "SIGNAL")
-                if group_id is None:
-                    return _skipped(follower, ReasonCode.NO_POSITION)
-                return RoutedAccount(follower.account_id, Routing.SENT, group_id, None, None)
-            return await self._enter(signal, strategy, follower, worker)
+            try:
+                return await self._enter(signal, strategy, follower, worker)
+            except LeaseLost:
+                return _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)  # another process works for it
+
+    def _holders(self, signal: SignalGenerated) -> list[AccountId]:
+        """Return the followers in turn, then accounts that left the strategy and still hold its position."""
+        followers = [follower.account_id for follower in self._book.in_turn(signal.strategy_id, signal.signal_id)]
+        held = [
+            account_id
+            for account_id, worker in self._reach.workers.items()
+            if worker.keeper.bracket_on(signal.symbol, signal.strategy_id) is not None
+        ]
+        return followers + sorted(set(held) - set(followers))
+
+    async def _close(self, signal: SignalGenerated, account_id: AccountId) -> RoutedAccount:
+        """Have the position of one account closed, whatever its status: the way out is always open."""
+        worker = self._reach.workers.get(account_id)
+        if worker is not None:
+            group_id = await worker.close(signal.symbol, signal.strategy_id, "SIGNAL", signal.generated_at)
+        else:
+            group_id = await self._reach.request_close(account_id, signal)
+        if group_id is None:
+            return RoutedAccount(account_id, Routing.SKIPPED, None, ReasonCode.NO_POSITION, None)
+        return RoutedAccount(account_id, Routing.SENT, group_id, None, None)
 
     async def _enter(
         self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, worker: AccountWorker
@@ -90,16 +114,15 @@ class SignalRouter:
             return _skipped(follower, ReasonCode.EQUITY_UNKNOWN)
         leverage = min(strategy.max_leverage, self._limits(follower, signal).max_leverage)
         try:
-            await worker.prepare(signal.symbol, int(leverage))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await worker.prepare(signal.symbol, int(leverage))
+                equity = await worker.read_equity()
         except ExchangeRefused:
             return _skipped(follower, ReasonCode.SYMBOL_IN_USE)
-        except ExchangeError:
+        except (ExchangeError, TimeoutError):
             return _skipped(follower, ReasonCode.EXCHANGE_UNAVAILABLE)
-        if worker.keeper.open_brackets:
-            await worker.refresh()  # unrealized profit has moved since the last reading
-        if worker.snapshot is None:
+        if equity is None:
             return _skipped(follower, ReasonCode.EQUITY_UNKNOWN)
-        equity = worker.snapshot.equity
         quantity = self._quantity(signal, strategy, follower, equity)
         if quantity == ZERO:
             return _skipped(follower, ReasonCode.BELOW_MIN_NOTIONAL)

@@ -19,7 +19,7 @@ from patriot.execution.effects import BracketKeeper
 from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.bus import Decided
 from patriot.kernel.clock import Clock
-from patriot.kernel.errors import ExchangeError, LeaseLost, StoreUnavailable
+from patriot.kernel.errors import ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import Context
 from patriot.kernel.exchange import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport
 from patriot.kernel.money import ZERO
@@ -28,6 +28,7 @@ from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 
+CHECK_SECONDS = 30.0
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -94,6 +95,7 @@ class AccountWorker:
         self.keeper = keeper
         self.snapshot: AccountSnapshot | None = None
         self.ready = asyncio.Event()
+        self.acting = asyncio.Event()  # brackets are compared and looked after; money records may still be missing
         self.dispatch = dispatch
         self._venue_said = venue_said
         self._stopping = asyncio.Event()
@@ -155,11 +157,13 @@ class AccountWorker:
                 group.create_task(self._stop_when_asked())
                 group.create_task(self._writer.run())
                 group.create_task(self._follow())
+                group.create_task(self._keep_checking())
                 group.create_task(self._desk.tasks.failed())
                 group.create_task(self.keeper.tasks.failed())
                 group.create_task(self._tasks.failed())
         finally:
             self.ready.clear()
+            self.acting.clear()
             for background in (self._tasks, self.keeper.tasks, self._desk.tasks):
                 await background.close()
 
@@ -178,6 +182,13 @@ class AccountWorker:
                 await self._take(report)
             finally:
                 self._handling -= 1
+
+    async def _keep_checking(self) -> None:
+        """Look now and then whether protection still rests: the one message that says otherwise may have been lost."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            if self.acting.is_set() and self.keeper.open_brackets:
+                await self._patiently(self._desk.check_resting)
 
     async def _take(self, report: PrivateReport) -> None:
         self._venue_said(report.at)
@@ -202,6 +213,7 @@ class AccountWorker:
         await self._patiently(self._recover)
         self._took_over = False
         self.keeper.resume()
+        self.acting.set()
         await self._patiently(self._ledger.sync_income)
         await self.refresh()
         self.ready.set()
@@ -217,6 +229,12 @@ class AccountWorker:
     async def refresh(self) -> None:
         """Read balances and positions again."""
         await self._patiently(self._read_snapshot)
+
+    async def read_equity(self) -> Decimal | None:
+        """Return what the account is worth: read anew while it holds something. Errors: ExchangeError."""
+        if self.keeper.open_brackets:
+            await self._read_snapshot()  # unrealized profit has moved since the last reading
+        return self.snapshot.equity if self.snapshot is not None else None
 
     async def _read_snapshot(self) -> None:
         self.snapshot = await self._session.snapshot()
@@ -243,9 +261,12 @@ class AccountWorker:
             )
             if found < expected:
                 at = self._clock.now()
-                command = RecordAdjustment(entry.order_id, self.account_id, entry.symbol, expected, found, at)
+                elsewhere = self.keeper.open_brackets[entry.order_id].closed_elsewhere + expected - found
+                command = RecordAdjustment(
+                    entry.order_id, self.account_id, entry.symbol, expected, found, elsewhere, at
+                )
                 self._writer.put(command)
-                self.keeper.adjust(entry.order_id, expected - found)
+                self.keeper.adjust(entry.order_id, elsewhere)
 
     def _differences(self, snapshot: AccountSnapshot) -> list[tuple[OrderCreated, Decimal, Decimal]]:
         """Return entry, expected and found position, unsigned, of each bracket that the exchange sees otherwise."""
@@ -270,6 +291,8 @@ class AccountWorker:
         while True:
             try:
                 await step()
+            except ExchangeRefused:
+                raise  # asking again gives the same answer: the account must be started over, and a person told
             except (ExchangeError, StoreUnavailable):
                 await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
                 attempt += 1
@@ -297,8 +320,12 @@ class AccountWorker:
             if bracket.group_id == order_id and order_id not in self.keeper.open_brackets and len(bracket.events) == 2:
                 self.enter(tuple(bracket.events))
 
-    async def close(self, symbol: str, strategy_id: StrategyId | None, reason: str) -> OrderId | None:
+    async def close(
+        self, symbol: str, strategy_id: StrategyId | None, reason: str, opened_by: datetime | None = None
+    ) -> OrderId | None:
         """Have a strategy's position on a symbol closed; return its bracket, or None if there is nothing to close.
+
+        One that was opened after `opened_by` is not meant.
 
         The wish is durable when this returns, and is carried out in the background. Errors: StoreUnavailable if this
         worker ends before: ask its successor.
@@ -306,6 +333,8 @@ class AccountWorker:
         await self._brackets_known()
         bracket = self.keeper.bracket_on(symbol, strategy_id)
         if bracket is None or bracket.entry is None:
+            return None
+        if opened_by is not None and bracket.entry.created_at > opened_by:
             return None
         await self._request_close([bracket.entry.order_id], reason)
         return bracket.entry.order_id
@@ -340,7 +369,7 @@ class AccountWorker:
 
     async def _close_when_settled(self, groups: list[OrderId]) -> None:
         """Close once nothing that a dead predecessor sent can still arrive."""
-        await self.ready.wait()
+        await self.acting.wait()
         await asyncio.sleep(max(0.0, self._settled_at - self._clock.monotonic()))
         self.keeper.want_out(groups)
 

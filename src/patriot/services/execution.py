@@ -10,20 +10,35 @@ from datetime import datetime
 import structlog
 
 from patriot.accounts.events import AccountLinked, AccountStatus, AccountUnlinked, SampleReason
+from patriot.accounts.linking import AccountLinking
 from patriot.accounts.ports import KeyVault
+from patriot.adapters.exchanges.binance.account import BinanceKeyProbe
+from patriot.execution.commands import RequestClose
 from patriot.execution.followers import BookEvent, FollowerBook
 from patriot.execution.routing import Reach, SignalRouter
 from patriot.execution.worker import AccountWorker
+from patriot.kernel.bus import decode_all
 from patriot.kernel.codec import EVENTS
-from patriot.kernel.errors import ExchangeError, LeaseLost, StoreUnavailable
-from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.errors import (
+    CommandRefused,
+    ExchangeError,
+    ExchangeRefused,
+    LeaseLost,
+    NotFound,
+    PatriotError,
+    StoreUnavailable,
+)
+from patriot.kernel.eventstore import Context, LogPosition
+from patriot.kernel.ids import derived_id
 from patriot.kernel.lease import LEASE_TTL
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription
 from patriot.kernel.tasks import Background
-from patriot.kernel.trading import AccountId, Instrument, UserId
+from patriot.kernel.trading import AccountId, Instrument, OrderId, UserId
 from patriot.orders.effects import Patience
+from patriot.risk.decider import RISK
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
+from patriot.risk.handlers import risk_stream
 from patriot.risk.policies import RiskWatch, WatchedEvent
 from patriot.services.account import AccountAtWork, build_account
 from patriot.services.books import RiskBooks
@@ -33,7 +48,8 @@ from patriot.strategies.events import SignalGenerated, StrategyAssigned, Strateg
 
 log = structlog.get_logger()
 TAIL = "execution"
-RESTART_SECONDS = 1.0
+RESTART_SECONDS = 0.5  # doubled with each failure in a row
+MAX_RESTART_SECONDS = 30.0
 START_SECONDS = 30.0  # how long signals wait, at a start, for accounts to be in step with their exchange
 BOOK_EVENTS: tuple[type, ...] = (*BookEvent.__args__, *WatchedEvent.__args__)
 EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in (*BOOK_EVENTS, SignalGenerated))
@@ -53,9 +69,14 @@ class ExecutionService:
         self._at_work: dict[AccountId, AccountAtWork] = {}
         self.workers: dict[AccountId, AccountWorker] = {}
         self._starting: dict[AccountId, UserId] = {}
+        self._owners: dict[AccountId, UserId] = {}
+        self._sampling: set[AccountId] = set()
+        self._linking = AccountLinking(
+            parts.bus, vault, BinanceKeyProbe(parts.session), lambda key: parts.venue(key).account, parts.clock
+        )
         self._tasks = Background()
         self._chores = Background()
-        reach = Reach(self.workers, self._instruments, RiskBooks(self._watch))
+        reach = Reach(self.workers, self._instruments, RiskBooks(self._watch), self._request_close)
         self._router = SignalRouter(self._book, reach, parts.bus, parts.clock, parts.reached)
         self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
         self.started = asyncio.Event()
@@ -74,6 +95,8 @@ class ExecutionService:
             self._instruments[instrument.symbol] = instrument
         await self._read_books()
         self._watch.halts.ready = True
+        for account_id in self._owners:
+            self._start_work(account_id)
         if self._starting:
             with suppress(TimeoutError):
                 async with asyncio.timeout(START_SECONDS):
@@ -107,15 +130,21 @@ class ExecutionService:
         if isinstance(event, WatchedEvent):
             self._watch.apply(event)
         if isinstance(event, AccountLinked):
-            self._starting[event.account_id] = event.user_id
-            self._tasks.start(self._keep_working(event.account_id, event.user_id))
-        elif isinstance(event, AccountUnlinked):
-            self._chores.start(self._end_work(event.account_id))
+            self._owners[event.account_id] = event.user_id
+
+    def _start_work(self, account_id: AccountId) -> None:
+        if self._book.accounts[account_id] is not AccountStatus.UNLINKED:
+            self._starting[account_id] = self._owners[account_id]
+            self._tasks.start(self._keep_working(account_id, self._owners[account_id]))
 
     async def _take(self, recorded: Recorded) -> None:
         event = recorded.event
         self._fold(event)
         match event:
+            case AccountLinked():
+                self._start_work(event.account_id)
+            case AccountUnlinked():
+                self._end_work(event.account_id)
             case SignalGenerated():
                 await self._router.route(event)
                 await self._pace.settle()
@@ -124,21 +153,27 @@ class ExecutionService:
             case TradingHalted(level=HaltLevel.H2 | HaltLevel.H3):
                 await self._carry_out(event)
             case StrategyStopped():
-                for follower in self._book.strategies[event.strategy_id].followers:
-                    worker = self.workers.get(follower)
-                    if worker is not None:
-                        symbol = self._book.strategies[event.strategy_id].symbol
-                        await worker.close(symbol, event.strategy_id, "STRATEGY_STOPPED")
+                workers = list(self.workers.values())
+                strategy = str(event.strategy_id)
+                await asyncio.gather(*(worker.flatten("STRATEGY_STOPPED", strategy) for worker in workers))
 
     async def _carry_out(self, halt: TradingHalted) -> None:
-        for worker in list(self.workers.values()):
-            strategy = halt.reference if halt.scope is Scope.STRATEGY else None
-            mine = {Scope.ACCOUNT: str(worker.account_id), Scope.USER: str(worker.user_id)}
-            if halt.scope in mine and mine[halt.scope] != halt.reference:
-                continue
+        strategy = halt.reference if halt.scope is Scope.STRATEGY else None
+        meant = [worker for worker in self.workers.values() if _covers(halt, worker)]
+        for worker in meant:
             worker.cancel_entries(strategy)
-            if halt.level is HaltLevel.H3:
-                await worker.flatten(halt.reason_code, strategy)
+        if halt.level is HaltLevel.H3:
+            await asyncio.gather(*(worker.flatten(halt.reason_code, strategy) for worker in meant))
+
+    async def _request_close(self, account_id: AccountId, signal: SignalGenerated) -> OrderId | None:
+        """Leave the wish to close for the worker that comes next."""
+        risk = RISK.fold(decode_all(await self._parts.store.read_stream(risk_stream(account_id))))
+        for group_id, held in risk.reserved.items():
+            if (held.symbol, held.strategy_id) == (signal.symbol, signal.strategy_id):
+                request = RequestClose(group_id, account_id, "SIGNAL", self._parts.clock.now())
+                await self._parts.bus.dispatch(request, Context(signal.signal_id, account_id=account_id))
+                return group_id
+        return None
 
     async def _prepare_symbol(self, assigned: StrategyAssigned) -> None:
         strategy = self._book.strategies[assigned.strategy_id]
@@ -155,15 +190,21 @@ class ExecutionService:
         Ends when the account is unlinked.
         """
         owner = str(self._parts.ids.new())
+        failures = 0
         while self._book.accounts[account_id] is not AccountStatus.UNLINKED:
             try:
                 await self._work(account_id, user_id, owner)
-            except (LeaseLost, ExceptionGroup, ExchangeError, StoreUnavailable) as error:
+            except (PatriotError, ExceptionGroup) as error:
                 if self._book.accounts[account_id] is AccountStatus.UNLINKED:
                     break
+                failures += 1
                 log.exception("account.worker_failed", account_id=str(account_id))
                 self._parts.alerts.critical("account.worker_failed", account_id=account_id, error=error)
-            await asyncio.sleep(RESTART_SECONDS)
+                if isinstance(error, NotFound):
+                    self._no_longer_starting(account_id)  # a key that does not open holds up nobody else
+                elif _was_refused(error):
+                    self._chores.start(self._check_key(account_id, user_id))
+            await asyncio.sleep(min(RESTART_SECONDS * 2 ** min(failures, 6), MAX_RESTART_SECONDS))
         self._no_longer_starting(account_id)
 
     def _no_longer_starting(self, account_id: AccountId) -> None:
@@ -205,7 +246,7 @@ class ExecutionService:
 
     async def _heed(self, worker: AccountWorker) -> None:
         """Carry out, once the account is in step, what was asked for while nobody worked for it."""
-        await asyncio.gather(self.started.wait(), worker.ready.wait())
+        await asyncio.gather(self.started.wait(), worker.acting.wait())
         for strategy_id in {b.entry.strategy_id for b in worker.keeper.open_brackets.values() if b.entry is not None}:
             strategy = str(strategy_id) if strategy_id is not None else None
             level = self._watch.halts.level_for(worker.user_id, worker.account_id, strategy_id)
@@ -217,29 +258,63 @@ class ExecutionService:
             elif followed is not None and followed.status is StrategyStatus.STOPPED:
                 await worker.flatten("STRATEGY_STOPPED", strategy)
 
-    async def _end_work(self, account_id: AccountId) -> None:
+    async def _check_key(self, account_id: AccountId, user_id: UserId) -> None:
+        """Ask what a key may do now; one that gained or lost rights suspends its account."""
+        context = Context(
+            derived_id("key", account_id, self._parts.clock.now()), user_id=user_id, account_id=account_id
+        )
+        with suppress(ExchangeError, NotFound, StoreUnavailable, CommandRefused):  # the next day asks again
+            await self._linking.check_key(account_id, context)
+
+    def _end_work(self, account_id: AccountId) -> None:
         account = self._at_work.get(account_id)
         if account is not None:
             account.worker.stop()
 
     # Time -------------------------------------------------------------------------------------------------------------
 
-    async def sample_equity(self, reason: SampleReason) -> None:
-        """Record what every account is worth now, by its exchange."""
-        await asyncio.gather(*(self._sample(account, reason) for account in list(self._at_work.values())))
+    def sample_equity(self, reason: SampleReason) -> None:
+        """Record what every account is worth now, by its exchange; one that does not answer holds up no other."""
+        for account_id, account in self._at_work.items():
+            if account_id not in self._sampling:
+                self._sampling.add(account_id)
+                self._chores.start(self._sample(account_id, account, reason))
 
-    async def _sample(self, account: AccountAtWork, reason: SampleReason) -> None:
-        with suppress(ExchangeError):  # the next hour's sample stands in for one that could not be read
-            await account.ledger.sync_income()  # what the stream did not tell is found within the hour
-            snapshot = await account.ledger.sample_equity(reason)
-            if snapshot is not None:
-                await account.worker.check_positions(snapshot)
+    async def _sample(self, account_id: AccountId, account: AccountAtWork, reason: SampleReason) -> None:
+        try:
+            while self._at_work.get(account_id) is account:
+                try:
+                    await account.ledger.sync_income()  # what the stream did not tell is found within the hour
+                    snapshot = await account.ledger.sample_equity(reason)
+                    if snapshot is not None:
+                        await account.worker.check_positions(snapshot)
+                    return
+                except (ExchangeError, LeaseLost):
+                    return  # the next hour's sample stands in for this one
+                except StoreUnavailable:
+                    await asyncio.sleep(RESTART_SECONDS)
+        finally:
+            self._sampling.discard(account_id)
 
     async def tick(self, now: datetime) -> None:
         """Do what the time asks for: an hourly sample of every account."""
         hour = now.replace(minute=0, second=0, microsecond=0)
         if self._last_hour is None or hour > self._last_hour:
-            await self.sample_equity(SampleReason.HOURLY)
+            self.sample_equity(SampleReason.HOURLY)
+            if self._last_hour is not None and hour.date() > self._last_hour.date():
+                for account_id in self._at_work:
+                    self._chores.start(self._check_key(account_id, self._owners[account_id]))
             self._last_hour = hour
 
     _last_hour: datetime | None = None
+
+
+def _covers(halt: TradingHalted, worker: AccountWorker) -> bool:
+    mine = {Scope.ACCOUNT: str(worker.account_id), Scope.USER: str(worker.user_id)}
+    return halt.scope not in mine or mine[halt.scope] == halt.reference
+
+
+def _was_refused(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_was_refused(one) for one in error.exceptions)
+    return isinstance(error, ExchangeRefused)
