@@ -1,6 +1,6 @@
 # Every target is one line and says what it does; `make help` lists them. Nothing here needs more than Python 3.11+.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit test-all fmt lint types imports bench docs coverage lock ci
+.PHONY: help setup demo test unit test-all fmt lint types imports bench docs slow coverage lock ci
 
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
@@ -47,10 +47,13 @@ bench: $(READY) ## measure append, fold, projection and the order path beside th
 docs: $(READY) ## check the links and commands of the README and docs, and run the doctests
 	$(BIN)/python scripts/check_docs.py && $(PYTEST) -q src
 
-coverage: $(READY) ## run everything, measured: kernel, orders, execution, risk, billing at 90 % of branches or more
-	$(PYTEST) -q --cov --cov-report=json --cov-report= $(ARGS) && $(BIN)/python scripts/coverage_gate.py
+slow: $(READY) ## the acceptance and crash tests alone, which kill real processes
+	$(PYTEST) -q -m slow $(ARGS)
+
+coverage: $(READY) ## what `make test` runs, measured: kernel, orders, execution, risk, billing at 90 % of branches or more
+	$(PYTEST) -q -m "not slow" --cov --cov-report=json --cov-report= $(ARGS) && $(BIN)/python scripts/coverage_gate.py
 
 lock: $(READY) ## write the locks anew from pyproject.toml
 	$(BIN)/python scripts/lock.py
 
-ci: lint types imports docs coverage ## what must be green before a merge: all checks, all tests, the coverage gate
+ci: lint types imports docs coverage slow ## what must be green before a merge: all checks, all tests, the coverage gate
