@@ -35,7 +35,7 @@ from patriot.orders.commands import (
     RecordUnknown,
     RequestCancel,
 )
-from patriot.orders.decider import ORDER, Order
+from patriot.orders.decider import ORDER, PROVEN_ABSENT, Order
 from patriot.orders.events import CancelReason, RejectStage
 from tests.orders import kit
 from tests.orders.kit import NOON, ORDER_ID, D
@@ -127,6 +127,25 @@ def test_entry_that_came_to_nothing_is_over() -> None:
     play.enter()
     play.tell(kit.rejected())
     assert play.bracket.over
+
+
+def test_entry_held_for_absent_that_works_after_all_is_not_over() -> None:
+    play = Play()
+    play.enter()
+    play.tell(RecordRejected(ORDER_ID, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, NOON))
+    assert play.bracket.over
+    play.tell(RecordAccepted(ORDER_ID, "v-1", NOON))
+    assert not play.bracket.over
+
+
+def test_stop_held_for_absent_that_rests_after_all_is_canceled_when_flat() -> None:
+    play = held()
+    stop = play.open(Leg.STOP, D(1))
+    play.tell(RecordRejected(stop, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, NOON))
+    play.tell(RecordAccepted(stop, "algo:1", NOON))
+    close = play.open(Leg.CLOSE, D(1), LegState.RESTING)
+    play.fill(close, D(1))
+    assert [step.created.order_id for step in play.steps if isinstance(step, Cancel)] == [stop]
 
 
 def test_grown_position_gets_its_new_stop_before_the_old_one_goes() -> None:

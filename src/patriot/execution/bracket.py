@@ -110,6 +110,8 @@ def evolve(bracket: Bracket, event: OrderEvent) -> Bracket:
         case OrderApproved():
             return bracket
     if bracket.entry is not None and event.order_id == bracket.entry.order_id:
+        if isinstance(event, OrderAccepted):  # also of one that was held for absent: it works after all
+            return replace(bracket, entry_over=bracket.entered >= bracket.entry.quantity)
         over = isinstance(event, OrderDenied | OrderRejected | OrderCanceled | OrderExpired)
         return replace(bracket, entry_over=bracket.entry_over or over)
     key = bracket.index[event.order_id]
@@ -117,6 +119,8 @@ def evolve(bracket: Bracket, event: OrderEvent) -> Bracket:
 
 
 def _evolve_leg(leg: LegOrder, event: OrderEvent) -> LegOrder:
+    if leg.state is LegState.FAILED and isinstance(event, OrderAccepted):
+        return replace(leg, state=LegState.RESTING)  # held for absent, and there after all
     if leg.state not in LIVE:
         return leg  # what is over stays over, whatever is still told of it
     match event:

@@ -189,6 +189,7 @@ class AccountWorker:
             await asyncio.sleep(CHECK_SECONDS)
             if self.acting.is_set() and self.keeper.open_brackets:
                 await self._patiently(self._desk.check_resting)
+                self._tell_of_others()
 
     async def _take(self, report: PrivateReport) -> None:
         self._venue_said(report.at)
@@ -201,12 +202,15 @@ class AccountWorker:
                 self._desk.on_trade(report)
             case MoneyMoved():
                 self._tasks.start(self._take_money())
+        self._tell_of_others()
+
+    def _tell_of_others(self) -> None:
         if self._desk.strays:
             self._alerts.critical("order.stray_report", account_id=self.account_id, client_ids=list(self._desk.strays))
             self._desk.strays.clear()
         foreign = self._desk.foreign - self._told_of
+        self._told_of = set(self._desk.foreign)  # as bounded as the desk's
         if foreign:
-            self._told_of |= foreign
             self._alerts.critical("order.foreign", account_id=self.account_id, client_ids=sorted(foreign))
 
     async def _resync(self) -> None:

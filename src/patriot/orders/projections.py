@@ -313,6 +313,8 @@ def after(row: OrderRow, event: OrderEvent, at: datetime) -> OrderRow:
                 status=OrderStatus.ACCEPTED,
                 venue_order_id=event.venue_order_id,
                 accepted_at=event.accepted_at,
+                reason_code=None,  # of an order that was held for absent before
+                closed_at=None,
             )
         case OrderTriggered():
             return replace(row, venue_order_id=event.venue_order_id)
