@@ -16,7 +16,8 @@ from patriot.kernel.ids import derived_id
 from patriot.kernel.trading import Exchange, Leg, SignalId
 from patriot.orders.client_ids import entry_order_id
 from patriot.risk.events import HaltLevel, ReasonCode
-from patriot.sim.engine.model import Side, Transfer
+from patriot.sim.engine.operations import Transfer
+from patriot.sim.engine.words import Side
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyPaused
 from tests.laws.test_laws import CALM
 from tests.laws.virtual_time import START, run_virtually

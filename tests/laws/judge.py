@@ -14,8 +14,10 @@ from patriot.kernel.trading import AccountId, Leg, OrderId, SignalId
 from patriot.orders.client_ids import client_id_prefix, entry_order_id, parse_client_order_id
 from patriot.orders.decider import ORDER, OVER
 from patriot.orders.events import STREAM_TYPE, OrderCreated, OrderDenied, OrderFilled, OrderRejected
-from patriot.sim.engine.model import AlgoStatus, Operation, OrderType, Outcome, PlaceAlgoOrder, PlaceOrder
+from patriot.sim.engine.events import Outcome
+from patriot.sim.engine.operations import Operation, PlaceAlgoOrder, PlaceOrder
 from patriot.sim.engine.venue import Venue
+from patriot.sim.engine.words import AlgoStatus, OrderType
 from tests.laws.mortal import Attempt, Witness
 
 PROTECTED_WITHIN_SECONDS = 2.0

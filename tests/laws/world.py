@@ -50,7 +50,10 @@ from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.decider import RISK
 from patriot.risk.events import HaltLevel
 from patriot.risk.handlers import risk_stream
-from patriot.sim.engine import model
+from patriot.sim.engine import events as sim_events
+from patriot.sim.engine import operations as sim_operations
+from patriot.sim.engine import records as sim_records
+from patriot.sim.engine import words as sim_words
 from patriot.sim.engine.instruments import BTCUSDT, ETHUSDT, LISTED
 from patriot.sim.engine.venue import Venue
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
@@ -190,19 +193,25 @@ class World:
         faults = FaultPlan(Random(self.seed + 1), self.trouble.rates)
         self.exchange = InProcessExchange(self.engine, self.clock, faults, self._applied)
         self.judge = Judge(self.engine, 1, ACCOUNT, self.witness)
-        self.exchange.apply(model.CreateAccount(D(10_000)))
+        self.exchange.apply(sim_operations.CreateAccount(D(10_000)))
         for symbol, price in PRICES.items():
-            self.exchange.apply(model.MovePrice(symbol, price))
-            self.exchange.execute(model.SetMarginType(1, symbol, model.MarginType.ISOLATED))
+            self.exchange.apply(sim_operations.MovePrice(symbol, price))
+            self.exchange.execute(sim_operations.SetMarginType(1, symbol, sim_words.MarginType.ISOLATED))
         self.exchange.execute(
-            model.PlaceOrder(
-                1, "SOLUSDT", model.Side.BUY, model.OrderType.LIMIT, D(1), D(96), model.TimeInForce.GTC,
+            sim_operations.PlaceOrder(
+                1, "SOLUSDT", sim_words.Side.BUY, sim_words.OrderType.LIMIT, D(1), D(96), sim_words.TimeInForce.GTC,
                 client_order_id="web_theirs",
             )
         )  # fmt: skip
         self.exchange.execute(
-            model.PlaceAlgoOrder(
-                1, "BTCUSDT", model.Side.BUY, model.OrderType.STOP_MARKET, D(80_000), D("0.01"), client_algo_id="phone"
+            sim_operations.PlaceAlgoOrder(
+                1,
+                "BTCUSDT",
+                sim_words.Side.BUY,
+                sim_words.OrderType.STOP_MARKET,
+                D(80_000),
+                D("0.01"),
+                client_algo_id="phone",
             )
         )
         self.prices = dict(PRICES)
@@ -220,8 +229,8 @@ class World:
             )  # fmt: skip
             self.book.apply(StrategyAssigned(strategy_id, UUID(int=3), USER, ACCOUNT, D("0.5"), D(1), START, START))
 
-    def _applied(self, operation: model.Operation, outcome: model.Outcome) -> None:
-        if not isinstance(operation, model.MovePrice):
+    def _applied(self, operation: sim_operations.Operation, outcome: sim_events.Outcome) -> None:
+        if not isinstance(operation, sim_operations.MovePrice):
             verdict = f"refused {outcome.refusal}" if outcome.refusal else "done"
             self.note(f"exchange {operation} {verdict}")
         self.judge.on_applied(operation, outcome)
@@ -253,7 +262,9 @@ class World:
             moved = self.prices[instrument.symbol] * D(str(round(1 + self.random.uniform(-swing, swing), 6)))
             self.prices[instrument.symbol] = moved - moved % instrument.tick_size
             self.exchange.apply(
-                model.MovePrice(instrument.symbol, self.prices[instrument.symbol], jump=self.random.random() < 0.3)
+                sim_operations.MovePrice(
+                    instrument.symbol, self.prices[instrument.symbol], jump=self.random.random() < 0.3
+                )
             )
 
     def _signal(self) -> None:
@@ -481,7 +492,7 @@ class World:
         )
 
 
-def instrument(listed: model.Instrument) -> Instrument:
+def instrument(listed: sim_records.Instrument) -> Instrument:
     """Return the filters of a symbol as PATRIOT reads them."""
     return Instrument(
         Exchange.BINANCE,

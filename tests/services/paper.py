@@ -31,7 +31,9 @@ from patriot.services.pace import LivePace
 from patriot.services.parts import Parts, full_bus
 from patriot.services.reconciliation import ReconciliationService
 from patriot.services.risk import RiskService
-from patriot.sim.engine import model
+from patriot.sim.engine import events as sim_events
+from patriot.sim.engine import operations as sim_operations
+from patriot.sim.engine import records as sim_records
 from patriot.sim.engine.instruments import LISTED
 from patriot.sim.engine.venue import Venue
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
@@ -109,7 +111,7 @@ class Paper:
 
     clock: VirtualClock = field(default_factory=VirtualClock)
     alarm: Alarm = field(default_factory=Alarm)
-    applied: list[model.Operation] = field(default_factory=list)
+    applied: list[sim_operations.Operation] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -122,7 +124,7 @@ class Paper:
             Venue(seed=7, instruments=LISTED), self.clock, FaultPlan(Random(8), FaultRates()), self._note
         )
         for symbol, price in PRICES.items():
-            self.exchange.apply(model.MovePrice(symbol, price))
+            self.exchange.apply(sim_operations.MovePrice(symbol, price))
         unused: Any = None
         self.parts = PaperParts(
             clock=self.clock,
@@ -141,7 +143,7 @@ class Paper:
             paper=self.exchange,
         )
 
-    def _note(self, operation: model.Operation, outcome: model.Outcome) -> None:
+    def _note(self, operation: sim_operations.Operation, outcome: sim_events.Outcome) -> None:
         if outcome.refusal is None:
             self.applied.append(operation)
 
@@ -185,7 +187,7 @@ class Paper:
 
     async def link(self, user_id: UserId, balance: str = "10000") -> AccountId:
         """Open an account on the exchange and link it."""
-        account = cast("model.AccountView", self.exchange.execute(model.CreateAccount(D(balance))))
+        account = cast("sim_records.AccountView", self.exchange.execute(sim_operations.CreateAccount(D(balance))))
         account_id = AccountId(UUID(int=100 + account.uid))
         linked = AccountLinked(
             account_id, user_id, Exchange.BINANCE, Environment.SIM, PositionMode.ONE_WAY, "USDT", 1, self.clock.now()

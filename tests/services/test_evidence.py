@@ -6,7 +6,7 @@ from patriot.accounts.events import CredentialProblem, CredentialsRejected
 from patriot.kernel.trading import Exchange, Leg, Side
 from patriot.orders.events import OrderFilled, OrderRejected, OrderSubmissionUnknown, RejectStage
 from patriot.services.evidence import LogEvidence, VenueAccount, read_venue
-from patriot.sim.engine.model import Side as VenueSide
+from patriot.sim.engine.words import Side as VenueSide
 from tests.portfolio.facts import ALICE, ALICES, NOON, filled, funding, linked, order_id, sampled, transfer
 from tests.services.cases import EVENTS, PROTECTED, intent, sent
 from tests.sim.engine.support import Desk

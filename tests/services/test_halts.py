@@ -23,7 +23,7 @@ from patriot.risk.limits import GLOBAL_DEFAULTS
 from patriot.services.account import build_account
 from patriot.services.execution import ExecutionService
 from patriot.services.pace import LivePace
-from patriot.sim.engine import model
+from patriot.sim.engine import operations as sim_operations
 from patriot.strategies.events import SignalAction
 from tests.laws.virtual_time import run_virtually
 from tests.services.paper import ALICE, BOB, RANGE, TREND, Paper
@@ -140,12 +140,12 @@ def test_h3_flattens_the_largest_first_and_stops_stay_until_flat() -> None:
             await paper.tell(halt(paper, HaltLevel.H3))
             assert paper.positions(account_id) == {}
             assert paper.stops(account_id) == set()
-        closes = [order for order in paper.applied if isinstance(order, model.PlaceOrder)]
+        closes = [order for order in paper.applied if isinstance(order, sim_operations.PlaceOrder)]
         assert [order.symbol for order in closes] == largest_first
         assert all(order.reduce_only for order in closes)
         stops = {e.client_order_id: e.symbol for e in await paper.log(OrderCreated) if e.leg is Leg.STOP}
         for close in closes:
-            canceled = [o for o in paper.applied if isinstance(o, model.CancelAlgoOrder)]
+            canceled = [o for o in paper.applied if isinstance(o, sim_operations.CancelAlgoOrder)]
             (stop,) = [o for o in canceled if stops[str(o.client_algo_id)] == close.symbol]
             assert paper.applied.index(stop) > paper.applied.index(close)
 

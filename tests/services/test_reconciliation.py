@@ -18,7 +18,8 @@ from patriot.risk.commands import HaltTrading
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted, TradingResumed
 from patriot.services.execution import ExecutionService
 from patriot.services.reconciliation import ReconciliationService
-from patriot.sim.engine import model
+from patriot.sim.engine import operations as sim_operations
+from patriot.sim.engine import words as sim_words
 from tests.laws.virtual_time import run_virtually
 from tests.services.paper import ALICE, RANGE, TREND, Paper
 
@@ -41,9 +42,9 @@ async def one_client(paper: Paper) -> AccountId:
     return account_id
 
 
-def theirs(side: model.Side, quantity: str, name: str, symbol: str = "SOLUSDT") -> model.PlaceOrder:
-    order_type = model.OrderType.MARKET
-    return model.PlaceOrder(1, symbol, side, order_type, Decimal(quantity), client_order_id=f"web_{name}")
+def theirs(side: sim_words.Side, quantity: str, name: str, symbol: str = "SOLUSDT") -> sim_operations.PlaceOrder:
+    order_type = sim_words.OrderType.MARKET
+    return sim_operations.PlaceOrder(1, symbol, side, order_type, Decimal(quantity), client_order_id=f"web_{name}")
 
 
 def test_trade_of_the_client_is_foreign_unexplained_and_halts_entries() -> None:
@@ -54,9 +55,9 @@ def test_trade_of_the_client_is_foreign_unexplained_and_halts_entries() -> None:
             await paper.signal(RANGE)
             await hours(paper, service, 2)
             before = paper.exchange.engine.account(1).wallet
-            paper.exchange.execute(theirs(model.Side.BUY, "40", "in"))
-            paper.exchange.apply(model.MovePrice("SOLUSDT", Decimal(90)))
-            paper.exchange.execute(theirs(model.Side.SELL, "30", "out"))
+            paper.exchange.execute(theirs(sim_words.Side.BUY, "40", "in"))
+            paper.exchange.apply(sim_operations.MovePrice("SOLUSDT", Decimal(90)))
+            paper.exchange.execute(theirs(sim_words.Side.SELL, "30", "out"))
             await hours(paper, service, 2)
 
             moved = paper.exchange.engine.account(1).wallet - before
@@ -92,8 +93,8 @@ def test_own_trades_transfers_and_funding_leave_nothing_unexplained() -> None:
         async with paper.running() as service:
             await paper.signal(TREND)
             await hours(paper, service, 1)
-            paper.exchange.execute(model.Transfer(1, Decimal(500)))
-            paper.exchange.apply(model.SettleFunding("BTCUSDT", Decimal("0.0001")))
+            paper.exchange.execute(sim_operations.Transfer(1, Decimal(500)))
+            paper.exchange.apply(sim_operations.SettleFunding("BTCUSDT", Decimal("0.0001")))
             await paper.tell(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, "OPERATOR", paper.clock.now()))
             await hours(paper, service, 3)
         assert [event.unexplained for event in await paper.log(AccountReconciled)] == [0]

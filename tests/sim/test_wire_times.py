@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from patriot.sim.engine.model import Side, VenueEvent
+from patriot.sim.engine.events import VenueEvent
+from patriot.sim.engine.words import Side
 from patriot.sim.wire_times import WireTimes
 from tests.sim.engine.support import Desk
 

@@ -5,7 +5,7 @@ Every request carries `Authorization: Bearer TOKEN`. Bodies and answers are JSON
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,10 +13,13 @@ from aiohttp import web
 
 from patriot.kernel.errors import InvalidInput, NotFound, PatriotError
 from patriot.kernel.money import parse_decimal, plain
-from patriot.sim.binance.streams import StreamHub
-from patriot.sim.engine.model import Permission, Transfer, VenueRefusal
+from patriot.sim.engine.events import VenueRefusal
+from patriot.sim.engine.operations import Transfer
+from patriot.sim.engine.words import Permission
+from patriot.sim.exchange import Exchange, VenueName
 from patriot.sim.faults import Faults, RestFault, RestRule, StreamFault, StreamRule
-from patriot.sim.simulation import JournalLost, Simulation
+from patriot.sim.sockets import Hub
+from patriot.sim.world import JournalLost, World
 
 BARRIER_SECONDS = 10.0
 TICKS_AT_A_TIME = 256  # between two looks at the sockets, while the clock runs without a stop
@@ -27,7 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class NewAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    venue: str
+    venue: VenueName
     balance: str
     permissions: tuple[Permission, ...] = (Permission.READ, Permission.TRADE)
 
@@ -66,12 +69,12 @@ class NewFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Control:
-    """The control API of one simulation."""
+    """The control API of one simulator."""
 
     def __init__(
         self,
-        simulation: Simulation,
-        hub: StreamHub,
+        world: World,
+        hubs: Sequence[Hub],
         faults: Faults,
         token: str,
         *,
@@ -79,8 +82,8 @@ class Control:
         on_lost_journal: Callable[[JournalLost], None],
     ) -> None:
         self._on_lost_journal = on_lost_journal
-        self._simulation = simulation
-        self._hub = hub
+        self._world = world
+        self._hubs = hubs
         self._faults = faults
         self._token = token.encode()
         self._stepped = stepped
@@ -124,33 +127,38 @@ class Control:
 
     async def _open_account(self, request: web.Request) -> web.Response:
         body = msgspec.json.decode(await request.read(), type=NewAccount)
-        if body.venue != "binance":
-            raise InvalidInput("venue", f"expected 'binance', found {body.venue[:40]!r}")
         balance = parse_decimal("balance", body.balance)
         if balance < 0:
             raise InvalidInput("balance", f"expected a number that is not negative, found {body.balance}")
-        key = self._simulation.open_account(balance, body.permissions)
+        exchange = self._world.exchanges.get(body.venue)
+        if exchange is None:
+            raise InvalidInput("venue", f"this simulator runs without {body.venue}")
+        key = exchange.open_account(balance, body.permissions)
         return _json({"uid": key.uid, "api_key": key.api_key, "api_secret": key.secret.decode()})
 
     async def _transfer(self, request: web.Request) -> web.Response:
         body = msgspec.json.decode(await request.read(), type=NewTransfer, strict=False)
         amount = parse_decimal("amount", body.amount)
-        self._require_account(body.uid)
-        self._simulation.apply(Transfer(uid=body.uid, amount=amount, info=body.info))
-        view = self._simulation.venue.account(body.uid)
-        return _json({"uid": body.uid, "wallet": plain(view.wallet), "at_ms": self._simulation.now_ms})
+        exchange = self._exchange_of(body.uid)
+        exchange.apply(Transfer(uid=body.uid, amount=amount, info=body.info))
+        view = exchange.venue.account(body.uid)
+        return _json({"uid": body.uid, "wallet": plain(view.wallet), "at_ms": self._world.now_ms})
 
-    def _require_account(self, uid: int) -> None:
-        if uid not in self._simulation.venue.uids:
+    def _exchange_of(self, uid: int) -> Exchange:
+        exchange = self._world.exchange_of(uid)
+        if exchange is None:
             raise NotFound(f"uid: no account {uid}")
+        return exchange
 
     async def _set_permissions(self, request: web.Request) -> web.Response:
         body = msgspec.json.decode(await request.read(), type=NewPermissions)
-        key = self._simulation.keys.find(body.api_key)
-        if key is None:
-            raise NotFound("api_key: no such key")
-        changed = self._simulation.set_permissions(key, body.permissions)
-        return _json({"uid": changed.uid, "permissions": [permission.value for permission in changed.permissions]})
+        for exchange in self._world.exchanges.values():
+            key = exchange.keys.find(body.api_key)
+            if key is not None:
+                changed = exchange.set_permissions(key, body.permissions)
+                permissions = [permission.value for permission in changed.permissions]
+                return _json({"uid": changed.uid, "permissions": permissions})
+        raise NotFound("api_key: no such key")
 
     async def _move_clock(self, request: web.Request) -> web.Response:
         body = msgspec.json.decode(await request.read(), type=ClockStep)
@@ -160,31 +168,32 @@ class Control:
             raise InvalidInput("until_ms", f"expected UTC milliseconds, found {body.until_ms}")
         async with self._stepping:
             bars, stopped_by = await self._step(body)
-        simulation = self._simulation
+        world = self._world
         return _json(
             {
-                "now_ms": simulation.now_ms,
+                "now_ms": world.now_ms,
                 "bars_played": bars,
-                "bars_left": simulation.bars_left,
+                "bars_left": world.bars_left,
                 "stopped_by": list(stopped_by),
-                "activity": simulation.activity,
+                "activity": world.activity,
             }
         )
 
     async def _step(self, body: ClockStep) -> tuple[int, tuple[str, ...]]:
         """Move the clock, looking at the sockets now and then."""
-        simulation, bars = self._simulation, 0
+        world, bars = self._world, 0
         while True:
-            done = simulation.advance(body.until_ms, stop_on_activity=body.stop_on_activity, max_ticks=TICKS_AT_A_TIME)
+            done = world.advance(body.until_ms, stop_on_activity=body.stop_on_activity, max_ticks=TICKS_AT_A_TIME)
             bars += done.bars_played
-            if done.stopped_by or simulation.now_ms >= body.until_ms or simulation.next_tick_ms() > body.until_ms:
+            if done.stopped_by or world.now_ms >= body.until_ms or world.next_tick_ms() > body.until_ms:
                 return bars, done.stopped_by
             await asyncio.sleep(0)
 
     async def _barrier(self, _request: web.Request) -> web.Response:
-        if not await self._hub.barrier(BARRIER_SECONDS):
+        answered = await asyncio.gather(*(hub.barrier(BARRIER_SECONDS) for hub in self._hubs))
+        if not all(answered):
             return _error(504, f"a stream did not answer a ping within {BARRIER_SECONDS:.0f} seconds")
-        return _json({"activity": self._simulation.activity, "streams": self._hub.open_sessions})
+        return _json({"activity": self._world.activity, "streams": sum(hub.open_sessions for hub in self._hubs)})
 
     async def _add_fault(self, request: web.Request) -> web.Response:
         body = msgspec.json.decode(await request.read(), type=NewFault)
@@ -205,31 +214,38 @@ class Control:
         return _json({})
 
     async def _state(self, _request: web.Request) -> web.Response:
-        simulation = self._simulation
+        world = self._world
         keys = {
             str(uid): [
                 {"api_key": key.api_key, "permissions": [permission.value for permission in key.permissions]}
-                for key in simulation.keys.of(uid)
+                for key in exchange.keys.of(uid)
             ]
-            for uid in simulation.venue.uids
+            for exchange in world.exchanges.values()
+            for uid in exchange.venue.uids
         }
+        accounts: dict[str, Any] = {}
+        tickers: dict[str, Any] = {}
+        for exchange in world.exchanges.values():
+            state = exchange.venue.state()
+            accounts |= state["accounts"]
+            tickers |= state["tickers"]  # all venues follow the same prices
         place = {
-            "now_ms": simulation.now_ms,
-            "bars_played": simulation.bars_played,
-            "bars_left": simulation.bars_left,
-            "activity": simulation.activity,
+            "now_ms": world.now_ms,
+            "bars_played": world.bars_played,
+            "bars_left": world.bars_left,
+            "activity": world.activity,
         }
-        return _json({**simulation.venue.state(), "keys": keys, "wire_ms": simulation.wire.state(), **place})
+        return _json({"tickers": tickers, "accounts": accounts, "keys": keys, "wire_ms": world.wire.state(), **place})
 
     async def _health(self, _request: web.Request) -> web.Response:
-        simulation = self._simulation
+        world = self._world
         return _json(
             {
                 "status": "ok",
-                "now_ms": simulation.now_ms,
-                "streams": self._hub.open_sessions,
-                "bars_played": simulation.bars_played,
-                "bars_left": simulation.bars_left,
+                "now_ms": world.now_ms,
+                "streams": sum(hub.open_sessions for hub in self._hubs),
+                "bars_played": world.bars_played,
+                "bars_left": world.bars_left,
             }
         )
 

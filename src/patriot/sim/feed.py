@@ -21,7 +21,7 @@ from typing import Protocol
 from patriot.kernel.clock import from_epoch_ms
 from patriot.kernel.errors import InvalidInput
 from patriot.kernel.money import EXACT, parse_decimal, round_to_tick
-from patriot.sim.engine.model import Bar
+from patriot.sim.engine.records import Bar
 
 MINUTE_MS = 60_000
 TICKS_PER_BAR = 4

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from patriot.sim.engine.model import Permission
+from patriot.sim.engine.words import Permission
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,12 @@ from patriot.sim.binance.limits import UNLIMITED, Limits
 from patriot.sim.control import TICKS_AT_A_TIME, Control
 from patriot.sim.engine.instruments import LISTED
 from patriot.sim.engine.venue import Venue
+from patriot.sim.exchange import VenueName
 from patriot.sim.faults import Faults
 from patriot.sim.feed import MINUTE_MS, MODEL_START_MS, Feed, ModelFeed, load_recorded
 from patriot.sim.journal import Journal
-from patriot.sim.simulation import Header, JournalLost, Record, Simulation
 from patriot.sim.wire_times import WireTimes
+from patriot.sim.world import Header, JournalLost, Record, World
 
 JOURNAL_FILE = "sim.journal"
 HOUSEKEEPING_SECONDS = 1.0
@@ -82,13 +83,13 @@ class SimServer:
         if len(listed) != len(feed.symbols):
             known = ", ".join(instrument.symbol for instrument in LISTED)
             raise StartupError(f"prices of {', '.join(feed.symbols)} were given, the simulator lists {known}")
-        venue, wire = Venue(seed=settings.seed, instruments=listed), WireTimes(self._clock.monotonic)
-        simulation = Simulation(venue, feed, settings.seed, wire)
+        venue = Venue(seed=settings.seed, instruments=listed)
+        world = World({VenueName.BINANCE: venue}, feed, settings.seed, WireTimes(self._clock.monotonic))
         if header is not None:
-            simulation.restore([header])
-            simulation.restore(records)
-        self._start_clock(simulation)
-        await self._open_ports(simulation)
+            world.restore([header])
+            world.restore(records)
+        self._start_clock(world)
+        await self._open_ports(world)
 
     async def _open_journal(self) -> Iterator[Record]:
         """Open the journal; a simulator that is just ending may hold it for a moment."""
@@ -118,24 +119,29 @@ class SimServer:
         now_ms = to_epoch_ms(self._clock.now())
         return ModelFeed(settings.seed, now_ms - now_ms % MINUTE_MS)
 
-    def _start_clock(self, simulation: Simulation) -> None:
+    def _start_clock(self, world: World) -> None:
         speed = self._settings.speed
-        simulation.start(self._journal)
+        world.start(self._journal)
         if speed is None:
             return
-        began_ms, began = simulation.now_ms, self._clock.monotonic()
-        simulation.run_by(lambda: began_ms + int((self._clock.monotonic() - began) * 1000 * speed))
-        self._tasks.append(asyncio.create_task(self._drive(simulation, speed)))
+        began_ms, began = world.now_ms, self._clock.monotonic()
+        world.run_by(lambda: began_ms + int((self._clock.monotonic() - began) * 1000 * speed))
+        self._tasks.append(asyncio.create_task(self._drive(world, speed)))
 
-    async def _open_ports(self, simulation: Simulation) -> None:
+    async def _open_ports(self, world: World) -> None:
         settings, faults = self._settings, Faults()
         stepped = settings.speed is None
         limits = settings.limits or (UNLIMITED if stepped else Limits())
         face = BinanceFace(
-            simulation, faults, self._clock, limits, live=not stepped, on_lost_journal=self._journal_lost
+            world.exchanges[VenueName.BINANCE],
+            faults,
+            self._clock,
+            limits,
+            live=not stepped,
+            on_lost_journal=self._journal_lost,
         )
         control = Control(
-            simulation, face.hub, faults, settings.token, stepped=stepped, on_lost_journal=self._journal_lost
+            world, [face.hub.sessions], faults, settings.token, stepped=stepped, on_lost_journal=self._journal_lost
         )
         self._hub = face.hub
         self._tasks.append(asyncio.create_task(self._housekeeping(face)))
@@ -156,14 +162,14 @@ class SimServer:
         address: Any = runner.addresses[0]
         return int(address[1])
 
-    async def _drive(self, simulation: Simulation, speed: int) -> None:
+    async def _drive(self, world: World, speed: int) -> None:
         """Play each price when its time has come."""
         while True:
-            wait = (simulation.next_tick_ms() - simulation.now_ms) / 1000 / speed
+            wait = (world.next_tick_ms() - world.now_ms) / 1000 / speed
             if wait > 0:
                 await asyncio.sleep(min(wait, LONGEST_SLEEP_SECONDS))
             try:
-                simulation.advance(simulation.now_ms, stop_on_activity=False, max_ticks=TICKS_AT_A_TIME)
+                world.advance(world.now_ms, stop_on_activity=False, max_ticks=TICKS_AT_A_TIME)
             except JournalLost as error:
                 self._journal_lost(error)
                 return
@@ -202,7 +208,7 @@ class SimServer:
                 await task
         self._tasks.clear()
         if self._runners:
-            await self._hub.close()
+            await self._hub.sessions.close()
         for runner in self._runners:
             await runner.cleanup()
         self._runners.clear()

@@ -7,7 +7,7 @@ from before it has such a time.
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from patriot.sim.engine.model import AlgoOrderUpdated, OrderUpdated, VenueEvent
+from patriot.sim.engine.events import AlgoOrderUpdated, OrderUpdated, VenueEvent
 
 
 class WireTimes:

@@ -12,7 +12,8 @@ from patriot.kernel.clock import FakeClock
 from patriot.sim.binance.endpoints import ENDPOINTS
 from patriot.sim.binance.limits import Limits
 from patriot.sim.binance.requests import RawRequest, Security, authenticate, parse_parameters
-from patriot.sim.engine.model import Permission, VenueRefusal
+from patriot.sim.engine.events import VenueRefusal
+from patriot.sim.engine.words import Permission
 from patriot.sim.keys import ApiKey, KeyRing
 from tests.sim.binance.client import START_MS, Sim, Trader, flat, running_sim, write_dump
 

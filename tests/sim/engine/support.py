@@ -5,30 +5,21 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from patriot.sim.engine.events import Outcome, VenueEvent
 from patriot.sim.engine.instruments import LISTED
-from patriot.sim.engine.model import (
-    AlgoOrder,
-    AlgoStatus,
+from patriot.sim.engine.operations import (
     CancelOrder,
     CreateAccount,
-    IncomeType,
-    MarginType,
     MovePrice,
     Operation,
-    Order,
-    OrderType,
-    Outcome,
     PlaceAlgoOrder,
     PlaceOrder,
-    Position,
-    PositionSide,
     SetLeverage,
     SetMarginType,
-    Side,
-    TimeInForce,
-    VenueEvent,
 )
+from patriot.sim.engine.records import AlgoOrder, Order, Position
 from patriot.sim.engine.venue import Venue
+from patriot.sim.engine.words import AlgoStatus, IncomeType, MarginType, OrderType, PositionSide, Side, TimeInForce
 
 D = Decimal
 SYMBOL = "BTCUSDT"

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from patriot.sim.engine.model import (
-    AlgoOrderUpdated,
-    AlgoStatus,
-    CancelAlgoOrder,
-    CancelAllAlgoOrders,
-    Operation,
-    OrderStatus,
-    OrderType,
-    PositionSide,
-    Side,
-    TimeInForce,
-    WorkingType,
-)
+from patriot.sim.engine.events import AlgoOrderUpdated
+from patriot.sim.engine.operations import CancelAlgoOrder, CancelAllAlgoOrders, Operation
+from patriot.sim.engine.words import AlgoStatus, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from tests.sim.engine.support import SYMBOL, D, Desk, stop
 
 BUY, SELL = Side.BUY, Side.SELL

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patriot.sim.engine.events import KlineClosed, VenueRefusal
 from patriot.sim.engine.klines import INTERVAL_MINUTES, Klines
-from patriot.sim.engine.model import Bar, CloseBar, KlineClosed, VenueRefusal
+from patriot.sim.engine.operations import CloseBar
+from patriot.sim.engine.records import Bar
 from tests.sim.engine.support import START_MS, SYMBOL, D, Desk
 
 MINUTE = 60_000

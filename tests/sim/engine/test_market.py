@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from patriot.sim.engine.events import PriceMoved, VenueRefusal
 from patriot.sim.engine.instruments import LISTED
-from patriot.sim.engine.model import CreateAccount, Instrument, MovePrice, PriceMoved, Side, VenueRefusal
+from patriot.sim.engine.operations import CreateAccount, MovePrice
+from patriot.sim.engine.records import Instrument
 from patriot.sim.engine.venue import Venue
+from patriot.sim.engine.words import Side
 from tests.sim.engine.support import START_MS, SYMBOL, D, Desk, market
 
 

@@ -8,27 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patriot.sim.engine.events import AccountUpdated, LeverageChanged, OrderUpdated
 from patriot.sim.engine.instruments import BTCUSDT
 from patriot.sim.engine.margin import after_fill, liquidation_price, maintenance_margin
-from patriot.sim.engine.model import (
-    AccountUpdated,
-    AlgoStatus,
+from patriot.sim.engine.operations import (
     CreateAccount,
-    ExecutionType,
-    IncomeType,
-    LeverageChanged,
-    MarginType,
     MovePrice,
-    OrderUpdated,
-    Permission,
-    Position,
-    PositionSide,
     SetLeverage,
     SetMarginType,
     SetPermissions,
     SettleFunding,
-    Side,
     Transfer,
+)
+from patriot.sim.engine.records import Position
+from patriot.sim.engine.words import (
+    AlgoStatus,
+    Closing,
+    ExecutionType,
+    IncomeType,
+    MarginType,
+    Permission,
+    PositionSide,
+    Side,
     UpdateReason,
 )
 from tests.sim.engine.support import SYMBOL, D, Desk, limit
@@ -125,7 +126,7 @@ def test_stop_in_front_of_the_liquidation_price_is_met_first() -> None:
     desk.move("30000")
 
     assert desk.position().quantity == D(0)
-    assert not any(order.liquidation for order in desk.venue.orders(1))
+    assert not any(order.closing for order in desk.venue.orders(1))
 
 
 @pytest.mark.parametrize("jump", [False, True])
@@ -137,7 +138,7 @@ def test_stop_behind_the_liquidation_price_comes_too_late(jump: bool) -> None:
 
     desk.move("30000", jump=jump)
 
-    assert [order.liquidation for order in desk.venue.orders(1)] == [False, True]
+    assert [order.closing for order in desk.venue.orders(1)] == [Closing.NOBODY, Closing.LIQUIDATION]
     assert desk.algo(algo).status is AlgoStatus.REJECTED
     assert desk.venue.account(1).wallet > D("97500")
 

@@ -8,25 +8,19 @@ from typing import Any
 
 import pytest
 
+from patriot.sim.engine.events import OrderUpdated, VenueRefusal
 from patriot.sim.engine.instruments import BTCUSDT
-from patriot.sim.engine.model import (
+from patriot.sim.engine.operations import (
     CancelAllOrders,
     CancelOrder,
     CreateAccount,
-    ExecutionType,
     MovePrice,
     Operation,
-    OrderStatus,
-    OrderType,
-    OrderUpdated,
     PlaceOrder,
-    PositionSide,
     SetPositionMode,
-    Side,
-    TimeInForce,
-    VenueRefusal,
 )
 from patriot.sim.engine.venue import Venue
+from patriot.sim.engine.words import ExecutionType, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from tests.sim.engine.support import START_MS, SYMBOL, D, Desk, limit, market, stop
 
 BUY, SELL = Side.BUY, Side.SELL

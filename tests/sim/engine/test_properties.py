@@ -11,33 +11,25 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from patriot.sim.engine.events import AccountEvent, AccountUpdated, OrderUpdated
 from patriot.sim.engine.instruments import LISTED
-from patriot.sim.engine.model import (
-    ZERO,
-    AccountEvent,
-    AccountUpdated,
+from patriot.sim.engine.operations import (
     CancelAlgoOrder,
     CancelAllAlgoOrders,
     CancelAllOrders,
     CancelOrder,
     CreateAccount,
-    IncomeType,
-    MarginType,
     MovePrice,
     Operation,
-    OrderType,
-    OrderUpdated,
     PlaceAlgoOrder,
     PlaceOrder,
     SetLeverage,
     SetMarginType,
     SettleFunding,
-    Side,
-    TimeInForce,
     Transfer,
-    WorkingType,
 )
 from patriot.sim.engine.venue import Venue
+from patriot.sim.engine.words import ZERO, IncomeType, MarginType, OrderType, Side, TimeInForce, WorkingType
 from tests.sim.engine.support import START_MS
 
 SYMBOLS = ("BTCUSDT", "SOLUSDT")

@@ -6,16 +6,10 @@ from patriot.sim.binance import listing, refusals, render
 from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS
 from patriot.sim.binance.requests import MAX_TIME_RANGE_MS, Call, Security
-from patriot.sim.engine.model import (
-    IncomeType,
-    MarginType,
-    Permission,
-    PositionView,
-    SetLeverage,
-    SetMarginType,
-    SetPositionMode,
-    VenueRefusal,
-)
+from patriot.sim.engine.events import VenueRefusal
+from patriot.sim.engine.operations import SetLeverage, SetMarginType, SetPositionMode
+from patriot.sim.engine.records import PositionView
+from patriot.sim.engine.words import IncomeType, MarginType, Permission
 
 Json = dict[str, Any]
 _DONE: Json = {"code": 200, "msg": "success"}
@@ -24,13 +18,13 @@ _DONE: Json = {"code": 200, "msg": "success"}
 @ENDPOINTS.add("GET", "/fapi/v2/account", Security.READ, weight=5)
 def account_v2(face: FaceContext, call: Call) -> Json:
     """Answer the account with every symbol's position and settings."""
-    return render.account(face.simulation.venue.account(call.uid), _all_positions(face, call), version=2)
+    return render.account(face.exchange.venue.account(call.uid), _all_positions(face, call), version=2)
 
 
 @ENDPOINTS.add("GET", "/fapi/v3/account", Security.READ, weight=5)
 def account_v3(face: FaceContext, call: Call) -> Json:
     """Answer the account with the positions that are not flat."""
-    venue = face.simulation.venue
+    venue = face.exchange.venue
     return render.account(venue.account(call.uid), venue.positions(call.uid), version=3)
 
 
@@ -38,7 +32,7 @@ def account_v3(face: FaceContext, call: Call) -> Json:
 @ENDPOINTS.add("GET", "/fapi/v3/balance", Security.READ, weight=5)
 def balance(face: FaceContext, call: Call) -> list[Json]:
     """Answer the balance of the margin asset."""
-    return render.balance(face.simulation.venue.account(call.uid), f"sim{call.uid}")
+    return render.balance(face.exchange.venue.account(call.uid), f"sim{call.uid}")
 
 
 @ENDPOINTS.add("GET", "/fapi/v2/positionRisk", Security.READ, weight=5)
@@ -50,7 +44,7 @@ def position_risk_v2(face: FaceContext, call: Call) -> list[Json]:
 @ENDPOINTS.add("GET", "/fapi/v3/positionRisk", Security.READ, weight=5)
 def position_risk_v3(face: FaceContext, call: Call) -> list[Json]:
     """Answer the positions of symbols that hold one, or an open order."""
-    venue = face.simulation.venue
+    venue = face.exchange.venue
     orders = venue.open_orders(call.uid)
     ordered = {record.symbol for record in orders}
     views = [view for view in _all_positions(face, call) if view.position.quantity or view.position.symbol in ordered]
@@ -59,8 +53,8 @@ def position_risk_v3(face: FaceContext, call: Call) -> list[Json]:
 
 def _all_positions(face: FaceContext, call: Call) -> list[PositionView]:
     asked = call.text("symbol")
-    symbols = (asked.upper(),) if asked else face.simulation.symbols
-    return [view for symbol in symbols for view in face.simulation.venue.positions(call.uid, symbol)]
+    symbols = (asked.upper(),) if asked else face.exchange.symbols
+    return [view for symbol in symbols for view in face.exchange.venue.positions(call.uid, symbol)]
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/symbolConfig", Security.READ, weight=5)
@@ -68,8 +62,8 @@ def symbol_config(face: FaceContext, call: Call) -> list[Json]:
     """Answer leverage and margin type per symbol."""
     asked = call.text("symbol")
     rows = []
-    for symbol in (asked.upper(),) if asked else face.simulation.symbols:
-        view = face.simulation.venue.symbol_settings(call.uid, symbol)
+    for symbol in (asked.upper(),) if asked else face.exchange.symbols:
+        view = face.exchange.venue.symbol_settings(call.uid, symbol)
         rows.append(
             {
                 "symbol": symbol,
@@ -85,7 +79,7 @@ def symbol_config(face: FaceContext, call: Call) -> list[Json]:
 @ENDPOINTS.add("GET", "/fapi/v1/accountConfig", Security.READ, weight=5)
 def account_config(face: FaceContext, call: Call) -> Json:
     """Answer the account's settings."""
-    view = face.simulation.venue.account(call.uid)
+    view = face.exchange.venue.account(call.uid)
     return {
         "feeTier": 0,
         "canTrade": Permission.TRADE in view.permissions,
@@ -102,8 +96,8 @@ def account_config(face: FaceContext, call: Call) -> Json:
 def set_leverage(face: FaceContext, call: Call) -> Json:
     """Set the leverage of a symbol."""
     symbol, leverage = call.required_text("symbol").upper(), call.required_integer("leverage")
-    face.simulation.apply(SetLeverage(uid=call.uid, symbol=symbol, leverage=leverage))
-    view = face.simulation.venue.symbol_settings(call.uid, symbol)
+    face.exchange.apply(SetLeverage(uid=call.uid, symbol=symbol, leverage=leverage))
+    view = face.exchange.venue.symbol_settings(call.uid, symbol)
     return {"leverage": view.leverage, "maxNotionalValue": render.plain(view.max_notional), "symbol": symbol}
 
 
@@ -112,20 +106,20 @@ def set_margin_type(face: FaceContext, call: Call) -> Json:
     """Set a symbol to isolated or crossed margin."""
     symbol = call.required_text("symbol").upper()
     margin_type = call.required_choice("marginType", MarginType)
-    face.simulation.apply(SetMarginType(uid=call.uid, symbol=symbol, margin_type=margin_type))
+    face.exchange.apply(SetMarginType(uid=call.uid, symbol=symbol, margin_type=margin_type))
     return _DONE
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/positionSide/dual", Security.READ, weight=30)
 def position_mode(face: FaceContext, call: Call) -> Json:
     """Answer whether the account holds long and short apart."""
-    return {"dualSidePosition": face.simulation.venue.account(call.uid).hedge_mode}
+    return {"dualSidePosition": face.exchange.venue.account(call.uid).hedge_mode}
 
 
 @ENDPOINTS.add("POST", "/fapi/v1/positionSide/dual", Security.TRADE)
 def set_position_mode(face: FaceContext, call: Call) -> Json:
     """Set one-way or hedge mode."""
-    face.simulation.apply(SetPositionMode(uid=call.uid, hedge_mode=call.required_flag("dualSidePosition")))
+    face.exchange.apply(SetPositionMode(uid=call.uid, hedge_mode=call.required_flag("dualSidePosition")))
     return _DONE
 
 
@@ -147,14 +141,14 @@ def set_multi_assets_margin(_face: FaceContext, call: Call) -> Json:
 def leverage_bracket(face: FaceContext, call: Call) -> list[Json]:
     """Answer notional brackets, maintenance ratios and amounts."""
     asked = call.text("symbol")
-    symbols = (asked.upper(),) if asked else face.simulation.symbols
-    return [listing.leverage_brackets(face.simulation.venue.instrument(symbol)) for symbol in symbols]
+    symbols = (asked.upper(),) if asked else face.exchange.symbols
+    return [listing.leverage_brackets(face.exchange.venue.instrument(symbol)) for symbol in symbols]
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/commissionRate", Security.READ, weight=20)
 def commission_rate(face: FaceContext, call: Call) -> Json:
     """Answer maker and taker rates."""
-    instrument = face.simulation.venue.instrument(call.required_text("symbol").upper())
+    instrument = face.exchange.venue.instrument(call.required_text("symbol").upper())
     return {
         "symbol": instrument.symbol,
         "makerCommissionRate": render.plain(instrument.maker_fee_rate),
@@ -174,10 +168,10 @@ def user_trades(face: FaceContext, call: Call) -> list[Json]:
     if start is not None and end is None:
         end = start + MAX_TIME_RANGE_MS
     limit = call.limit(500, 1000)
-    face.simulation.venue.instrument(symbol)
+    face.exchange.venue.instrument(symbol)
     found = [
         record
-        for record in face.simulation.venue.trades(call.uid, symbol)
+        for record in face.exchange.venue.trades(call.uid, symbol)
         if (from_id is None or record.trade_id >= from_id)
         and (order_id is None or record.order_id == order_id)
         and (start is None or record.at_ms >= start)
@@ -198,7 +192,7 @@ def income(face: FaceContext, call: Call) -> list[Json]:
     limit, page = call.limit(100, 1000), call.integer("page")
     found = [
         record
-        for record in face.simulation.venue.income(call.uid)
+        for record in face.exchange.venue.income(call.uid)
         if kind in (None, record.income_type.value)
         and (symbol is None or record.symbol == symbol.upper())
         and (start is None or record.at_ms >= start)
@@ -214,7 +208,7 @@ def income(face: FaceContext, call: Call) -> list[Json]:
 @ENDPOINTS.add("GET", "/sapi/v1/account/apiRestrictions", Security.READ)
 def api_restrictions(face: FaceContext, call: Call) -> Json:
     """Answer what the calling key may do; the venue serves this on its spot host."""
-    key = face.simulation.keys.find(call.api_key)
+    key = face.exchange.keys.find(call.api_key)
     permissions = key.permissions if key is not None else ()
     return {
         "ipRestrict": False,
@@ -236,7 +230,7 @@ def api_restrictions(face: FaceContext, call: Call) -> Json:
 @ENDPOINTS.add("POST", "/fapi/v1/listenKey", Security.KEY)
 def open_listen_key(face: FaceContext, call: Call) -> Json:
     """Answer the account's listen key, the active one with 60 more minutes."""
-    return {"listenKey": face.listen_keys.open(call.uid, lambda: face.simulation.make_listen_key(call.uid))}
+    return {"listenKey": face.listen_keys.open(call.uid, lambda: face.exchange.make_listen_key(call.uid))}
 
 
 @ENDPOINTS.add("PUT", "/fapi/v1/listenKey", Security.KEY)

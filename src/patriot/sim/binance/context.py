@@ -1,4 +1,4 @@
-"""What an endpoint may see: the simulation, the listen keys, and the prints of the tape."""
+"""What an endpoint may see: the exchange, the listen keys, and the prints of the tape."""
 
 from collections import deque
 from collections.abc import Callable
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from patriot.sim.binance.limits import Limits
 from patriot.sim.binance.listen_keys import ListenKeys
-from patriot.sim.engine.model import PriceMoved
-from patriot.sim.simulation import Simulation
+from patriot.sim.engine.events import PriceMoved
+from patriot.sim.exchange import Exchange
 
 TAPE_LENGTH = 1_000  # prints per symbol: the venue's largest page
 
@@ -32,7 +32,7 @@ class Tape:
 class FaceContext:
     """Everything behind the REST endpoints of one venue face."""
 
-    simulation: Simulation
+    exchange: Exchange
     listen_keys: ListenKeys
     limits: Limits
     tape: Tape

@@ -18,9 +18,10 @@ from patriot.sim.binance.limits import LimitExceeded, Limits, RateLimiter
 from patriot.sim.binance.listen_keys import ListenKeys
 from patriot.sim.binance.requests import Call, RawRequest, authenticate, parse_parameters
 from patriot.sim.binance.streams import Entry, StreamHub
-from patriot.sim.engine.model import VenueRefusal
+from patriot.sim.engine.events import VenueRefusal
+from patriot.sim.exchange import Exchange
 from patriot.sim.faults import Faults, RestFault, RestRule
-from patriot.sim.simulation import JournalLost, Simulation
+from patriot.sim.world import JournalLost
 
 MAX_BODY_BYTES = 256 * 1024
 TIMEOUT_HOLD_SECONDS = 60.0  # how long a request that is to time out is left without an answer
@@ -36,7 +37,7 @@ class BinanceFace:
 
     def __init__(
         self,
-        simulation: Simulation,
+        exchange: Exchange,
         faults: Faults,
         clock: Clock,
         limits: Limits,
@@ -46,16 +47,16 @@ class BinanceFace:
     ) -> None:
         self._on_lost_journal = on_lost_journal
         self.listen_keys = ListenKeys(clock)
-        for uid, listen_key in simulation.listen_keys.items():
+        for uid, listen_key in exchange.listen_keys.items():
             self.listen_keys.restore(uid, listen_key)
         tape = Tape()
-        self.hub = StreamHub(simulation, self.listen_keys, tape, faults, clock, live=live)
-        self._context = FaceContext(simulation, self.listen_keys, limits, tape, self.hub.announce_expiry)
-        self._simulation = simulation
+        self.hub = StreamHub(exchange, self.listen_keys, tape, faults, clock, live=live)
+        self._context = FaceContext(exchange, self.listen_keys, limits, tape, self.hub.announce_expiry)
+        self._exchange = exchange
         self._faults = faults
         self._clock = clock
         self._limiter = RateLimiter(clock, limits)
-        simulation.publish = self.hub.publish
+        exchange.subscribe(self.hub.publish)
 
     def application(self) -> web.Application:
         """Return the application: stream entries, and every other path as REST."""
@@ -108,9 +109,9 @@ class BinanceFace:
         if endpoint is None:
             raise refusals.no_such_path(request.method, path)
         self._count_weight(request, endpoint, raw, headers)
-        simulation = self._simulation
-        clocks_ms = (simulation.now_ms, to_epoch_ms(self._clock.now()))
-        call = authenticate(raw, endpoint.security, simulation.keys, clocks_ms)
+        exchange = self._exchange
+        clocks_ms = (exchange.now_ms, to_epoch_ms(self._clock.now()))
+        call = authenticate(raw, endpoint.security, exchange.keys, clocks_ms)
         if endpoint.counts_as_order:
             in_10s, in_1m = self._limiter.count_order(call.uid)
             headers["X-MBX-ORDER-COUNT-10S"], headers["X-MBX-ORDER-COUNT-1M"] = str(in_10s), str(in_1m)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from patriot.kernel.clock import Clock
-from patriot.sim.engine.model import VenueRefusal
+from patriot.sim.engine.events import VenueRefusal
 
 WEIGHT_PER_MINUTE = 2_400  # Source: exchangeInfo rateLimits of USD-M Futures, read 2026-11-22
 ORDERS_PER_10_SECONDS = 300

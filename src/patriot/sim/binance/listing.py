@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from patriot.sim.binance.render import Json, plain
-from patriot.sim.engine.model import Instrument
+from patriot.sim.engine.records import Instrument
 
 
 def leverage_brackets(instrument: Instrument) -> Json:

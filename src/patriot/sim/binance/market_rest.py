@@ -8,8 +8,9 @@ from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS, by_limit, by_symbol
 from patriot.sim.binance.limits import ORDERS_PER_10_SECONDS, ORDERS_PER_MINUTE, WEIGHT_PER_MINUTE
 from patriot.sim.binance.requests import Call
+from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.engine.klines import INTERVAL_MINUTES, interval_ms
-from patriot.sim.engine.model import Bar, Ticker, VenueRefusal
+from patriot.sim.engine.records import Bar, Ticker
 
 DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
 MINUTES_PER_DAY = 1_440
@@ -28,7 +29,7 @@ def ping(_face: FaceContext, _call: Call) -> Json:
 @ENDPOINTS.add("GET", "/fapi/v1/time")
 def server_time(face: FaceContext, _call: Call) -> Json:
     """Answer the venue's clock."""
-    return {"serverTime": face.simulation.now_ms}
+    return {"serverTime": face.exchange.now_ms}
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/exchangeInfo")
@@ -37,7 +38,7 @@ def exchange_info(face: FaceContext, _call: Call) -> Json:
     limits = face.limits
     return {
         "timezone": "UTC",
-        "serverTime": face.simulation.now_ms,
+        "serverTime": face.exchange.now_ms,
         "futuresType": "U_MARGINED",
         "rateLimits": [
             _rate_limit("REQUEST_WEIGHT", "MINUTE", 1, limits.weight_per_minute or WEIGHT_PER_MINUTE),
@@ -46,7 +47,7 @@ def exchange_info(face: FaceContext, _call: Call) -> Json:
         ],
         "exchangeFilters": [],
         "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}],
-        "symbols": [listing.symbol_info(face.simulation.venue.instrument(name)) for name in face.simulation.symbols],
+        "symbols": [listing.symbol_info(face.exchange.venue.instrument(name)) for name in face.exchange.symbols],
     }
 
 
@@ -61,7 +62,7 @@ def depth(face: FaceContext, call: Call) -> Json:
     limit = 500 if limit is None else limit
     if limit not in DEPTH_LIMITS:
         raise VenueRefusal(-4021, f"{limit} is not valid depth limit")
-    return render.depth(face.simulation.venue.depth(_symbol(face, call), limit))
+    return render.depth(face.exchange.venue.depth(_symbol(face, call), limit))
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/trades", weight=5)
@@ -131,14 +132,14 @@ def _bars(face: FaceContext, call: Call) -> tuple[tuple[Bar, ...], int]:
         raise VenueRefusal(*refusals.BAD_INTERVAL)
     start, end = call.time_range()
     limit = call.limit(500, 1500)
-    bars = face.simulation.venue.klines(symbol, interval, limit=limit, start_ms=start, end_ms=end)
+    bars = face.exchange.venue.klines(symbol, interval, limit=limit, start_ms=start, end_ms=end)
     return bars, interval_ms(interval)
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/premiumIndex", weight=by_symbol(1, 10))
 def premium_index(face: FaceContext, call: Call) -> Json | list[Json]:
     """Answer mark and index price and the next funding."""
-    return _per_symbol(face, call, lambda ticker: render.premium_index(ticker, face.simulation.now_ms))
+    return _per_symbol(face, call, lambda ticker: render.premium_index(ticker, face.exchange.now_ms))
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/fundingRate")
@@ -153,7 +154,7 @@ def funding_rates(face: FaceContext, call: Call) -> list[Json]:
             "fundingTime": settlement.at_ms,
             "markPrice": render.plain(settlement.mark_price),
         }
-        for settlement in face.simulation.settlements
+        for settlement in face.exchange.settlements
         if (symbol is None or settlement.symbol == symbol)
         and (start is None or settlement.at_ms >= start)
         and (end is None or settlement.at_ms <= end)
@@ -184,7 +185,7 @@ def ticker_24h(face: FaceContext, call: Call) -> Json | list[Json]:
 
 
 def _rolling_day(face: FaceContext, ticker: Ticker) -> Json:
-    bars = face.simulation.venue.klines(ticker.symbol, "1m", limit=MINUTES_PER_DAY)
+    bars = face.exchange.venue.klines(ticker.symbol, "1m", limit=MINUTES_PER_DAY)
     bars = bars or (Bar(ticker.at_ms, ticker.last, ticker.last, ticker.last, ticker.last),)
     opened = bars[0].open
     volume = sum((bar.volume for bar in bars), Decimal(0))
@@ -205,7 +206,7 @@ def _rolling_day(face: FaceContext, ticker: Ticker) -> Json:
         "volume": render.plain(volume),
         "quoteVolume": render.plain(quote_volume),
         "openTime": bars[0].open_ms,
-        "closeTime": face.simulation.now_ms,
+        "closeTime": face.exchange.now_ms,
         "firstId": 0,
         "lastId": last_id,
         "count": last_id,
@@ -214,18 +215,18 @@ def _rolling_day(face: FaceContext, ticker: Ticker) -> Json:
 
 def _symbol(face: FaceContext, call: Call) -> str:
     symbol = call.required_text("symbol").upper()
-    face.simulation.venue.instrument(symbol)  # refuses what is not listed
+    face.exchange.venue.instrument(symbol)  # refuses what is not listed
     return symbol
 
 
 def _per_symbol(face: FaceContext, call: Call, render_one: Any) -> Json | list[Json]:
     """Answer one object for one symbol, a list for all of them."""
-    venue = face.simulation.venue
+    venue = face.exchange.venue
     if call.text("symbol"):
         ticker = venue.ticker(_symbol(face, call))
         if ticker is None:
             raise VenueRefusal(-1112, "No orders on book for symbol.")
         row: Json = render_one(ticker)
         return row
-    tickers = (venue.ticker(symbol) for symbol in face.simulation.symbols)
+    tickers = (venue.ticker(symbol) for symbol in face.exchange.symbols)
     return [render_one(ticker) for ticker in tickers if ticker is not None]

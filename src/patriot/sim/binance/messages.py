@@ -3,22 +3,18 @@
 from typing import Any, assert_never
 
 from patriot.sim.binance.render import SELF_TRADE_PREVENTION, money, plain, trimmed
-from patriot.sim.engine.klines import interval_ms
-from patriot.sim.engine.model import (
+from patriot.sim.engine.events import (
     AccountEvent,
     AccountUpdated,
-    AlgoOrder,
     AlgoOrderUpdated,
-    Bar,
-    Depth,
     LeverageChanged,
-    MarginType,
-    Order,
+    MarginCalled,
     OrderUpdated,
-    PositionView,
     PriceMoved,
-    Trade,
 )
+from patriot.sim.engine.klines import interval_ms
+from patriot.sim.engine.records import AlgoOrder, Bar, Depth, Order, PositionView, Trade
+from patriot.sim.engine.words import MarginType
 
 Json = dict[str, Any]
 
@@ -35,6 +31,9 @@ def private_message(event: AccountEvent) -> Json:
             body, name = {"a": _account(event)}, "ACCOUNT_UPDATE"
         case LeverageChanged():
             body, name = {"ac": {"s": event.symbol, "l": event.leverage}}, "ACCOUNT_CONFIG_UPDATE"
+        case MarginCalled():
+            body = {"cw": money(event.cross_wallet), "p": [_called(view) for view in event.positions]}
+            name = "MARGIN_CALL"
         case _:
             assert_never(event)
     return {"e": name, "T": event.at_ms, "E": event.at_ms, **body}
@@ -165,6 +164,20 @@ def _position(view: PositionView) -> Json:
         "iw": plain(position.isolated_wallet),
         "ps": position.position_side.value,
         "ma": "USDT",
+    }
+
+
+def _called(view: PositionView) -> Json:
+    """Return one position of a MARGIN_CALL."""
+    return {
+        "s": view.position.symbol,
+        "ps": view.position.position_side.value,
+        "pa": plain(view.position.quantity),
+        "mt": view.margin_type.value,
+        "iw": plain(view.position.isolated_wallet),
+        "mp": plain(view.mark_price),
+        "up": money(view.unrealized_pnl),
+        "mm": plain(view.maintenance_margin),
     }
 
 

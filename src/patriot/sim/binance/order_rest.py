@@ -6,22 +6,17 @@ from patriot.sim.binance import refusals, render
 from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS, by_symbol
 from patriot.sim.binance.requests import MAX_TIME_RANGE_MS, Call, Security
-from patriot.sim.engine.model import (
-    AlgoOrder,
+from patriot.sim.engine.events import VenueRefusal
+from patriot.sim.engine.operations import (
     CancelAlgoOrder,
     CancelAllAlgoOrders,
     CancelAllOrders,
     CancelOrder,
-    Order,
-    OrderType,
     PlaceAlgoOrder,
     PlaceOrder,
-    PositionSide,
-    Side,
-    TimeInForce,
-    VenueRefusal,
-    WorkingType,
 )
+from patriot.sim.engine.records import AlgoOrder, Order
+from patriot.sim.engine.words import OrderType, PositionSide, Side, TimeInForce, WorkingType
 
 Json = dict[str, Any]
 
@@ -38,7 +33,7 @@ def place_order(face: FaceContext, call: Call) -> Json:
     response_type = call.text("newOrderRespType") or "ACK"
     if response_type not in ("ACK", "RESULT"):
         raise VenueRefusal(*_BAD_RESPONSE_TYPE)
-    return render.placed(face.simulation.order_from(_place_operation(call)), full=response_type == "RESULT")
+    return render.placed(face.exchange.order_from(_place_operation(call)), full=response_type == "RESULT")
 
 
 def _place_operation(call: Call) -> PlaceOrder:
@@ -77,7 +72,7 @@ def query_open_order(face: FaceContext, call: Call) -> Json:
 
 def _named_order(face: FaceContext, call: Call) -> Order:
     symbol, order_id, client_order_id = _order_name(call)
-    return face.simulation.venue.order(call.uid, symbol, order_id=order_id, client_order_id=client_order_id)
+    return face.exchange.venue.order(call.uid, symbol, order_id=order_id, client_order_id=client_order_id)
 
 
 def _order_name(call: Call) -> tuple[str, int | None, str | None]:
@@ -93,7 +88,7 @@ def cancel_order(face: FaceContext, call: Call) -> Json:
     """Cancel one order."""
     symbol, order_id, client_order_id = _order_name(call)
     operation = CancelOrder(uid=call.uid, symbol=symbol, order_id=order_id, client_order_id=client_order_id)
-    answer = render.order(face.simulation.order_from(operation))
+    answer = render.order(face.exchange.order_from(operation))
     answer["cumQty"] = answer["executedQty"]
     return answer
 
@@ -101,16 +96,14 @@ def cancel_order(face: FaceContext, call: Call) -> Json:
 @ENDPOINTS.add("DELETE", "/fapi/v1/allOpenOrders", Security.TRADE)
 def cancel_all_orders(face: FaceContext, call: Call) -> Json:
     """Cancel the plain orders of a symbol; conditional ones stay."""
-    face.simulation.apply(CancelAllOrders(uid=call.uid, symbol=call.required_text("symbol").upper()))
+    face.exchange.apply(CancelAllOrders(uid=call.uid, symbol=call.required_text("symbol").upper()))
     return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/openOrders", Security.READ, weight=by_symbol(1, 40))
 def open_orders(face: FaceContext, call: Call) -> list[Json]:
     """Answer the open plain orders."""
-    return [
-        render.order(record) for record in face.simulation.venue.open_orders(call.uid, _optional_symbol(face, call))
-    ]
+    return [render.order(record) for record in face.exchange.venue.open_orders(call.uid, _optional_symbol(face, call))]
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/allOrders", Security.READ, weight=5)
@@ -124,7 +117,7 @@ def all_orders(face: FaceContext, call: Call) -> list[Json]:
     limit = call.limit(500, 1000)
     found = [
         record
-        for record in face.simulation.venue.orders(call.uid, symbol)
+        for record in face.exchange.venue.orders(call.uid, symbol)
         if (from_id is None or record.order_id >= from_id)
         and (start is None or record.created_ms >= start)
         and (end is None or record.created_ms <= end)
@@ -155,14 +148,14 @@ def place_algo_order(face: FaceContext, call: Call) -> Json:
         position_side=call.choice("positionSide", PositionSide, _BAD_POSITION_SIDE) or PositionSide.BOTH,
         client_algo_id=call.text("clientAlgoId") or "",
     )
-    return render.algo_order(face.simulation.algo_order_from(operation))
+    return render.algo_order(face.exchange.algo_order_from(operation))
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/algoOrder", Security.READ)
 def query_algo_order(face: FaceContext, call: Call) -> Json:
     """Answer one conditional order, open or closed."""
     algo_id, client_algo_id = _algo_name(call)
-    venue = face.simulation.venue
+    venue = face.exchange.venue
     return render.algo_order(venue.algo_order(call.uid, algo_id=algo_id, client_algo_id=client_algo_id))
 
 
@@ -178,14 +171,14 @@ def cancel_algo_order(face: FaceContext, call: Call) -> Json:
     """Cancel one conditional order."""
     algo_id, client_algo_id = _algo_name(call)
     operation = CancelAlgoOrder(uid=call.uid, algo_id=algo_id, client_algo_id=client_algo_id)
-    record = face.simulation.algo_order_from(operation)
+    record = face.exchange.algo_order_from(operation)
     return {"algoId": record.algo_id, "clientAlgoId": record.client_algo_id, "code": "200", "msg": "success"}
 
 
 @ENDPOINTS.add("DELETE", "/fapi/v1/algoOpenOrders", Security.TRADE)
 def cancel_all_algo_orders(face: FaceContext, call: Call) -> Json:
     """Cancel the conditional orders of a symbol."""
-    face.simulation.apply(CancelAllAlgoOrders(uid=call.uid, symbol=call.required_text("symbol").upper()))
+    face.exchange.apply(CancelAllAlgoOrders(uid=call.uid, symbol=call.required_text("symbol").upper()))
     return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
 
@@ -193,7 +186,7 @@ def cancel_all_algo_orders(face: FaceContext, call: Call) -> Json:
 def open_algo_orders(face: FaceContext, call: Call) -> list[Json]:
     """Answer the open conditional orders."""
     algo_id = call.integer("algoId")
-    records = face.simulation.venue.open_algo_orders(call.uid, _optional_symbol(face, call))
+    records = face.exchange.venue.open_algo_orders(call.uid, _optional_symbol(face, call))
     return [render.algo_order(record) for record in records if algo_id in (None, record.algo_id)]
 
 
@@ -205,9 +198,7 @@ def all_algo_orders(face: FaceContext, call: Call) -> list[Json]:
     from_id = call.integer("algoId")
     limit = call.limit(500, 1000)
     found = [
-        record
-        for record in face.simulation.venue.algo_orders(call.uid, symbol)
-        if _in_page(record, from_id, start, end)
+        record for record in face.exchange.venue.algo_orders(call.uid, symbol) if _in_page(record, from_id, start, end)
     ]
     first = from_id is not None or start is not None
     return [render.algo_order(record) for record in (found[:limit] if first else found[-limit:])]
@@ -224,6 +215,6 @@ def _in_page(record: AlgoOrder, from_id: int | None, start: int | None, end: int
 def _optional_symbol(face: FaceContext, call: Call) -> str | None:
     symbol = call.text("symbol")
     if symbol is not None:
-        face.simulation.venue.instrument(symbol.upper())
+        face.exchange.venue.instrument(symbol.upper())
         return symbol.upper()
     return None

@@ -3,7 +3,7 @@
 Source: Binance USD-M Futures error codes and general info, read 2026-11-22.
 """
 
-from patriot.sim.engine.model import VenueRefusal
+from patriot.sim.engine.events import VenueRefusal
 
 HTTP_STATUS = {
     -1003: 429,

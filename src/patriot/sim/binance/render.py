@@ -7,21 +7,8 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from patriot.sim.engine.model import (
-    AccountView,
-    AlgoOrder,
-    Bar,
-    Depth,
-    Income,
-    MarginType,
-    Order,
-    OrderStatus,
-    Permission,
-    PositionSide,
-    PositionView,
-    Ticker,
-    Trade,
-)
+from patriot.sim.engine.records import AccountView, AlgoOrder, Bar, Depth, Income, Order, PositionView, Ticker, Trade
+from patriot.sim.engine.words import MarginType, OrderStatus, Permission, PositionSide
 
 Json = dict[str, Any]
 SELF_TRADE_PREVENTION = "EXPIRE_MAKER"

@@ -10,7 +10,8 @@ from typing import TypeVar
 from urllib.parse import unquote_plus
 
 from patriot.sim.binance import refusals
-from patriot.sim.engine.model import Permission, VenueRefusal
+from patriot.sim.engine.events import VenueRefusal
+from patriot.sim.engine.words import Permission
 from patriot.sim.keys import ApiKey, KeyRing
 
 DEFAULT_RECV_WINDOW_MS = 5_000

@@ -5,11 +5,9 @@ data); on another one it is accepted and stays silent, as on the venue since the
 Source: USD-M WebSocket documents and public measurements, read 2026-11-22.
 """
 
-import asyncio
-import contextlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -21,15 +19,14 @@ from patriot.kernel.clock import Clock
 from patriot.sim.binance import messages
 from patriot.sim.binance.context import Tape
 from patriot.sim.binance.listen_keys import ListenKeys
+from patriot.sim.engine.events import AccountEvent, InstrumentChanged, KlineClosed, PriceMoved, Printed, VenueEvent
 from patriot.sim.engine.klines import INTERVAL_MINUTES
-from patriot.sim.engine.model import AccountEvent, KlineClosed, PriceMoved, VenueEvent
+from patriot.sim.exchange import Exchange
 from patriot.sim.faults import Faults, StreamFault
-from patriot.sim.simulation import Simulation
+from patriot.sim.sockets import Session, Sessions, accept
 
 MAX_STREAMS = 1_024  # per connection; Source: USD-M WebSocket limits, read 2026-11-22
 MAX_MESSAGES_PER_SECOND = 10
-CLOSE_SECONDS = 1.0  # for a client to answer our close
-MAX_QUEUED = 200_000  # a client this far behind is cut off
 _ENCODE = msgspec.json.Encoder().encode
 _MARKET_STREAM = re.compile(r"[a-z0-9]+@(aggTrade|markPrice(@1s)?|kline_\w+)|!markPrice@arr(@1s)?")
 _PUBLIC_STREAM = re.compile(r"[a-z0-9]+@(bookTicker|depth(5|10|20)?(@(100|250|500)ms)?)|!bookTicker")
@@ -46,16 +43,15 @@ class Entry(StrEnum):
 
 
 @dataclass(eq=False, slots=True)
-class Session:
-    """One open socket: its subscriptions, and what waits to be sent, in order."""
+class StreamSession(Session):
+    """A socket of the stream host: its door and its subscriptions."""
 
-    entry: Entry
-    combined: bool
-    socket: web.WebSocketResponse
-    queue: asyncio.Queue[bytes | bytearray | None] = field(default_factory=asyncio.Queue)
+    entry: Entry = Entry.PUBLIC
+    combined: bool = False
     streams: set[str] = field(default_factory=set)
     filters: dict[str, frozenset[str]] = field(default_factory=dict)  # listen key -> events allowed
-    pongs: dict[bytes, asyncio.Event] = field(default_factory=dict)
+    second: int = -1  # of the newest inbound frame, for the limit
+    received: int = 0  # inbound frames in that second
 
     def send(self, stream: str, data: bytes) -> None:
         """Queue a message; on a combined connection it travels in an envelope with its stream's name."""
@@ -63,31 +59,22 @@ class Session:
             data = b'{"stream":' + _ENCODE(stream) + b',"data":' + data + b"}"
         self.put(data)
 
-    def put(self, item: bytes | bytearray | None) -> None:
-        """Queue text (bytes), a ping (bytearray), or the end (None)."""
-        if self.queue.qsize() < MAX_QUEUED or item is None:
-            self.queue.put_nowait(item)
-        elif self.queue.qsize() == MAX_QUEUED:
-            self.queue.put_nowait(None)
-
 
 class StreamHub:
     """Every open session; renders an event once for all who listen."""
 
     def __init__(
-        self, simulation: Simulation, listen_keys: ListenKeys, tape: Tape, faults: Faults, clock: Clock, *, live: bool
+        self, exchange: Exchange, listen_keys: ListenKeys, tape: Tape, faults: Faults, clock: Clock, *, live: bool
     ) -> None:
-        self._simulation = simulation
+        self._exchange = exchange
         self._listen_keys = listen_keys
         self._tape = tape
         self._faults = faults
         self._clock = clock
         self._live = live  # in a stepped replay only closed klines are sent
-        self._sessions: set[Session] = set()
-        self._by_stream: defaultdict[str, set[Session]] = defaultdict(set)
-        self._later: set[asyncio.TimerHandle] = set()
+        self.sessions = Sessions(clock.monotonic)
+        self._by_stream: defaultdict[str, set[StreamSession]] = defaultdict(set)
         self._depth_ids: dict[str, int] = {}
-        self._barriers = 0
 
     # ------------------------------------------------------------------------------------------------ events out
 
@@ -103,6 +90,8 @@ class StreamHub:
                     if self._by_stream.get(stream):
                         message = messages.kline(event.symbol, event.interval, event.bar, event.at_ms, closed=True)
                         self._send(stream, message)
+                case Printed() | InstrumentChanged():
+                    continue
                 case _:
                     self._publish_private(event)
 
@@ -128,7 +117,7 @@ class StreamHub:
 
     def _send_depth(self, stream: str, event: PriceMoved) -> None:
         levels = re.match(r"\d+", stream.partition("@depth")[2])
-        book = self._simulation.venue.depth(event.ticker.symbol, int(levels[0]) if levels else 20)
+        book = self._exchange.venue.depth(event.ticker.symbol, int(levels[0]) if levels else 20)
         previous = self._depth_ids.get(stream, book.update_id - 1)
         self._depth_ids[stream] = book.update_id
         self._send(stream, messages.depth_update(book, previous))
@@ -138,7 +127,7 @@ class StreamHub:
         for interval in INTERVAL_MINUTES:
             stream = f"{symbol.lower()}@kline_{interval}"
             if stream in self._by_stream:
-                bars = self._simulation.venue.klines(symbol, interval, limit=1)
+                bars = self._exchange.venue.klines(symbol, interval, limit=1)
                 if bars:
                     self._send(stream, messages.kline(symbol, interval, bars[-1], event.at_ms, closed=False))
 
@@ -155,10 +144,10 @@ class StreamHub:
     def _send_private(self, uid: int, listen_key: str, message: Json) -> None:
         name = message["e"]
         rule = self._faults.of_message(uid, name)
-        self._simulation.activity += 1
+        self._exchange.activity += 1
         if rule is not None and rule.fault is StreamFault.DISCONNECT:
             for session in self._by_stream.get(listen_key, ()):
-                session.put(None)
+                session.end()
             return
         if rule is not None and rule.fault is StreamFault.DROP:
             return
@@ -173,21 +162,13 @@ class StreamHub:
                         session.send(listen_key, data)
 
         if rule is not None and rule.fault is StreamFault.DELAY:
-            self._call_later(rule.delay_ms / 1000, deliver)
+            self.sessions.call_later(rule.delay_ms / 1000, deliver)
         else:
             deliver()
 
-    def _call_later(self, seconds: float, action: Callable[[], None]) -> None:
-        def run() -> None:
-            self._later.discard(handle)
-            action()
-
-        handle = asyncio.get_running_loop().call_later(seconds, run)
-        self._later.add(handle)
-
     def announce_expiry(self, uid: int, listen_key: str) -> None:
         """Tell a listen key's streams that it has ended."""
-        self._send_private(uid, listen_key, messages.listen_key_expired(listen_key, self._simulation.now_ms))
+        self._send_private(uid, listen_key, messages.listen_key_expired(listen_key, self._exchange.now_ms))
 
     def expire_listen_keys(self) -> None:
         """End the listen keys whose time is over."""
@@ -200,22 +181,18 @@ class StreamHub:
         self, request: web.Request, entry: Entry, *, combined: bool, path_stream: str
     ) -> web.StreamResponse:
         """Run one socket until it closes."""
-        socket = web.WebSocketResponse(timeout=CLOSE_SECONDS, autoping=False, compress=False, max_msg_size=64 * 1024)
-        await socket.prepare(request)
-        session = Session(entry, combined, socket)
-        self._sessions.add(session)
+        socket = await accept(request)
+        session = StreamSession(
+            socket, request.remote or "unknown", self._clock.monotonic(), entry=entry, combined=combined
+        )
         self._subscribe_from_address(session, request, path_stream)
-        writer = asyncio.create_task(self._write(session))
         try:
-            await self._read(session)
+            await self.sessions.run(session, lambda message: self._receive(session, message))
         finally:
-            self._forget(session)
-            writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
+            self._unsubscribe(session, tuple(session.streams))
         return socket
 
-    def _subscribe_from_address(self, session: Session, request: web.Request, path_stream: str) -> None:
+    def _subscribe_from_address(self, session: StreamSession, request: web.Request, path_stream: str) -> None:
         if path_stream:
             self._subscribe(session, path_stream.split("/"))
         listen_key = ""
@@ -228,7 +205,7 @@ class StreamHub:
             elif name == "events" and listen_key:
                 session.filters[listen_key] = frozenset(value.split("/"))
 
-    def _subscribe(self, session: Session, streams: Iterable[str]) -> None:
+    def _subscribe(self, session: StreamSession, streams: Iterable[str]) -> None:
         for stream in streams:
             name = stream
             if session.entry is Entry.PRIVATE and "@" in stream:
@@ -238,7 +215,7 @@ class StreamHub:
             if _entry_of(name) is session.entry:
                 self._by_stream[name].add(session)
 
-    def _unsubscribe(self, session: Session, streams: Iterable[str]) -> None:
+    def _unsubscribe(self, session: StreamSession, streams: Iterable[str]) -> None:
         for stream in streams:
             session.streams.discard(stream)
             listeners = self._by_stream.get(stream)
@@ -247,40 +224,15 @@ class StreamHub:
                 if not listeners:
                     del self._by_stream[stream]
 
-    def _forget(self, session: Session) -> None:
-        self._unsubscribe(session, tuple(session.streams))
-        self._sessions.discard(session)
-        for waiting in session.pongs.values():
-            waiting.set()
+    async def _receive(self, session: StreamSession, message: WSMessage) -> None:
+        if message.type is WSMsgType.TEXT:
+            session.put(_ENCODE(self._answer(session, message)))
+        now = int(self._clock.monotonic())
+        session.second, session.received = (now, session.received + 1) if now == session.second else (now, 1)
+        if session.received > MAX_MESSAGES_PER_SECOND:
+            await session.socket.close(code=1008, message=b"Too many requests")
 
-    async def _write(self, session: Session) -> None:
-        socket = session.socket
-        with contextlib.suppress(ConnectionError, RuntimeError):
-            while (item := await session.queue.get()) is not None:
-                if isinstance(item, bytearray):
-                    await socket.ping(bytes(item))
-                else:
-                    await socket.send_frame(item, WSMsgType.TEXT)
-            await socket.close()
-
-    async def _read(self, session: Session) -> None:
-        second, received = -1, 0
-        async for message in session.socket:
-            if message.type is WSMsgType.PONG:
-                waiting = session.pongs.pop(bytes(message.data), None)
-                if waiting is not None:
-                    waiting.set()
-                continue
-            if message.type is WSMsgType.PING:
-                await session.socket.pong(message.data)
-            elif message.type is WSMsgType.TEXT:
-                session.put(_ENCODE(self._answer(session, message)))
-            now = int(self._clock.monotonic())
-            second, received = (second, received + 1) if now == second else (now, 1)
-            if received > MAX_MESSAGES_PER_SECOND:
-                await session.socket.close(code=1008, message=b"Too many requests")
-
-    def _answer(self, session: Session, message: WSMessage) -> Json:
+    def _answer(self, session: StreamSession, message: WSMessage) -> Json:
         """Answer a frame of the live-subscribe protocol."""
         try:
             frame = msgspec.json.decode(message.data)
@@ -309,41 +261,7 @@ class StreamHub:
 
     def ping_all(self) -> None:
         """Ping every session, as the venue does every three minutes."""
-        for session in self._sessions:
-            session.put(bytearray(str(self._simulation.now_ms).encode()))
-
-    # ------------------------------------------------------------------------------------------------ barrier, end
-
-    async def barrier(self, timeout_seconds: float) -> bool:
-        """Ping every session behind everything queued on it; return whether all answered in time.
-
-        A client answers a ping after it has taken what came before, so that after a barrier nothing is on its way.
-        """
-        waiting: list[asyncio.Event] = []
-        self._barriers += 1
-        mark = b"barrier-%d" % self._barriers
-        for session in tuple(self._sessions):
-            session.pongs[mark] = event = asyncio.Event()
-            session.put(bytearray(mark))
-            waiting.append(event)
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                for event in waiting:
-                    await event.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    @property
-    def open_sessions(self) -> int:
-        return len(self._sessions)
-
-    async def close(self) -> None:
-        """Close every socket."""
-        for handle in self._later:
-            handle.cancel()
-        closing = (session.socket.close(code=1001, message=b"going away") for session in self._sessions)
-        await asyncio.gather(*closing, return_exceptions=True)
+        self.sessions.ping_all(str(self._exchange.now_ms).encode())
 
 
 def _refused(number: object, code: int, text: str) -> Json:

@@ -9,21 +9,8 @@ from typing import Final, NamedTuple
 
 from patriot.sim.engine.margin import bracket_of, liquidation_price, maintenance_margin, max_notional
 from patriot.sim.engine.market import Market
-from patriot.sim.engine.model import (
-    ZERO,
-    AccountView,
-    AlgoOrder,
-    Income,
-    IncomeType,
-    MarginType,
-    Order,
-    Permission,
-    Position,
-    PositionSide,
-    PositionView,
-    Side,
-    Trade,
-)
+from patriot.sim.engine.records import AccountView, AlgoOrder, Income, Order, Position, PositionView, Trade
+from patriot.sim.engine.words import ZERO, IncomeType, MarginType, Permission, PositionSide, Side
 
 IDS_PER_ACCOUNT: Final = (
     1_000_000_000  # ids are uid x this + a counter of the account: unique, and nobody else's business

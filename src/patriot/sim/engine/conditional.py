@@ -13,24 +13,12 @@ from typing import Final
 
 from patriot.sim.engine import filters, refusals
 from patriot.sim.engine.account import Account
+from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.matching import check_money, check_position_side, enter, reducible
-from patriot.sim.engine.model import (
-    ZERO,
-    AlgoOrder,
-    AlgoStatus,
-    CancelAlgoOrder,
-    CancelAllAlgoOrders,
-    Order,
-    OrderType,
-    PlaceAlgoOrder,
-    PositionSide,
-    Side,
-    Ticker,
-    TimeInForce,
-    VenueRefusal,
-    WorkingType,
-)
+from patriot.sim.engine.operations import CancelAlgoOrder, CancelAllAlgoOrders, PlaceAlgoOrder
+from patriot.sim.engine.records import AlgoOrder, Order, Ticker
+from patriot.sim.engine.words import ZERO, AlgoStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 
 _STOPS: Final = (OrderType.STOP, OrderType.STOP_MARKET)
 _AT_MARKET: Final = (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET)

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Final
 
 from patriot.sim.engine import refusals
-from patriot.sim.engine.model import ZERO, Instrument, Side
+from patriot.sim.engine.records import Instrument
+from patriot.sim.engine.words import ZERO, Side
 
 _CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]+")
 _CLIENT_ID_LENGTH: Final = 36

@@ -9,26 +9,20 @@ from typing import Final
 
 from patriot.sim.engine import refusals
 from patriot.sim.engine.account import Account
+from patriot.sim.engine.events import AccountUpdated, AlgoOrderUpdated, OrderUpdated, VenueEvent
 from patriot.sim.engine.margin import after_fill
 from patriot.sim.engine.market import Market
-from patriot.sim.engine.model import (
+from patriot.sim.engine.records import AlgoOrder, Instrument, Order, Ticker, Trade
+from patriot.sim.engine.words import (
     ZERO,
-    AccountUpdated,
-    AlgoOrder,
-    AlgoOrderUpdated,
     AlgoStatus,
     ExecutionType,
     IncomeType,
-    Instrument,
-    Order,
+    Liquidity,
     OrderStatus,
-    OrderUpdated,
     PositionSide,
     Side,
-    Ticker,
-    Trade,
     UpdateReason,
-    VenueEvent,
     round_money,
 )
 
@@ -43,13 +37,15 @@ def _decimals(number: Decimal) -> int:
 class Floor:
     """Markets by symbol, accounts by uid. Also the two writes that all rules share: a fill, and the end of an order."""
 
-    __slots__ = ("accounts", "emitted", "markets", "now_ms", "seed")
+    __slots__ = ("accounts", "emitted", "first_uid", "liquidity", "markets", "now_ms", "seed")
 
-    def __init__(self, seed: int, instruments: Sequence[Instrument]) -> None:
+    def __init__(self, seed: int, instruments: Sequence[Instrument], liquidity: Liquidity, first_uid: int) -> None:
         for instrument in instruments:
             if _decimals(instrument.tick_size) + _decimals(instrument.step_size) > _MONEY_DECIMALS:
                 raise ValueError(f"{instrument.symbol}: tick x step must not need more than {_MONEY_DECIMALS} decimals")
         self.seed = seed
+        self.liquidity = liquidity
+        self.first_uid = first_uid
         self.now_ms = 0
         self.markets: dict[str, Market] = {i.symbol: Market(i, seed) for i in instruments}
         self.accounts: dict[int, Account] = {}
@@ -157,7 +153,7 @@ class Floor:
         )
         account.store_order(order)
         self.tell_account(account, UpdateReason.ORDER, positions=[(order.symbol, order.position_side)])
-        self.tell_order(order, ExecutionType.CALCULATED if order.liquidation else ExecutionType.TRADE, trade)
+        self.tell_order(order, ExecutionType.CALCULATED if order.closing else ExecutionType.TRADE, trade)
         return order, trade
 
     def end_order(self, account: Account, order: Order, status: OrderStatus) -> Order:

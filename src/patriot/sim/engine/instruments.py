@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from patriot.sim.engine.model import ZERO, Instrument, LeverageBracket
+from patriot.sim.engine.records import Instrument, LeverageBracket
+from patriot.sim.engine.words import ZERO
 
 D = Decimal
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from patriot.sim.engine.model import MILLISECONDS_PER_MINUTE, Bar
+from patriot.sim.engine.records import Bar
+from patriot.sim.engine.words import MILLISECONDS_PER_MINUTE
 
 BARS_KEPT: Final = 1_500  # per interval: the venue's largest page
 INTERVAL_MINUTES: Final = {

@@ -7,14 +7,14 @@ from decimal import Decimal
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.margin import maintenance_margin
-from patriot.sim.engine.model import (
+from patriot.sim.engine.records import Order, Position
+from patriot.sim.engine.words import (
     ZERO,
+    Closing,
     ExecutionType,
     IncomeType,
-    Order,
     OrderStatus,
     OrderType,
-    Position,
     Side,
     TimeInForce,
     UpdateReason,
@@ -94,7 +94,7 @@ def _close(floor: Floor, account: Account, position: Position, price: Decimal) -
         price=price,
         reduce_only=True,
         original_type=OrderType.LIMIT,
-        liquidation=True,
+        closing=Closing.LIQUIDATION,
     )
     account.store_order(order)
     floor.tell_order(order, ExecutionType.NEW)

@@ -11,7 +11,8 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Final
 
-from patriot.sim.engine.model import ZERO, Instrument, Side
+from patriot.sim.engine.records import Instrument
+from patriot.sim.engine.words import ZERO, Side
 
 _LEVELS_PER_STAGE: Final = 20  # after so many levels the gaps double: thin far from the touch
 _FUNDING_UNIT: Final = Decimal("0.000001")

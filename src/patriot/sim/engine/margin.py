@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import ROUND_UP, Decimal
 
-from patriot.sim.engine.model import MONEY_STEP, ZERO, Instrument, LeverageBracket, Position, round_money
+from patriot.sim.engine.records import Instrument, LeverageBracket, Position
+from patriot.sim.engine.words import MONEY_STEP, ZERO, round_money
 
 
 def maintenance_margin(instrument: Instrument, notional: Decimal) -> Decimal:
@@ -53,7 +54,7 @@ def after_fill(
     wallet + quantity x mark - basis is the same before and after at the fill's price, exactly.
     isolated_leverage None means crossed: no wallet of its own.
 
-    >>> from patriot.sim.engine.model import PositionSide
+    >>> from patriot.sim.engine.words import PositionSide
     >>> held = Position("BTCUSDT", PositionSide.BOTH, Decimal("0.003"), Decimal("100"))
     >>> after, profit = after_fill(held, Decimal("-0.001"), Decimal("40000"), isolated_leverage=None, at_ms=0)
     >>> str(profit), str(after.basis)

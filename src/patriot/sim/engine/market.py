@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from patriot.sim.engine import liquidity
+from patriot.sim.engine.events import PriceMoved
 from patriot.sim.engine.klines import Klines
-from patriot.sim.engine.model import Instrument, MovePrice, PriceMoved, Ticker
+from patriot.sim.engine.operations import MovePrice
+from patriot.sim.engine.records import Instrument, Ticker
 
 
 class Market:

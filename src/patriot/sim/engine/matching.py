@@ -11,19 +11,9 @@ from patriot.sim.engine.account import Account
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.margin import max_notional
 from patriot.sim.engine.market import Market
-from patriot.sim.engine.model import (
-    ZERO,
-    CancelAllOrders,
-    CancelOrder,
-    ExecutionType,
-    Order,
-    OrderStatus,
-    OrderType,
-    PlaceOrder,
-    PositionSide,
-    Side,
-    TimeInForce,
-)
+from patriot.sim.engine.operations import CancelAllOrders, CancelOrder, PlaceOrder
+from patriot.sim.engine.records import Order
+from patriot.sim.engine.words import ZERO, ExecutionType, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 
 _MARKET_BUY_ALLOWANCE: Final = Decimal("1.0005")  # the venue reserves margin for a market buy at ask x this
 

@@ -10,19 +10,9 @@ from patriot.sim.engine.account import Account
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.liquidation import liquidate_if_due
 from patriot.sim.engine.market import Market
-from patriot.sim.engine.model import (
-    ZERO,
-    AlgoOrder,
-    Income,
-    IncomeType,
-    MovePrice,
-    Order,
-    SettleFunding,
-    Side,
-    Ticker,
-    UpdateReason,
-    round_money,
-)
+from patriot.sim.engine.operations import MovePrice, SettleFunding
+from patriot.sim.engine.records import AlgoOrder, Income, Order, Ticker
+from patriot.sim.engine.words import ZERO, IncomeType, Side, UpdateReason, round_money
 
 _NOWHERE_LOW: Final = Decimal("-Infinity")
 _NOWHERE_HIGH: Final = Decimal("Infinity")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from patriot.sim.engine.model import VenueRefusal
+from patriot.sim.engine.events import VenueRefusal
 
 
 @dataclass(frozen=True, slots=True)

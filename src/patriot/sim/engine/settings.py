@@ -7,31 +7,19 @@ from typing import Final
 
 from patriot.sim.engine import refusals
 from patriot.sim.engine.account import LARGEST_UID, Account, Settings
+from patriot.sim.engine.events import LeverageChanged
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.margin import max_notional
-from patriot.sim.engine.model import (
-    ZERO,
-    AccountView,
-    CreateAccount,
-    Income,
-    IncomeType,
-    LeverageChanged,
-    MarginType,
-    PositionView,
-    SetLeverage,
-    SetMarginType,
-    SetPositionMode,
-    Transfer,
-    UpdateReason,
-    round_money,
-)
+from patriot.sim.engine.operations import CreateAccount, SetLeverage, SetMarginType, SetPositionMode, Transfer
+from patriot.sim.engine.records import AccountView, Income, PositionView
+from patriot.sim.engine.words import ZERO, IncomeType, MarginType, UpdateReason, round_money
 
 _LARGEST_AMOUNT: Final = Decimal("1000000000000000")
 
 
 def create_account(floor: Floor, operation: CreateAccount) -> AccountView:
     """Open an account with its first deposit."""
-    uid = operation.uid or max(floor.accounts, default=0) + 1
+    uid = operation.uid or max(floor.accounts, default=floor.first_uid - 1) + 1
     if uid in floor.accounts or not 1 <= uid <= LARGEST_UID:
         raise refusals.BAD_UID.because(uid=uid, largest=LARGEST_UID)
     if operation.balance != ZERO:

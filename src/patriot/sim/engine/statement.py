@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.floor import Floor
-from patriot.sim.engine.model import ZERO, AlgoOrder, Income, IncomeType, Order, Position, Ticker, Trade
+from patriot.sim.engine.records import AlgoOrder, Income, Order, Position, Ticker, Trade
+from patriot.sim.engine.words import ZERO, IncomeType
 
 Record = Order | AlgoOrder | Trade | Income | Position | Ticker
 

@@ -8,40 +8,39 @@ from typing import Any, Final
 
 from patriot.sim.engine import conditional, klines, liquidity, matching, moves, refusals, settings, statement
 from patriot.sim.engine.account import Account
+from patriot.sim.engine.events import KlineClosed, Outcome, Result, VenueRefusal
 from patriot.sim.engine.floor import Floor
-from patriot.sim.engine.model import (
-    AccountView,
-    AlgoOrder,
-    Bar,
+from patriot.sim.engine.operations import (
     CancelAlgoOrder,
     CancelAllAlgoOrders,
     CancelAllOrders,
     CancelOrder,
     CloseBar,
     CreateAccount,
-    Depth,
-    Income,
-    Instrument,
-    KlineClosed,
     MovePrice,
     Operation,
-    Order,
-    Outcome,
     PlaceAlgoOrder,
     PlaceOrder,
-    PositionView,
-    Result,
     SetLeverage,
     SetMarginType,
     SetPermissions,
     SetPositionMode,
     SettleFunding,
-    Side,
+    Transfer,
+)
+from patriot.sim.engine.records import (
+    AccountView,
+    AlgoOrder,
+    Bar,
+    Depth,
+    Income,
+    Instrument,
+    Order,
+    PositionView,
     Ticker,
     Trade,
-    Transfer,
-    VenueRefusal,
 )
+from patriot.sim.engine.words import Liquidity, Side
 
 _ARITHMETIC: Final = Context(prec=34)  # the engine's own: whoever calls cannot change what a division gives
 
@@ -53,8 +52,15 @@ class Venue:
     interleave between two price moves changes nothing for any of them.
     """
 
-    def __init__(self, *, seed: int, instruments: Sequence[Instrument]) -> None:
-        self._floor = Floor(seed, instruments)
+    def __init__(
+        self,
+        *,
+        seed: int,
+        instruments: Sequence[Instrument],
+        liquidity: Liquidity = Liquidity.PRIVATE,
+        first_uid: int = 1,
+    ) -> None:
+        self._floor = Floor(seed, instruments, liquidity, first_uid)
 
     def apply(self, operation: Operation, at_ms: int) -> Outcome:
         """Apply one operation at a time in UTC milliseconds; a time before the venue's own counts as the venue's.
@@ -80,6 +86,11 @@ class Venue:
     def now_ms(self) -> int:
         """The time of the newest operation."""
         return self._floor.now_ms
+
+    @property
+    def next_deadline_ms(self) -> int | None:
+        """When the next GTD order or countdown is due, None when nothing is: apply PassTime then."""
+        return None
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:
@@ -188,7 +199,7 @@ class Venue:
         """Return every change of the wallet, ascending by tran id."""
         return tuple(self._account(uid).income)
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         """Return everything a judge needs, ready for JSON: Decimal as str, accounts by uid."""
         with localcontext(_ARITHMETIC):
             return statement.of_venue(self._floor)

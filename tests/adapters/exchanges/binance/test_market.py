@@ -89,7 +89,7 @@ async def test_bars_of_a_gap_come_before_newer_ones(exchange: Connection) -> Non
     watcher = Watcher(exchange, "1m")
     await eventually(lambda: watcher.bars)
 
-    await exchange.sim.server._hub.close()  # every line breaks at once
+    await exchange.sim.server._hub.sessions.close()  # every line breaks at once
     await exchange.step(9)
     await eventually(lambda: exchange.market.gaps >= 1)
     await eventually(lambda: len(watcher.bars) >= 8)

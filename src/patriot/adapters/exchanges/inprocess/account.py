@@ -27,17 +27,10 @@ from patriot.kernel.exchange import (
     VenueStatus,
 )
 from patriot.sim.engine import refusals
-from patriot.sim.engine.model import (
-    AlgoOrder,
-    CancelAlgoOrder,
-    CancelOrder,
-    MarginType,
-    Order,
-    Permission,
-    SetLeverage,
-    SetMarginType,
-    VenueRefusal,
-)
+from patriot.sim.engine.events import VenueRefusal
+from patriot.sim.engine.operations import CancelAlgoOrder, CancelOrder, SetLeverage, SetMarginType
+from patriot.sim.engine.records import AlgoOrder, Order
+from patriot.sim.engine.words import MarginType, Permission
 
 T = TypeVar("T")
 _OVER = (VenueStatus.FILLED, VenueStatus.CANCELED, VenueStatus.EXPIRED, VenueStatus.REJECTED)

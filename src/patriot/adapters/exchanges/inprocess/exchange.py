@@ -15,7 +15,8 @@ from patriot.kernel.clock import Clock, to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 from patriot.kernel.exchange import PrivateReport, StreamResumed
 from patriot.kernel.tasks import Background
-from patriot.sim.engine.model import Operation, Outcome, Result
+from patriot.sim.engine.events import Outcome, Result
+from patriot.sim.engine.operations import Operation
 from patriot.sim.engine.venue import Venue
 
 T = TypeVar("T")

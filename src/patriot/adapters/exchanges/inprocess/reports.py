@@ -17,17 +17,20 @@ from patriot.kernel.exchange import (
     VenueStatus,
 )
 from patriot.kernel.trading import OrderType, Side
-from patriot.sim.engine import model
-from patriot.sim.engine.model import AlgoStatus, OrderStatus
+from patriot.sim.engine import events as sim_events
+from patriot.sim.engine import operations as sim_operations
+from patriot.sim.engine import records as sim_records
+from patriot.sim.engine import words as sim_words
+from patriot.sim.engine.words import AlgoStatus, OrderStatus
 
 ALGO_PREFIX = "algo:"
 _TYPES = {
-    OrderType.MARKET: model.OrderType.MARKET,
-    OrderType.LIMIT: model.OrderType.LIMIT,
-    OrderType.STOP_MARKET: model.OrderType.STOP_MARKET,
-    OrderType.STOP_LIMIT: model.OrderType.STOP,
-    OrderType.TAKE_PROFIT: model.OrderType.TAKE_PROFIT_MARKET,
-    OrderType.TAKE_PROFIT_LIMIT: model.OrderType.TAKE_PROFIT,
+    OrderType.MARKET: sim_words.OrderType.MARKET,
+    OrderType.LIMIT: sim_words.OrderType.LIMIT,
+    OrderType.STOP_MARKET: sim_words.OrderType.STOP_MARKET,
+    OrderType.STOP_LIMIT: sim_words.OrderType.STOP,
+    OrderType.TAKE_PROFIT: sim_words.OrderType.TAKE_PROFIT_MARKET,
+    OrderType.TAKE_PROFIT_LIMIT: sim_words.OrderType.TAKE_PROFIT,
 }
 _STATUSES = {
     OrderStatus.NEW: VenueStatus.NEW,
@@ -46,14 +49,14 @@ _ALGO_STATUSES = {
 }
 
 
-def placement(uid: int, order: VenueOrder) -> model.PlaceOrder | model.PlaceAlgoOrder:
+def placement(uid: int, order: VenueOrder) -> sim_operations.PlaceOrder | sim_operations.PlaceAlgoOrder:
     """Return the engine's operation for an order request."""
-    side, order_type = model.Side(order.side), _TYPES[order.order_type]
-    time_in_force = model.TimeInForce(order.time_in_force) if order.time_in_force else None
+    side, order_type = sim_words.Side(order.side), _TYPES[order.order_type]
+    time_in_force = sim_words.TimeInForce(order.time_in_force) if order.time_in_force else None
     if not order.conditional:
-        if order_type is model.OrderType.LIMIT and time_in_force is None:
-            time_in_force = model.TimeInForce.GTC
-        return model.PlaceOrder(
+        if order_type is sim_words.OrderType.LIMIT and time_in_force is None:
+            time_in_force = sim_words.TimeInForce.GTC
+        return sim_operations.PlaceOrder(
             uid=uid,
             symbol=order.symbol,
             side=side,
@@ -64,7 +67,7 @@ def placement(uid: int, order: VenueOrder) -> model.PlaceOrder | model.PlaceAlgo
             reduce_only=order.reduce_only,
             client_order_id=order.client_order_id,
         )
-    return model.PlaceAlgoOrder(
+    return sim_operations.PlaceAlgoOrder(
         uid=uid,
         symbol=order.symbol,
         side=side,
@@ -73,13 +76,13 @@ def placement(uid: int, order: VenueOrder) -> model.PlaceOrder | model.PlaceAlgo
         quantity=order.quantity,
         price=order.price,
         time_in_force=time_in_force,
-        working_type=model.WorkingType.MARK_PRICE,
+        working_type=sim_words.WorkingType.MARK_PRICE,
         reduce_only=order.reduce_only,
         client_algo_id=order.client_order_id,
     )
 
 
-def order_report(order: model.Order) -> OrderReport:
+def order_report(order: sim_records.Order) -> OrderReport:
     """Return a plain order's state."""
     return OrderReport(
         client_order_id=order.client_order_id,
@@ -93,7 +96,7 @@ def order_report(order: model.Order) -> OrderReport:
     )
 
 
-def algo_report(algo: model.AlgoOrder) -> OrderReport:
+def algo_report(algo: sim_records.AlgoOrder) -> OrderReport:
     """Return a conditional order's state; finished means that its working order is filled or gone."""
     executed = algo.actual_quantity
     if algo.status is AlgoStatus.FINISHED:
@@ -114,7 +117,7 @@ def algo_report(algo: model.AlgoOrder) -> OrderReport:
     )
 
 
-def trade_report(trade: model.Trade, client_order_id: str) -> TradeReport:
+def trade_report(trade: sim_records.Trade, client_order_id: str) -> TradeReport:
     """Return one execution under the client id that its list shows, which may be none."""
     return TradeReport(
         trade_id=str(trade.trade_id),
@@ -125,33 +128,35 @@ def trade_report(trade: model.Trade, client_order_id: str) -> TradeReport:
         quantity=trade.quantity,
         price=trade.price,
         commission=trade.commission,
-        commission_asset=model.QUOTE_ASSET,
+        commission_asset=sim_words.QUOTE_ASSET,
         realized_pnl=trade.realized_pnl,
         is_maker=trade.maker,
         at=from_epoch_ms(trade.at_ms),
     )
 
 
-def private_reports(event: model.VenueEvent) -> list[PrivateReport]:
+def private_reports(event: sim_events.VenueEvent) -> list[PrivateReport]:
     """Return what the private stream says of one step of the engine."""
     match event:
-        case model.OrderUpdated():
+        case sim_events.OrderUpdated():
             report = order_report(event.order)
             if event.trade is None:
                 return [report]
             return [trade_report(event.trade, event.trade.client_order_id), report]
-        case model.AlgoOrderUpdated():
+        case sim_events.AlgoOrderUpdated():
             return [algo_report(event.order)]
-        case model.AccountUpdated() if event.reason is not model.UpdateReason.ORDER:
+        case sim_events.AccountUpdated() if event.reason is not sim_words.UpdateReason.ORDER:
             return [MoneyMoved(event.reason, from_epoch_ms(event.at_ms))]
         case _:
             return []
 
 
-def snapshot(account: model.AccountView, positions: Iterable[model.PositionView], at: datetime) -> AccountSnapshot:
+def snapshot(
+    account: sim_records.AccountView, positions: Iterable[sim_records.PositionView], at: datetime
+) -> AccountSnapshot:
     """Return balances and open positions of one moment."""
     return AccountSnapshot(
-        asset=model.QUOTE_ASSET,
+        asset=sim_words.QUOTE_ASSET,
         wallet_balance=account.wallet,
         available_balance=account.available,
         unrealized_pnl=account.unrealized_pnl,
@@ -160,7 +165,7 @@ def snapshot(account: model.AccountView, positions: Iterable[model.PositionView]
     )
 
 
-def _position(view: model.PositionView) -> PositionReport:
+def _position(view: sim_records.PositionView) -> PositionReport:
     return PositionReport(
         symbol=view.position.symbol,
         quantity=view.position.quantity,
@@ -168,11 +173,11 @@ def _position(view: model.PositionView) -> PositionReport:
         mark_price=view.mark_price,
         unrealized_pnl=view.unrealized_pnl,
         leverage=view.leverage,
-        isolated=view.margin_type is model.MarginType.ISOLATED,
+        isolated=view.margin_type is sim_words.MarginType.ISOLATED,
     )
 
 
-def income_record(income: model.Income) -> IncomeRecord:
+def income_record(income: sim_records.Income) -> IncomeRecord:
     """Return one change of the wallet."""
     raw = income.income_type.value
     return IncomeRecord(
@@ -180,7 +185,7 @@ def income_record(income: model.Income) -> IncomeRecord:
         income_type=IncomeType(raw) if raw in IncomeType.__members__ else IncomeType.OTHER,
         raw_type=raw,
         symbol=income.symbol,
-        asset=model.QUOTE_ASSET,
+        asset=sim_words.QUOTE_ASSET,
         amount=income.amount,
         at=from_epoch_ms(income.at_ms),
     )

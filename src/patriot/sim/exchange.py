@@ -1,0 +1,212 @@
+"""One venue of the running simulator, as its face sees it: the engine, its keys, its time, and who is told. No sockets.
+
+Everything that changes it goes through apply(): applied, journaled, and only then told to anyone.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from patriot.sim.engine.events import Result, VenueEvent
+from patriot.sim.engine.operations import CreateAccount, Operation, PassTime, SetPermissions
+from patriot.sim.engine.records import AccountView, AlgoOrder, Order
+from patriot.sim.engine.venue import Venue
+from patriot.sim.engine.words import Permission
+from patriot.sim.keys import ApiKey, KeyRing
+from patriot.sim.wire_times import WireTimes
+
+KEY_BYTES = 48  # 64 characters, as long as the venue's own
+Listener = Callable[[Sequence[VenueEvent]], None]
+
+
+class VenueName(StrEnum):
+    BINANCE = "binance"
+    BYBIT = "bybit"
+
+
+class KeyMade(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A key was made, or its permissions were changed."""
+
+    api_key: str
+    secret: str  # of an Ed25519 key: the public key, PEM
+    uid: int
+    permissions: tuple[Permission, ...]
+    created_ms: int
+
+
+class Applied(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """An operation that the engine accepted, with the key that was made or changed by it."""
+
+    at_ms: int
+    operation: Operation
+    key: KeyMade | None = None
+    venue: VenueName = VenueName.BINANCE
+
+
+class ListenKeyMade(msgspec.Struct, frozen=True, tag=True):
+    """A listen key was handed out."""
+
+    uid: int
+    listen_key: str
+
+
+class Keeper(Protocol):
+    """What an exchange needs of the world it stands in: the time, and the journal."""
+
+    @property
+    def now_ms(self) -> int: ...
+
+    def reach(self, at_ms: int) -> None:
+        """Let the world's time be at least this."""
+        ...
+
+    def write(self, record: Applied | ListenKeyMade) -> None:
+        """Journal a record, behind the place in the prices at which it happened."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One funding settlement of the past."""
+
+    symbol: str
+    at_ms: int
+    rate: Decimal
+    mark_price: Decimal
+
+
+class Exchange:
+    """One engine with its keys; requests come in by apply(), events go out to those who subscribed."""
+
+    def __init__(
+        self,
+        name: VenueName,
+        venue: Venue,
+        keeper: Keeper,
+        wire: WireTimes,
+        random_text: Callable[[int], str] = secrets.token_urlsafe,
+    ) -> None:
+        self.name = name
+        self.venue = venue
+        self.wire = wire
+        self.keys = KeyRing()
+        self.listen_keys: dict[int, str] = {}  # the newest one handed out, by account
+        self.settlements: list[Settlement] = []
+        self.activity = 0  # state-changing requests accepted, and private messages sent
+        self._keeper = keeper
+        self._random_text = random_text
+        self._listeners: list[Listener] = []
+        self._symbols = tuple(instrument.symbol for instrument in venue.instruments)
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return self._symbols
+
+    @property
+    def now_ms(self) -> int:
+        """The venue's time in UTC milliseconds."""
+        return self._keeper.now_ms
+
+    def subscribe(self, listener: Listener) -> None:
+        """Tell a listener everything that happens from now on."""
+        self._listeners.append(listener)
+
+    def publish(self, events: Sequence[VenueEvent]) -> None:
+        """Tell every listener what happened."""
+        self.wire.note(events)
+        for listener in self._listeners:
+            listener(events)
+
+    # ------------------------------------------------------------------------------------------------ changing
+
+    def apply(self, operation: Operation, key_of: Callable[[Result], KeyMade] | None = None) -> Result:
+        """Apply an operation, journal it, tell its events; key_of makes the key it comes with.
+
+        Errors: VenueRefusal; a refused operation changed nothing and is not journaled.
+        """
+        at_ms = self.now_ms
+        self.pass_time(at_ms)
+        return self._apply(operation, at_ms, key_of)
+
+    def pass_time(self, at_ms: int) -> None:
+        """End what had a time to end by now: GTD orders, countdowns."""
+        due_ms = self.venue.next_deadline_ms
+        if due_ms is not None and due_ms <= at_ms:
+            self._apply(PassTime(), at_ms, None)
+
+    def _apply(self, operation: Operation, at_ms: int, key_of: Callable[[Result], KeyMade] | None) -> Result:
+        outcome = self.venue.apply(operation, at_ms)
+        if outcome.refusal is not None or outcome.result is None:
+            raise outcome.refusal or RuntimeError(f"{type(operation).__name__} has neither result nor refusal")
+        self._keeper.reach(at_ms)
+        key = key_of(outcome.result) if key_of is not None else None
+        self._keeper.write(Applied(at_ms, operation, key, self.name))
+        if key is not None:
+            self._add_key(key)
+        self.activity += 1
+        self.publish(outcome.emitted)
+        return outcome.result
+
+    def order_from(self, operation: Operation) -> Order:
+        """Apply an operation whose result is an order."""
+        result = self.apply(operation)
+        if not isinstance(result, Order):
+            raise TypeError(f"{type(operation).__name__} gave {type(result).__name__}, expected Order")
+        return result
+
+    def algo_order_from(self, operation: Operation) -> AlgoOrder:
+        """Apply an operation whose result is a conditional order."""
+        result = self.apply(operation)
+        if not isinstance(result, AlgoOrder):
+            raise TypeError(f"{type(operation).__name__} gave {type(result).__name__}, expected AlgoOrder")
+        return result
+
+    def open_account(self, balance: Decimal, permissions: tuple[Permission, ...]) -> ApiKey:
+        """Create an account with one key."""
+        name, secret = self._random_text(KEY_BYTES), self._random_text(KEY_BYTES)
+
+        def key_of(result: Result) -> KeyMade:
+            if not isinstance(result, AccountView):
+                raise TypeError(f"CreateAccount gave {type(result).__name__}, expected AccountView")
+            return KeyMade(name, secret, result.uid, permissions, self.now_ms)
+
+        self.apply(CreateAccount(balance=balance, permissions=permissions), key_of)
+        return self._key(name)
+
+    def set_permissions(self, key: ApiKey, permissions: tuple[Permission, ...]) -> ApiKey:
+        """Change what a key, and the account it trades for, may do."""
+        changed = KeyMade(key.api_key, key.secret.decode(), key.uid, permissions, key.created_ms)
+        self.apply(SetPermissions(uid=key.uid, permissions=permissions), lambda _: changed)
+        return self._key(key.api_key)
+
+    def _key(self, api_key: str) -> ApiKey:
+        key = self.keys.find(api_key)
+        if key is None:
+            raise LookupError("a key that was just added is not there")
+        return key
+
+    def make_listen_key(self, uid: int) -> str:
+        """Hand out a new listen key; it is journaled, so that a client may come back to a restarted venue with it."""
+        listen_key = self._random_text(KEY_BYTES)
+        self.listen_keys[uid] = listen_key
+        self._keeper.write(ListenKeyMade(uid, listen_key))
+        return listen_key
+
+    def restore(self, record: Applied | ListenKeyMade) -> None:
+        """Bring back what a journal holds; nothing is told and nothing is written."""
+        if isinstance(record, ListenKeyMade):
+            self.listen_keys[record.uid] = record.listen_key
+            return
+        self.venue.apply(record.operation, record.at_ms)
+        if record.key is not None:
+            self._add_key(record.key)
+
+    def _add_key(self, made: KeyMade) -> None:
+        self.keys.add(ApiKey(made.api_key, made.uid, made.permissions, made.secret.encode(), made.created_ms))

@@ -1,0 +1,284 @@
+"""The world of the running simulator: venues, their common place in the prices, clock, journal. No sockets."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import assert_never
+
+import msgspec
+
+from patriot.kernel.errors import PatriotError, StartupError
+from patriot.sim.engine.events import InstrumentChanged, KlineClosed, PriceMoved, Printed, VenueEvent
+from patriot.sim.engine.klines import interval_ms
+from patriot.sim.engine.operations import CloseBar, MovePrice, Operation, SettleFunding
+from patriot.sim.engine.venue import Venue
+from patriot.sim.exchange import Applied, Exchange, ListenKeyMade, Settlement, VenueName
+from patriot.sim.feed import MINUTE_MS, TICK_OFFSETS_MS, TICKS_PER_BAR, Feed, walk
+from patriot.sim.journal import Journal
+from patriot.sim.wire_times import WireTimes
+
+FUNDING_STEP_MS = 3_600_000  # every funding interval is a multiple of it
+STOPPING_INTERVAL_MS = 15 * MINUTE_MS  # the shortest bar a strategy may decide on
+
+
+class Advanced(msgspec.Struct, frozen=True, tag=True):
+    """The place in the prices: this many ticks were played, and this is the venues' time."""
+
+    ticks: int
+    now_ms: int
+
+
+class Header(msgspec.Struct, frozen=True, tag=True):
+    """What a journal belongs to: the first record of the file."""
+
+    prices: str  # identity of the feed
+    seed: int
+    venues: tuple[VenueName, ...]
+
+
+Record = Header | Applied | Advanced | ListenKeyMade
+
+
+class JournalLost(PatriotError):
+    """The journal cannot be written: this process knows more than it may and must end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What one step of the clock did."""
+
+    bars_played: int
+    stopped_by: tuple[str, ...]  # empty when the asked time was reached
+
+
+Emitted = dict[VenueName, list[VenueEvent]]
+
+
+class World:
+    """Some venues on one feed of prices, with one clock and one journal."""
+
+    def __init__(self, venues: dict[VenueName, Venue], feed: Feed, seed: int, wire: WireTimes) -> None:
+        self.wire = wire
+        self.exchanges = {name: Exchange(name, venue, self, wire) for name, venue in venues.items()}
+        self._feed = feed
+        self._seed = seed
+        self._journal: Journal[Record] | None = None
+        self._ticks = 0
+        self._now_ms = feed.start_ms
+        self._settled_ms = feed.start_ms
+        self._journaled = Advanced(0, feed.start_ms)
+        self._live_now: Callable[[], int] | None = None
+        self._walked: dict[str, tuple[int, tuple[Decimal, ...]]] = {}
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    @property
+    def now_ms(self) -> int:
+        """The venues' time: where the clock was driven to, or, when it runs by itself, this very moment."""
+        return max(self._now_ms, self._live_now()) if self._live_now is not None else self._now_ms
+
+    @property
+    def ticks_played(self) -> int:
+        return self._ticks
+
+    @property
+    def bars_played(self) -> int:
+        return self._ticks // TICKS_PER_BAR
+
+    @property
+    def bars_left(self) -> int | None:
+        """How many bars of the recording are still to come; None for prices without end."""
+        return None if self._feed.length is None else self._feed.length - self.bars_played
+
+    @property
+    def activity(self) -> int:
+        """State-changing requests accepted, and private messages sent, by all venues."""
+        return sum(exchange.activity for exchange in self.exchanges.values())
+
+    def exchange_of(self, uid: int) -> Exchange | None:
+        """Return the venue an account stands on; account numbers are unique over venues."""
+        return next((e for e in self.exchanges.values() if uid in e.venue.uids), None)
+
+    # ------------------------------------------------------------------------------------------------ starting
+
+    def restore(self, records: Iterable[Record]) -> None:
+        """Bring back what a journal holds; nothing is published and nothing is written."""
+        for record in records:
+            match record:
+                case Applied():
+                    self._now_ms = max(self._now_ms, record.at_ms)
+                    self.exchanges[record.venue].restore(record)
+                case Advanced():
+                    self._replay_to(record)
+                case Header():
+                    self._check(record)
+                case ListenKeyMade():
+                    self.exchanges[VenueName.BINANCE].restore(record)
+                case _:
+                    assert_never(record)
+
+    def _check(self, header: Header) -> None:
+        own = self._header()
+        if header != own:
+            raise StartupError(
+                f"the journal was written with {_words(header)}, this run has {_words(own)}: "
+                "name the same ones, or another journal folder"
+            )
+
+    def _header(self) -> Header:
+        return Header(self._feed.identity, self._seed, tuple(self.exchanges))
+
+    def _replay_to(self, place: Advanced) -> None:
+        while self._ticks < place.ticks or (self._ended and self._next_ms() <= place.now_ms):
+            self._play_next()
+        self._now_ms = max(self._now_ms, place.now_ms)
+        self._journaled = place
+
+    def run_by(self, live_now: Callable[[], int]) -> None:
+        """Let the venues' time run by itself: the function tells it, and never runs backwards."""
+        self._live_now = live_now
+
+    def start(self, journal: Journal[Record] | None) -> None:
+        """Begin to write the journal; show the first price, so that the venues are open for trading."""
+        self._journal = journal
+        if self._ticks == 0:
+            self._write(self._header())
+            self._play_next()
+            self._write_place()
+
+    # ------------------------------------------------------------------------------------------------ the clock
+
+    def advance(self, until_ms: int, *, stop_on_activity: bool, max_ticks: int | None = None) -> Advance:
+        """Play prices up to a time, or to the first thing a consumer must react to, or so many ticks.
+
+        Such things are a private event, the close of a bar of 15 minutes or more, and a funding settlement that paid.
+        """
+        before, played = self.bars_played, 0
+        stopped_by: tuple[str, ...] = ()
+        while stopped_by == () and (max_ticks is None or played < max_ticks):
+            if self._next_ms() > until_ms:
+                self._now_ms = max(self._now_ms, until_ms)
+                break
+            emitted = self._play_next()
+            played += 1
+            reasons = _reasons(event for events in emitted.values() for event in events)
+            if reasons:
+                self._write_place()  # what clients are about to see must survive a kill
+            if stop_on_activity:
+                stopped_by = reasons
+            for name, events in emitted.items():
+                self.exchanges[name].publish(events)
+        self._write_place()
+        return Advance(self.bars_played - before, stopped_by)
+
+    def next_tick_ms(self) -> int:
+        """Return when the next price or settlement is due."""
+        return self._next_ms()
+
+    @property
+    def _ended(self) -> bool:
+        return self._feed.length is not None and self.bars_played >= self._feed.length
+
+    def _next_ms(self) -> int:
+        if self._ended:  # the last price holds, and funding goes on
+            interval = FUNDING_STEP_MS
+            return (self._settled_ms // interval + 1) * interval
+        index, phase = divmod(self._ticks, TICKS_PER_BAR)
+        open_ms = self._feed.start_ms + index * MINUTE_MS
+        return open_ms + (MINUTE_MS if phase == TICKS_PER_BAR - 1 else TICK_OFFSETS_MS[phase])
+
+    def _play_next(self) -> Emitted:
+        """Play one tick of every symbol; with a bar's last tick close it, and settle funding when it is due."""
+        emitted: Emitted = {name: [] for name in self.exchanges}
+        if self._ended:
+            self._settle_funding(self._next_ms(), emitted)
+            return emitted
+        index, phase = divmod(self._ticks, TICKS_PER_BAR)
+        open_ms = self._feed.start_ms + index * MINUTE_MS
+        tick_ms = open_ms + TICK_OFFSETS_MS[phase]
+        for symbol in self._feed.symbols:
+            price = self._price(symbol, index, phase)
+            self._engines(MovePrice(symbol=symbol, last=price, jump=phase == 0), tick_ms, emitted)
+        self._now_ms = max(self._now_ms, tick_ms)
+        self._ticks += 1
+        if phase == TICKS_PER_BAR - 1:
+            close_ms = open_ms + MINUTE_MS
+            self._now_ms = max(self._now_ms, close_ms)
+            for symbol in self._feed.symbols:
+                self._engines(CloseBar(symbol=symbol, bar=self._feed.bar(symbol, index)), close_ms, emitted)
+            self._settle_funding(close_ms, emitted)
+        return emitted
+
+    def _price(self, symbol: str, index: int, phase: int) -> Decimal:
+        walked = self._walked.get(symbol)
+        if walked is None or walked[0] != index:
+            walked = self._walked[symbol] = (index, walk(self._feed.bar(symbol, index), symbol, self._seed))
+        return walked[1][phase]
+
+    def _settle_funding(self, at_ms: int, emitted: Emitted) -> None:
+        self._now_ms = max(self._now_ms, at_ms)
+        self._settled_ms = at_ms
+        for exchange in self.exchanges.values():
+            venue = exchange.venue
+            for symbol in self._feed.symbols:
+                ticker = venue.ticker(symbol)
+                if at_ms % venue.instrument(symbol).funding_interval_ms or ticker is None:
+                    continue
+                rate = venue.funding_rate(symbol, at_ms)
+                _played(venue, SettleFunding(symbol=symbol, rate=rate), at_ms, emitted[exchange.name])
+                exchange.settlements.append(Settlement(symbol, at_ms, rate, ticker.mark))
+
+    def _engines(self, operation: Operation, at_ms: int, emitted: Emitted) -> None:
+        for name, exchange in self.exchanges.items():
+            _played(exchange.venue, operation, at_ms, emitted[name])
+
+    # ------------------------------------------------------------------------------------------------ the journal
+
+    def reach(self, at_ms: int) -> None:
+        """Let the world's time be at least this."""
+        self._now_ms = max(self._now_ms, at_ms)
+
+    def write(self, record: Applied | ListenKeyMade) -> None:
+        """Journal what an exchange accepted, behind the place in the prices at which it happened."""
+        self._write_place()
+        self._write(record)
+
+    def _write_place(self) -> None:
+        place = Advanced(self._ticks, self._now_ms)
+        if place != self._journaled and (self._live_now is None or place.ticks != self._journaled.ticks):
+            self._write(place)
+            self._journaled = place
+
+    def _write(self, record: Record) -> None:
+        if self._journal is None:
+            return
+        try:
+            self._journal.append(record)
+        except OSError as error:
+            raise JournalLost(f"the journal cannot be written: {error}") from error
+
+
+def _played(venue: Venue, operation: Operation, at_ms: int, emitted: list[VenueEvent]) -> None:
+    outcome = venue.apply(operation, at_ms)
+    if outcome.refusal is not None:
+        raise outcome.refusal
+    emitted.extend(outcome.emitted)
+
+
+def _words(header: Header) -> str:
+    return f"prices {header.prices}, seed {header.seed} and venues {', '.join(header.venues)}"
+
+
+def _reasons(emitted: Iterable[VenueEvent]) -> tuple[str, ...]:
+    """Return what among these events a consumer must react to."""
+    reasons: dict[str, None] = {}
+    for event in emitted:
+        match event:
+            case PriceMoved() | Printed() | InstrumentChanged():
+                continue
+            case KlineClosed():
+                if interval_ms(event.interval) >= STOPPING_INTERVAL_MS:
+                    reasons[f"kline:{event.symbol}:{event.interval}"] = None
+            case _:
+                reasons[f"private:{event.uid}"] = None
+    return tuple(reasons)
