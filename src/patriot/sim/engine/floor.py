@@ -12,6 +12,7 @@ from patriot.sim.engine.account import Account
 from patriot.sim.engine.events import AccountUpdated, AlgoOrderUpdated, OrderUpdated, VenueEvent
 from patriot.sim.engine.margin import after_fill
 from patriot.sim.engine.market import Market
+from patriot.sim.engine.pools import PoolLedger
 from patriot.sim.engine.records import AlgoOrder, Instrument, Order, Ticker, Trade
 from patriot.sim.engine.words import (
     ZERO,
@@ -37,7 +38,7 @@ def _decimals(number: Decimal) -> int:
 class Floor:
     """Markets by symbol, accounts by uid. Also the two writes that all rules share: a fill, and the end of an order."""
 
-    __slots__ = ("accounts", "emitted", "first_uid", "liquidity", "markets", "now_ms", "seed")
+    __slots__ = ("accounts", "emitted", "first_uid", "liquidity", "markets", "now_ms", "pools", "seed")
 
     def __init__(self, seed: int, instruments: Sequence[Instrument], liquidity: Liquidity, first_uid: int) -> None:
         for instrument in instruments:
@@ -49,6 +50,7 @@ class Floor:
         self.now_ms = 0
         self.markets: dict[str, Market] = {i.symbol: Market(i, seed) for i in instruments}
         self.accounts: dict[int, Account] = {}
+        self.pools = PoolLedger()
         self.emitted: list[VenueEvent] = []
 
     def market(self, symbol: str) -> Market:
@@ -137,6 +139,8 @@ class Floor:
             self.now_ms,
         )
         account.trades.append(trade)
+        self.pools.meet(order.symbol, signed, price)
+        self.pools.take_fee(trade.commission)
         if realized:
             account.book(IncomeType.REALIZED_PNL, realized, self.now_ms, symbol=order.symbol, trade_id=trade.trade_id)
         if trade.commission:

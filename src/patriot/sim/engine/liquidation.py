@@ -61,6 +61,7 @@ def _liquidate(floor: Floor, account: Account, positions: list[Position]) -> Non
     left += account.wallet - wallet_before
     cleared = -left if left < ZERO else -min(fees, left)
     if cleared:
+        floor.pools.insure(cleared)
         account.book(IncomeType.INSURANCE_CLEAR, cleared, floor.now_ms, symbol=positions[0].symbol)
         floor.tell_account(account, UpdateReason.INSURANCE_CLEAR, change=cleared)
     floor.refresh_interest(account)

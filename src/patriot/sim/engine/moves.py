@@ -108,6 +108,7 @@ def settle_funding(floor: Floor, operation: SettleFunding) -> tuple[Income, ...]
             if not amount:
                 continue
             account.pay_funding(position, amount)
+            floor.pools.settle(amount)
             records.append(
                 account.book(IncomeType.FUNDING_FEE, amount, floor.now_ms, symbol=operation.symbol, info=str(rate))
             )

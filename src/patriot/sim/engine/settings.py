@@ -10,8 +10,15 @@ from patriot.sim.engine.account import LARGEST_UID, Account, Settings
 from patriot.sim.engine.events import LeverageChanged
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.margin import max_notional
-from patriot.sim.engine.operations import CreateAccount, SetLeverage, SetMarginType, SetPositionMode, Transfer
-from patriot.sim.engine.records import AccountView, Income, PositionView
+from patriot.sim.engine.operations import (
+    CreateAccount,
+    FundInsurance,
+    SetLeverage,
+    SetMarginType,
+    SetPositionMode,
+    Transfer,
+)
+from patriot.sim.engine.records import AccountView, Income, Pools, PositionView
 from patriot.sim.engine.words import ZERO, IncomeType, MarginType, UpdateReason, round_money
 
 _LARGEST_AMOUNT: Final = Decimal("1000000000000000")
@@ -46,6 +53,15 @@ def transfer(floor: Floor, account: Account, operation: Transfer) -> Income:
     floor.tell_account(account, reason, change=operation.amount)
     floor.refresh_interest(account)
     return record
+
+
+def fund_insurance(floor: Floor, operation: FundInsurance) -> Pools:
+    """Put money into the insurance fund, or take out what it has."""
+    _check_amount(operation.amount)
+    if operation.amount < ZERO and floor.pools.insurance + operation.amount < ZERO:
+        raise refusals.TRANSFER_TOO_LARGE.because()
+    floor.pools.fund(operation.amount)
+    return floor.pools.view()
 
 
 def _check_amount(amount: Decimal) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import fields
 from decimal import Decimal
 
+import msgspec
+
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.floor import Floor
-from patriot.sim.engine.records import AlgoOrder, Income, Order, Position, Ticker, Trade
+from patriot.sim.engine.records import AlgoOrder, Income, Order, Pools, Position, Protection, Ticker, Trade
 from patriot.sim.engine.words import ZERO, IncomeType
 
-Record = Order | AlgoOrder | Trade | Income | Position | Ticker
+Record = Order | AlgoOrder | Trade | Income | Position | Ticker | Pools
 
 
 def plain(number: Decimal) -> str:
@@ -31,7 +33,14 @@ def of_record(record: Record) -> dict[str, object]:
 
 
 def _ready(item: object) -> object:
-    return plain(item) if isinstance(item, Decimal) else item
+    if isinstance(item, Decimal):
+        return plain(item)
+    if isinstance(item, Protection):
+        parts = msgspec.structs.asdict(item)
+        return {name: _ready(part) for name, part in parts.items() if part is not None}
+    if isinstance(item, dict):
+        return {key: _ready(part) for key, part in item.items()}
+    return item
 
 
 def of_account(account: Account, floor: Floor) -> dict[str, object]:
@@ -71,4 +80,5 @@ def of_venue(floor: Floor) -> dict[str, object]:
             if market.ticker is not None
         },
         "accounts": {str(uid): of_account(account, floor) for uid, account in sorted(floor.accounts.items())},
+        "pools": of_record(floor.pools.view()),
     }

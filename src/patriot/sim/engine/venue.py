@@ -17,6 +17,7 @@ from patriot.sim.engine.operations import (
     CancelOrder,
     CloseBar,
     CreateAccount,
+    FundInsurance,
     MovePrice,
     Operation,
     PlaceAlgoOrder,
@@ -36,6 +37,7 @@ from patriot.sim.engine.records import (
     Income,
     Instrument,
     Order,
+    Pools,
     PositionView,
     Ticker,
     Trade,
@@ -199,6 +201,10 @@ class Venue:
         """Return every change of the wallet, ascending by tran id."""
         return tuple(self._account(uid).income)
 
+    def pools(self) -> Pools:
+        """Return who stands against the accounts: fees, insurance, the house."""
+        return self._floor.pools.view()
+
     def state(self) -> dict[str, Any]:
         """Return everything a judge needs, ready for JSON: Decimal as str, accounts by uid."""
         with localcontext(_ARITHMETIC):
@@ -247,4 +253,5 @@ _HANDLERS: Final[dict[type[Operation], Callable[[Floor, Any], Result]]] = {
     SetMarginType: _for_account(settings.set_margin_type),
     SetPositionMode: _for_account(settings.set_position_mode),
     Transfer: _for_account(settings.transfer),
+    FundInsurance: settings.fund_insurance,
 }
