@@ -52,7 +52,18 @@ class Process:
 async def process(*arguments: str) -> AsyncIterator[Process]:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "patriot.cli.sim", "--binance-port", "0", "--control-port", "0", "--announce", *arguments),
+        *(
+            "-m",
+            "patriot.cli.sim",
+            "--binance-port",
+            "0",
+            "--bybit-port",
+            "0",
+            "--control-port",
+            "0",
+            "--announce",
+            *arguments,
+        ),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PATRIOT_SIM_TOKEN": TOKEN},
@@ -168,7 +179,7 @@ async def test_journal_is_for_its_owner_alone_and_for_one_simulator(
 
 
 async def test_successor_waits_for_a_simulator_that_is_ending(tmp_path: Path, data: Path) -> None:
-    settings = SimSettings(TOKEN, 0, 0, data=data, speed=None, journal=tmp_path / "j")
+    settings = SimSettings(TOKEN, 0, 0, data=data, speed=None, journal=tmp_path / "j", bybit_port=0)
     ending, successor = SimServer(settings, SystemClock()), SimServer(settings, SystemClock())
     await ending.start()
     starting = asyncio.create_task(successor.start())
@@ -259,7 +270,7 @@ async def test_taken_port_and_broken_file_end_the_command_with_status_2(tmp_path
         ):
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "patriot.cli.sim", "--control-port", "0", *arguments),
+                *("-m", "patriot.cli.sim", "--bybit-port", "0", "--control-port", "0", *arguments),
                 stderr=asyncio.subprocess.PIPE,
                 env={**os.environ, "PATRIOT_SIM_TOKEN": TOKEN},
             )

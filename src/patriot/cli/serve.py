@@ -16,6 +16,7 @@ from patriot.services.opened import chosen_folder, simulator_of
 from patriot.services.serve import Role, ServeOptions, Service, serve_service
 from patriot.services.settings import Settings
 from patriot.services.up import DEFAULT_SEED
+from patriot.sim.exchange import VenueName
 
 
 def serve(
@@ -63,6 +64,7 @@ def _serve_sim(role: Role | None, port: int | None, home: Path | None) -> None:
     known = simulator_of(folder, simulator.Speed.REAL)
     simulator.sim(
         binance_port=port or 9101,
+        venue=[VenueName.BINANCE],
         control_port=9100,
         host="127.0.0.1",
         data=str(known.data) if known and known.data else simulator.MODEL,

@@ -16,6 +16,7 @@ import typer
 
 from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import PatriotError
+from patriot.sim.exchange import VenueName
 from patriot.sim.server import SimServer, SimSettings, end_on_signals, end_with_parent
 
 TOKEN_VARIABLE = "PATRIOT_SIM_TOKEN"  # noqa: S105 - the name of a variable, not a token
@@ -48,7 +49,11 @@ def sim(
     binance_port: Annotated[
         int, typer.Option(help="REST and WebSocket of the Binance face; 0 takes a free port")
     ] = 9101,
+    bybit_port: Annotated[int, typer.Option(help="REST and WebSocket of the Bybit face; 0 takes a free port")] = 9102,
     control_port: Annotated[int, typer.Option(help="accounts, clock, faults, state; 0 takes a free port")] = 9100,
+    venue: Annotated[
+        list[VenueName] | None, typer.Option(help="a venue to run; once for each, both when none is named")
+    ] = None,
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     data: Annotated[str, typer.Option(help="recorded kline CSV (plain, .gz, .zip), or 'model'")] = MODEL,
     seed: Annotated[int, typer.Option(help="same seed, same prices and fills")] = 7,
@@ -57,7 +62,7 @@ def sim(
     announce: Annotated[bool, typer.Option("--announce", help="print the ports as one JSON line")] = False,
     parent_pipe: Annotated[bool, typer.Option("--parent-pipe", help="end when standard input closes")] = False,
 ) -> None:
-    """Run an exchange that speaks the wire protocol of Binance USD-M Futures."""
+    """Run an exchange that speaks the wire protocols of Binance USD-M Futures and Bybit v5."""
     token = os.environ.get(TOKEN_VARIABLE, "")
     if not token:
         token = secrets.token_urlsafe(24)
@@ -65,6 +70,8 @@ def sim(
     settings = SimSettings(
         token=token,
         binance_port=binance_port,
+        bybit_port=bybit_port,
+        venues=tuple(venue or VenueName),
         control_port=control_port,
         host=host,
         data=None if data == MODEL else Path(data),
@@ -97,13 +104,22 @@ async def _serve(settings: SimSettings, *, announce: bool, parent_pipe: bool) ->
     end_on_signals(server)
     if parent_pipe:
         await end_with_parent(server)
-    ports = {"binance_port": server.binance_port, "control_port": server.control_port, "pid": os.getpid()}
+    ports = {"control_port": server.control_port, "pid": os.getpid()}
+    if VenueName.BINANCE in settings.venues:
+        ports["binance_port"] = server.binance_port
+    if VenueName.BYBIT in settings.venues:
+        ports["bybit_port"] = server.bybit_port
     if announce:
         sys.stdout.write(json.dumps(ports) + "\n")
         sys.stdout.flush()
     else:
         base = f"http://{settings.host}"
-        typer.echo(f"Binance face  {base}:{server.binance_port}/fapi/v1/ping   (streams on /public, /market, /private)")
+        if "binance_port" in ports:
+            streams = "streams on /public, /market, /private"
+            typer.echo(f"Binance face  {base}:{server.binance_port}/fapi/v1/ping   ({streams})")
+        if "bybit_port" in ports:
+            streams = "sockets on /v5/public/linear, /v5/private, /v5/trade"
+            typer.echo(f"Bybit face    {base}:{server.bybit_port}/v5/market/time   ({streams})")
         typer.echo(f"control API   {base}:{server.control_port}/state")
         typer.echo("Ctrl-C ends it" + (f"; --journal {settings.journal} brings it back" if settings.journal else ""))
     await server.run_until_ended()

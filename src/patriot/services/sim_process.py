@@ -60,7 +60,7 @@ class SimProcess:
         data = ["--data", str(spec.data)] if spec.data else []
         options = [
             *("--binance-port", str(spec.binance_port), "--control-port", str(spec.control_port)),
-            *("--announce", "--parent-pipe"),
+            *("--venue", "binance", "--announce", "--parent-pipe"),
             *("--seed", str(spec.seed), "--speed", spec.speed, "--journal", str(spec.folder), *data),
         ]
         with (spec.folder / "sim.log").open("ab") as log:

@@ -16,13 +16,16 @@ from patriot.kernel.clock import Clock, to_epoch_ms
 from patriot.kernel.errors import InvalidInput, StartupError
 from patriot.sim.binance.face import BinanceFace
 from patriot.sim.binance.limits import UNLIMITED, Limits
+from patriot.sim.bybit.face import BybitFace
 from patriot.sim.control import TICKS_AT_A_TIME, Control
 from patriot.sim.engine.instruments import LISTED
 from patriot.sim.engine.venue import Venue
-from patriot.sim.exchange import VenueName
+from patriot.sim.engine.words import Liquidity
+from patriot.sim.exchange import Exchange, VenueName
 from patriot.sim.faults import Faults
 from patriot.sim.feed import MINUTE_MS, MODEL_START_MS, Feed, ModelFeed, load_recorded
 from patriot.sim.journal import Journal
+from patriot.sim.sockets import Sessions
 from patriot.sim.wire_times import WireTimes
 from patriot.sim.world import Header, JournalLost, Record, World
 
@@ -32,6 +35,7 @@ LONGEST_SLEEP_SECONDS = 1.0
 JOURNAL_WAIT_SECONDS = 5.0
 JOURNAL_POLL_SECONDS = 0.05
 PING_SECONDS = 180.0  # real time; Source: USD-M WebSocket documents, read 2026-11-22
+FIRST_UIDS = {VenueName.BINANCE: 1, VenueName.BYBIT: 5_000_001}  # account numbers are unique over venues
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,10 @@ class SimSettings:
     seed: int = 7
     speed: int | None = 1  # venue seconds per real second
     journal: Path | None = None  # a folder; None forgets everything at the end
-    limits: Limits | None = None  # None: the venue's own, and none in a stepped replay
+    limits: Limits | None = None  # of Binance; None: the venue's own, and none in a stepped replay
+    venues: tuple[VenueName, ...] = (VenueName.BINANCE, VenueName.BYBIT)
+    bybit_port: int = 9102
+    bybit_limits: bool | None = None  # whether Bybit counts requests; None: unless the replay is stepped
 
 
 class SimServer:
@@ -60,7 +67,9 @@ class SimServer:
         self._journal: Journal[Record] | None = None
         self._over = asyncio.Event()
         self._lost: JournalLost | None = None
-        self.binance_port = 0
+        self._sessions: list[Sessions] = []
+        self.binance_port = 0  # 0: this venue does not run
+        self.bybit_port = 0
         self.control_port = 0
 
     async def start(self) -> None:
@@ -83,8 +92,13 @@ class SimServer:
         if len(listed) != len(feed.symbols):
             known = ", ".join(instrument.symbol for instrument in LISTED)
             raise StartupError(f"prices of {', '.join(feed.symbols)} were given, the simulator lists {known}")
-        venue = Venue(seed=settings.seed, instruments=listed)
-        world = World({VenueName.BINANCE: venue}, feed, settings.seed, WireTimes(self._clock.monotonic))
+        liquidity = Liquidity.PRIVATE if settings.speed is None else Liquidity.SHARED
+        venues = {
+            name: Venue(seed=settings.seed, instruments=listed, liquidity=liquidity, first_uid=first_uid)
+            for name, first_uid in FIRST_UIDS.items()
+            if name in settings.venues
+        }
+        world = World(venues, feed, settings.seed, WireTimes(self._clock.monotonic))
         if header is not None:
             world.restore([header])
             world.restore(records)
@@ -130,23 +144,32 @@ class SimServer:
 
     async def _open_ports(self, world: World) -> None:
         settings, faults = self._settings, Faults()
+        for name, exchange in world.exchanges.items():
+            if name is VenueName.BINANCE:
+                await self._open_binance(exchange, faults)
+            else:
+                await self._open_bybit(exchange, faults)
         stepped = settings.speed is None
-        limits = settings.limits or (UNLIMITED if stepped else Limits())
-        face = BinanceFace(
-            world.exchanges[VenueName.BINANCE],
-            faults,
-            self._clock,
-            limits,
-            live=not stepped,
-            on_lost_journal=self._journal_lost,
-        )
         control = Control(
-            world, [face.hub.sessions], faults, settings.token, stepped=stepped, on_lost_journal=self._journal_lost
+            world, self._sessions, faults, settings.token, stepped=stepped, on_lost_journal=self._journal_lost
         )
-        self._hub = face.hub
-        self._tasks.append(asyncio.create_task(self._housekeeping(face)))
-        self.binance_port = await self._listen(face.application(), settings.binance_port, "--binance-port")
         self.control_port = await self._listen(control.application(), settings.control_port, "--control-port")
+
+    async def _open_binance(self, exchange: Exchange, faults: Faults) -> None:
+        settings, live = self._settings, self._settings.speed is not None
+        limits = settings.limits or (Limits() if live else UNLIMITED)
+        face = BinanceFace(exchange, faults, self._clock, limits, live=live, on_lost_journal=self._journal_lost)
+        self._sessions.append(face.hub.sessions)
+        self._tasks.append(asyncio.create_task(self._keep_binance(face)))
+        self.binance_port = await self._listen(face.application(), settings.binance_port, "--binance-port")
+
+    async def _open_bybit(self, exchange: Exchange, faults: Faults) -> None:
+        settings, live = self._settings, self._settings.speed is not None
+        limits_on = live if settings.bybit_limits is None else settings.bybit_limits
+        face = BybitFace(exchange, faults, self._clock, limits_on, live=live, on_lost_journal=self._journal_lost)
+        self._sessions.append(face.sessions)
+        self._tasks.append(asyncio.create_task(self._keep_bybit(face)))
+        self.bybit_port = await self._listen(face.application(), settings.bybit_port, "--bybit-port")
 
     async def _listen(self, app: web.Application, port: int, option: str) -> int:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -175,7 +198,12 @@ class SimServer:
                 return
             await asyncio.sleep(0)
 
-    async def _housekeeping(self, face: BinanceFace) -> None:
+    async def _keep_bybit(self, face: BybitFace) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            face.housekeeping()
+
+    async def _keep_binance(self, face: BinanceFace) -> None:
         pinged = self._clock.monotonic()
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -207,8 +235,8 @@ class SimServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
-        if self._runners:
-            await self._hub.sessions.close()
+        await asyncio.gather(*(sessions.close() for sessions in self._sessions))
+        self._sessions.clear()
         for runner in self._runners:
             await runner.cleanup()
         self._runners.clear()

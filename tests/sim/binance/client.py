@@ -134,7 +134,7 @@ async def running_sim(
     seed: int = 7,
 ) -> AsyncIterator[Sim]:
     """Run a simulator on free ports until the block ends."""
-    settings = SimSettings(TOKEN, 0, 0, data=data, seed=seed, speed=speed, journal=journal, limits=limits)
+    settings = SimSettings(TOKEN, 0, 0, data=data, seed=seed, speed=speed, journal=journal, limits=limits, bybit_port=0)
     server = SimServer(settings, clock or SystemClock())
     await server.start()
     try:
