@@ -31,6 +31,7 @@ class Account:
         "_counters",
         "algo_by_client_id",
         "algo_orders",
+        "hedge_by_symbol",
         "hedge_mode",
         "income",
         "open_algo_orders",
@@ -51,6 +52,7 @@ class Account:
         self.uid = uid
         self.permissions = permissions
         self.hedge_mode = hedge_mode
+        self.hedge_by_symbol: dict[str, bool] = {}  # where a symbol differs from hedge_mode
         self.wallet = ZERO
         self.updated_ms = 0
         self.positions: dict[tuple[str, PositionSide], Position] = {}  # flat ones are kept for their realized sum
@@ -166,7 +168,7 @@ class Account:
         if extra is not None:
             entries.append(extra)
         total = ZERO
-        for position_side in self.position_sides:
+        for position_side in self.sides_of(symbol):
             held = self.position(symbol, position_side).quantity * mark
             buys = sum((n for side, ps, n in entries if ps is position_side and side is Side.BUY), ZERO)
             sells = sum((n for side, ps, n in entries if ps is position_side and side is Side.SELL), ZERO)
@@ -176,10 +178,13 @@ class Account:
                 total += max(abs(held), sells - held)
         return total
 
-    @property
-    def position_sides(self) -> tuple[PositionSide, ...]:
-        """The rows a symbol has in this account's position mode."""
-        return (PositionSide.LONG, PositionSide.SHORT) if self.hedge_mode else (PositionSide.BOTH,)
+    def hedges(self, symbol: str) -> bool:
+        """Whether the symbol is in hedge mode: a long and a short position of their own."""
+        return self.hedge_by_symbol.get(symbol, self.hedge_mode)
+
+    def sides_of(self, symbol: str) -> tuple[PositionSide, ...]:
+        """Return the rows a symbol has in its position mode."""
+        return (PositionSide.LONG, PositionSide.SHORT) if self.hedges(symbol) else (PositionSide.BOTH,)
 
     def free_margin(self, markets: Mapping[str, Market]) -> Decimal:
         """Return what may back new exposure; negative when losses have eaten it."""
@@ -235,7 +240,7 @@ class Account:
         initial = abs(notional) / settings.leverage
         wanted = self.symbol_notional(symbol, mark, None) / settings.leverage
         held = sum((abs(p.quantity) * mark for p in self.held(symbol)), ZERO) / settings.leverage
-        first = position_side is self.position_sides[0]  # open orders of both sides are shown once
+        first = position_side is self.sides_of(symbol)[0]  # open orders of both sides are shown once
         return PositionView(
             position,
             settings.leverage,

@@ -36,7 +36,7 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
     if wish.order_type not in _SUPPORTED:
         raise refusals.INVALID_ORDER_TYPE.because()
     filters.check_client_id(wish.client_algo_id, "clientAlgoId")
-    check_position_side(account, wish.position_side, reduce_only=wish.reduce_only)
+    check_position_side(account, wish.symbol, wish.position_side, reduce_only=wish.reduce_only)
     trigger = filters.given(wish.trigger_price, "triggerPrice")
     filters.check_trigger_price(market.instrument, trigger)
     quantity = _checked_quantity(floor, account, wish)

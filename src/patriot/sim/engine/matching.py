@@ -41,7 +41,7 @@ def _accepted(floor: Floor, account: Account, market: Market, wish: PlaceOrder) 
     if wish.order_type not in (OrderType.MARKET, OrderType.LIMIT):
         raise refusals.USE_ALGO_ENDPOINT.because()
     filters.check_client_id(wish.client_order_id, "newClientOrderId")
-    check_position_side(account, wish.position_side, reduce_only=wish.reduce_only)
+    check_position_side(account, wish.symbol, wish.position_side, reduce_only=wish.reduce_only)
     is_market = wish.order_type is OrderType.MARKET
     quantity = filters.given(wish.quantity, "quantity")
     price, time_in_force = ZERO, TimeInForce.GTC
@@ -84,11 +84,11 @@ def _accepted(floor: Floor, account: Account, market: Market, wish: PlaceOrder) 
     return order
 
 
-def check_position_side(account: Account, position_side: PositionSide, *, reduce_only: bool) -> None:
+def check_position_side(account: Account, symbol: str, position_side: PositionSide, *, reduce_only: bool) -> None:
     """Refuse a position side that the account's mode does not have."""
-    if (position_side is PositionSide.BOTH) == account.hedge_mode:
+    if (position_side is PositionSide.BOTH) == account.hedges(symbol):
         raise refusals.POSITION_SIDE_MISMATCH.because()
-    if reduce_only and account.hedge_mode:
+    if reduce_only and account.hedges(symbol):
         raise refusals.NOT_REQUIRED.because(parameter="reduceonly")
 
 

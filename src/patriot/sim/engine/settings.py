@@ -87,7 +87,7 @@ def set_leverage(floor: Floor, account: Account, operation: SetLeverage) -> Posi
     account.settings[operation.symbol] = settings._replace(leverage=leverage)
     if leverage != settings.leverage:
         floor.emitted.append(LeverageChanged(account.uid, floor.now_ms, operation.symbol, leverage))
-    return account.position_view(operation.symbol, account.position_sides[0], floor.markets)
+    return account.position_view(operation.symbol, account.sides_of(operation.symbol)[0], floor.markets)
 
 
 def set_margin_type(floor: Floor, account: Account, operation: SetMarginType) -> PositionView:
@@ -101,16 +101,30 @@ def set_margin_type(floor: Floor, account: Account, operation: SetMarginType) ->
     if account.held(operation.symbol):
         raise refusals.MARGIN_TYPE_WITH_POSITION.because()
     account.settings[operation.symbol] = settings._replace(margin_type=operation.margin_type)
-    return account.position_view(operation.symbol, account.position_sides[0], floor.markets)
+    return account.position_view(operation.symbol, account.sides_of(operation.symbol)[0], floor.markets)
 
 
 def set_position_mode(floor: Floor, account: Account, operation: SetPositionMode) -> AccountView:
-    """Change between one-way and hedge mode, for every symbol."""
-    if account.hedge_mode == operation.hedge_mode:
+    """Change between one-way and hedge mode: of one symbol, or of every symbol when none is named."""
+    symbol = operation.symbol
+    if symbol:
+        floor.market(symbol)
+        same = account.hedges(symbol) == operation.hedge_mode
+        orders: bool = bool(account.orders_in(symbol) or account.algo_orders_in(symbol))
+    else:
+        same = account.hedge_mode == operation.hedge_mode and not account.hedge_by_symbol
+        orders = bool(account.open_orders or account.open_algo_orders)
+    if same:
         raise refusals.SAME_POSITION_MODE.because()
-    if account.open_orders or account.open_algo_orders:
+    if orders:
         raise refusals.POSITION_MODE_WITH_ORDERS.because()
-    if account.held():
+    if account.held(symbol or None):
         raise refusals.POSITION_MODE_WITH_POSITION.because()
-    account.hedge_mode = operation.hedge_mode
+    if not symbol:
+        account.hedge_mode = operation.hedge_mode
+        account.hedge_by_symbol.clear()
+    elif operation.hedge_mode == account.hedge_mode:
+        account.hedge_by_symbol.pop(symbol, None)
+    else:
+        account.hedge_by_symbol[symbol] = operation.hedge_mode
     return account.view(floor.markets)

@@ -51,6 +51,7 @@ def of_account(account: Account, floor: Floor) -> dict[str, object]:
         "uid": account.uid,
         "permissions": list(account.permissions),
         "hedge_mode": account.hedge_mode,
+        "hedge_by_symbol": dict(sorted(account.hedge_by_symbol.items())),
         "settings": {
             symbol: {"leverage": row.leverage, "margin_type": row.margin_type}
             for symbol, row in sorted(account.settings.items())

@@ -152,13 +152,17 @@ class Venue:
             rows = [(position.symbol, position.position_side) for position in account.held()]
         else:
             self._floor.market(symbol)
-            rows = [(symbol, position_side) for position_side in account.position_sides]
+            rows = [(symbol, position_side) for position_side in account.sides_of(symbol)]
         with localcontext(_ARITHMETIC):
             return tuple(account.position_view(*row, self._floor.markets) for row in rows)
 
     def symbol_settings(self, uid: int, symbol: str) -> PositionView:
         """Return leverage and margin type of a symbol, beside its first row."""
         return self.positions(uid, symbol)[0]
+
+    def hedges(self, uid: int, symbol: str) -> bool:
+        """Whether a symbol of an account is in hedge mode."""
+        return self._account(uid).hedges(symbol)
 
     def order(self, uid: int, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None) -> Order:
         """Return an order (the newest of a reused client id), or VenueRefusal -2013."""
