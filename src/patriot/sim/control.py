@@ -17,7 +17,7 @@ from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.engine.operations import Transfer
 from patriot.sim.engine.words import Permission
 from patriot.sim.exchange import Exchange, VenueName
-from patriot.sim.faults import Faults, RestFault, RestRule, StreamFault, StreamRule
+from patriot.sim.faults import Channel, Faults, RestFault, RestRule, Scope, StreamFault, StreamRule, Term
 from patriot.sim.sockets import Hub
 from patriot.sim.world import JournalLost, World
 
@@ -203,10 +203,17 @@ class Control:
             raise InvalidInput("times", f"expected 1 to 1000000, found {body.times}")
         if not 0 <= body.delay_ms <= MAX_FAULT_DELAY_MS:
             raise InvalidInput("delay_ms", f"expected 0 to {MAX_FAULT_DELAY_MS}, found {body.delay_ms}")
+        term = Term(times=body.times)
         if body.fault is not None:
-            self._faults.add(RestRule(body.fault, body.match.method, body.match.path, body.times, body.delay_ms))
+            scope = Scope(method=body.match.method, path=body.match.path)
+            self._faults.add(
+                RestRule(fault=body.fault, scope=scope, term=term, min_ms=body.delay_ms, max_ms=body.delay_ms)
+            )
         elif body.stream is not None:
-            self._faults.add(StreamRule(body.stream, body.event, body.uid, body.times, body.delay_ms))
+            scope = Scope(event=body.event, uid=body.uid, channel=Channel.PRIVATE)
+            self._faults.add(
+                StreamRule(fault=body.stream, scope=scope, term=term, min_ms=body.delay_ms, max_ms=body.delay_ms)
+            )
         return _json({"times": body.times})
 
     async def _clear_faults(self, _request: web.Request) -> web.Response:

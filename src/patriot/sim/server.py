@@ -143,7 +143,8 @@ class SimServer:
         self._tasks.append(asyncio.create_task(self._drive(world, speed)))
 
     async def _open_ports(self, world: World) -> None:
-        settings, faults = self._settings, Faults()
+        settings = self._settings
+        faults = Faults(lambda: world.now_ms, self._clock.monotonic, settings.seed)
         for name, exchange in world.exchanges.items():
             if name is VenueName.BINANCE:
                 await self._open_binance(exchange, faults)

@@ -25,6 +25,10 @@ class Hub(Protocol):
         """Return whether every session has answered a ping behind everything that was queued on it."""
         ...
 
+    def disconnect(self, uid: int | None) -> int:
+        """Close every socket, or those of one account; return how many."""
+        ...
+
 
 @dataclass(eq=False, slots=True)
 class Session:
@@ -37,6 +41,7 @@ class Session:
     pongs: dict[bytes, asyncio.Event] = field(default_factory=dict)
     ponged_at: float = 0.0
     close_code: int = 1000
+    uids: set[int] = field(default_factory=set)  # the accounts whose private data it carries
 
     def put(self, item: bytes | bytearray | None) -> None:
         """Queue a frame; a client that is too far behind is cut off."""
@@ -97,6 +102,13 @@ class Sessions:
             if message.type is WSMsgType.PING:
                 await session.socket.pong(message.data)
             await on_text(message)
+
+    def disconnect(self, uid: int | None) -> int:
+        """Close every socket, or those of one account; return how many."""
+        closing = [session for session in self.open if uid is None or uid in session.uids]
+        for session in closing:
+            session.end(1001)
+        return len(closing)
 
     def call_later(self, seconds: float, action: Callable[[], None]) -> None:
         """Do something later, unless everything has ended by then."""

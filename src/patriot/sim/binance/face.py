@@ -3,7 +3,6 @@
 Limits count requests on real time; a stepped replay runs without them, since venue time stands still between steps.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -20,11 +19,11 @@ from patriot.sim.binance.requests import Call, RawRequest, authenticate, parse_p
 from patriot.sim.binance.streams import Entry, StreamHub
 from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.exchange import Exchange
-from patriot.sim.faults import Faults, RestFault, RestRule
+from patriot.sim.faults import Faults
+from patriot.sim.rest_faults import under_faults
 from patriot.sim.world import JournalLost
 
 MAX_BODY_BYTES = 256 * 1024
-TIMEOUT_HOLD_SECONDS = 60.0  # how long a request that is to time out is left without an answer
 UNKNOWN_OUTCOME = b'{"code":-1000,"msg":"Unknown error, please check your request or try again later."}'
 ENDPOINT_MODULES = (account_rest, market_rest, order_rest)  # imported for the endpoints they register
 
@@ -76,12 +75,10 @@ class BinanceFace:
         return handle
 
     async def _rest(self, request: web.Request) -> web.StreamResponse:
+        return await under_faults(self._faults, self._exchange, request, lambda: self._execute(request))
+
+    async def _execute(self, request: web.Request) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
-        rule = self._faults.of_request(request.method, path)
-        if rule is not None and rule.fault is RestFault.DELAY:
-            await asyncio.sleep(rule.delay_ms / 1000)
-        if rule is not None and rule.fault in (RestFault.TIMEOUT_BEFORE, RestFault.UNAVAILABLE_BEFORE):
-            return await _failed(rule)
         headers: dict[str, str] = {}
         try:
             body = await self._body(request)
@@ -92,8 +89,6 @@ class BinanceFace:
         except JournalLost as error:
             self._on_lost_journal(error)
             return web.Response(body=UNKNOWN_OUTCOME, status=503, content_type="application/json")
-        if rule is not None and rule.fault in (RestFault.TIMEOUT_AFTER, RestFault.UNAVAILABLE_AFTER):
-            return await _failed(rule)
         return response
 
     async def _body(self, request: web.Request) -> str:
@@ -132,10 +127,3 @@ def _refused(refusal: VenueRefusal, headers: dict[str, str]) -> web.Response:
         content_type="application/json",
         headers=headers,
     )
-
-
-async def _failed(rule: RestRule) -> web.Response:
-    """Answer nothing for a long time, or a 503 that does not say whether the request was executed."""
-    if rule.fault in (RestFault.TIMEOUT_BEFORE, RestFault.TIMEOUT_AFTER):
-        await asyncio.sleep(max(rule.delay_ms / 1000, TIMEOUT_HOLD_SECONDS))
-    return web.Response(body=UNKNOWN_OUTCOME, status=503, content_type="application/json")

@@ -22,8 +22,10 @@ from patriot.sim.binance.listen_keys import ListenKeys
 from patriot.sim.engine.events import AccountEvent, InstrumentChanged, KlineClosed, PriceMoved, Printed, VenueEvent
 from patriot.sim.engine.klines import INTERVAL_MINUTES
 from patriot.sim.exchange import Exchange
-from patriot.sim.faults import Faults, StreamFault
+from patriot.sim.faults import Faults
+from patriot.sim.rest_faults import refused_socket
 from patriot.sim.sockets import Session, Sessions, accept
+from patriot.sim.stream_faults import Line
 
 MAX_STREAMS = 1_024  # per connection; Source: USD-M WebSocket limits, read 2026-11-22
 MAX_MESSAGES_PER_SECOND = 10
@@ -69,10 +71,11 @@ class StreamHub:
         self._exchange = exchange
         self._listen_keys = listen_keys
         self._tape = tape
-        self._faults = faults
         self._clock = clock
         self._live = live  # in a stepped replay only closed klines are sent
         self.sessions = Sessions(clock.monotonic)
+        self._faults = faults
+        self._line = Line(faults, exchange.name, self.sessions.call_later)
         self._by_stream: defaultdict[str, set[StreamSession]] = defaultdict(set)
         self._depth_ids: dict[str, int] = {}
 
@@ -133,8 +136,17 @@ class StreamHub:
 
     def _send(self, stream: str, message: object) -> None:
         data = _ENCODE(message)
-        for session in self._by_stream.get(stream, ()):
-            session.send(stream, data)
+
+        def deliver() -> None:
+            for session in tuple(self._by_stream.get(stream, ())):
+                session.send(stream, data)
+
+        symbol, _, event = stream.partition("@")
+        self._line.public(stream, event, symbol.upper(), deliver, lambda: self._cut(stream))
+
+    def _cut(self, stream: str) -> None:
+        for session in tuple(self._by_stream.get(stream, ())):
+            session.end()
 
     def _publish_private(self, event: AccountEvent) -> None:
         listen_key = self._listen_keys.active(event.uid)
@@ -143,28 +155,16 @@ class StreamHub:
 
     def _send_private(self, uid: int, listen_key: str, message: Json) -> None:
         name = message["e"]
-        rule = self._faults.of_message(uid, name)
         self._exchange.activity += 1
-        if rule is not None and rule.fault is StreamFault.DISCONNECT:
-            for session in self._by_stream.get(listen_key, ()):
-                session.end()
-            return
-        if rule is not None and rule.fault is StreamFault.DROP:
-            return
-        copies = 2 if rule is not None and rule.fault is StreamFault.DUPLICATE else 1
         data = _ENCODE(message)
 
         def deliver() -> None:
             for session in tuple(self._by_stream.get(listen_key, ())):
                 allowed = session.filters.get(listen_key)
                 if allowed is None or name in allowed:
-                    for _ in range(copies):
-                        session.send(listen_key, data)
+                    session.send(listen_key, data)
 
-        if rule is not None and rule.fault is StreamFault.DELAY:
-            self.sessions.call_later(rule.delay_ms / 1000, deliver)
-        else:
-            deliver()
+        self._line.private(uid, name, _symbol_of(message), deliver, lambda: self._cut(listen_key))
 
     def announce_expiry(self, uid: int, listen_key: str) -> None:
         """Tell a listen key's streams that it has ended."""
@@ -181,6 +181,9 @@ class StreamHub:
         self, request: web.Request, entry: Entry, *, combined: bool, path_stream: str
     ) -> web.StreamResponse:
         """Run one socket until it closes."""
+        refused = refused_socket(self._faults, self._exchange, request)
+        if refused is not None:
+            return refused
         socket = await accept(request)
         session = StreamSession(
             socket, request.remote or "unknown", self._clock.monotonic(), entry=entry, combined=combined
@@ -214,6 +217,7 @@ class StreamHub:
             session.streams.add(name)
             if _entry_of(name) is session.entry:
                 self._by_stream[name].add(session)
+                session.uids.update(uid for uid, key in self._exchange.listen_keys.items() if key == name)
 
     def _unsubscribe(self, session: StreamSession, streams: Iterable[str]) -> None:
         for stream in streams:
@@ -266,6 +270,12 @@ class StreamHub:
 
 def _refused(number: object, code: int, text: str) -> Json:
     return {"error": {"code": code, "msg": text}, "id": number}
+
+
+def _symbol_of(message: Json) -> str:
+    """Return the symbol a private message is about, empty when it is about none."""
+    order = message.get("o")
+    return str(order.get("s", "")) if isinstance(order, dict) else ""
 
 
 def _entry_of(stream: str) -> Entry:
