@@ -21,6 +21,7 @@ from patriot.sim.keys import ApiKey, KeyRing
 from patriot.sim.wire_times import WireTimes
 
 KEY_BYTES = 48  # 64 characters, as long as the venue's own
+PEM_BEGINS = b"-----BEGIN"  # a public key, where else a secret stands
 Listener = Callable[[Sequence[VenueEvent]], None]
 
 
@@ -168,9 +169,12 @@ class Exchange:
             raise TypeError(f"{type(operation).__name__} gave {type(result).__name__}, expected AlgoOrder")
         return result
 
-    def open_account(self, balance: Decimal, permissions: tuple[Permission, ...]) -> ApiKey:
-        """Create an account with one key."""
-        name, secret = self._random_text(KEY_BYTES), self._random_text(KEY_BYTES)
+    def open_account(
+        self, balance: Decimal, permissions: tuple[Permission, ...], public_key: bytes | None = None
+    ) -> ApiKey:
+        """Create an account with one key: of a secret that is made here, or of the public key (PEM) of the caller."""
+        name = self._random_text(KEY_BYTES)
+        secret = self._random_text(KEY_BYTES) if public_key is None else public_key.decode().strip()
 
         def key_of(result: Result) -> KeyMade:
             if not isinstance(result, AccountView):
@@ -209,4 +213,6 @@ class Exchange:
             self._add_key(record.key)
 
     def _add_key(self, made: KeyMade) -> None:
-        self.keys.add(ApiKey(made.api_key, made.uid, made.permissions, made.secret.encode(), made.created_ms))
+        secret = made.secret.encode()
+        public_key = secret if secret.startswith(PEM_BEGINS) else None
+        self.keys.add(ApiKey(made.api_key, made.uid, made.permissions, secret, made.created_ms, public_key))

@@ -15,6 +15,7 @@ class ApiKey:
     permissions: tuple[Permission, ...]
     secret: bytes = field(repr=False)
     created_ms: int = 0
+    public_key: bytes | None = None  # PEM of an Ed25519 or RSA key, whose private half only the client has
 
 
 class KeyRing:
