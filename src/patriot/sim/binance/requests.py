@@ -1,7 +1,5 @@
 """One request as the venue reads it: parameters of query and body, the key, the signature, the time window."""
 
-import hashlib
-import hmac
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,14 +8,16 @@ from typing import TypeVar
 from urllib.parse import unquote_plus
 
 from patriot.sim.binance import refusals
+from patriot.sim.binance.signatures import is_signed_by
 from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.engine.words import Permission
-from patriot.sim.keys import ApiKey, KeyRing
+from patriot.sim.keys import KeyRing
 
 DEFAULT_RECV_WINDOW_MS = 5_000
 MAX_RECV_WINDOW_MS = 60_000
 MAX_AHEAD_MS = 1_000
-MAX_TIME_RANGE_MS = 7 * 24 * 3_600_000  # userTrades, allOrders: seven days between start and end
+DAY_MS = 86_400_000
+MAX_TIME_RANGE_MS = 7 * DAY_MS  # userTrades, allOrders: seven days between start and end
 
 _DECIMAL_RANGE = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
@@ -35,6 +35,9 @@ class Security(Enum):
     KEY = "key"
     READ = "read"
     TRADE = "trade"
+
+
+_PERMISSIONS = {Security.READ: Permission.READ, Security.TRADE: Permission.TRADE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +108,17 @@ class Call:
         value = self.integer("limit")
         if value is None:
             return default
-        if value == 0:
+        if not 0 < value <= maximum:
             raise refusals.invalid_data("limit")
-        return min(value, maximum)
+        return value
 
-    def time_range(self, maximum_ms: int | None = None) -> tuple[int | None, int | None]:
+    def time_range(self, longest_ms: int | None = None) -> tuple[int | None, int | None]:
         start, end = self.integer("startTime"), self.integer("endTime")
         if start is not None and end is not None:
             if start > end:
                 raise VenueRefusal(*refusals.START_AFTER_END)
-            if maximum_ms is not None and end - start > maximum_ms:
-                raise VenueRefusal(-4165, f"Maximum time interval is {maximum_ms // 86_400_000} days")
+            if longest_ms is not None and end - start > longest_ms:
+                raise refusals.interval_too_long(longest_ms // DAY_MS)
         return start, end
 
 
@@ -153,14 +156,21 @@ def _parse(text: str) -> dict[str, str]:
     return parameters
 
 
-def authenticate(request: RawRequest, security: Security, keys: KeyRing, clocks_ms: tuple[int, ...]) -> Call:
+def authenticate(
+    request: RawRequest,
+    security: Security,
+    keys: KeyRing,
+    clocks_ms: tuple[int, ...],
+    parameters: dict[str, str] | None = None,
+) -> Call:
     """Check key, permission, time window and signature, in the venue's order.
 
     Shapes: clocks_ms holds the times a timestamp may be measured against: the venue's own, and the machine's, so that
-    an unmodified client trades on a venue whose recorded clock stands in another year.
+    an unmodified client trades on a venue whose recorded clock stands in another year. parameters are those of the
+    request where they have been read already.
     Errors: VenueRefusal -1101, -1102, -1021, -1022, -2014, -2015.
     """
-    parameters = parse_parameters(request)
+    parameters = parse_parameters(request) if parameters is None else parameters
     if security is Security.NONE:
         return Call(parameters)
     if not request.api_key or not _KEY_FORMAT.fullmatch(request.api_key):
@@ -176,16 +186,16 @@ def authenticate(request: RawRequest, security: Security, keys: KeyRing, clocks_
         raise refusals.missing("signature")
     if key is None:
         raise VenueRefusal(*refusals.REJECTED_KEY)
-    if not hmac.compare_digest(_signature(key, request), signature.lower().encode()):
+    if not is_signed_by(key, _signed_text(request), signature):
         raise VenueRefusal(*refusals.BAD_SIGNATURE)
-    if Permission(security.value) not in key.permissions:
+    if _PERMISSIONS[security] not in key.permissions:
         raise VenueRefusal(*refusals.REJECTED_KEY)
     return Call(parameters, key.uid, key.api_key)
 
 
-def _signature(key: ApiKey, request: RawRequest) -> bytes:
-    signed = _unsigned(request.query) + _unsigned(request.body)
-    return hmac.digest(key.secret, signed.encode("utf-8", "surrogateescape"), hashlib.sha256).hex().encode()
+def _signed_text(request: RawRequest) -> bytes:
+    """Return what a client signs: query and body exactly as sent, one behind the other, without the signature."""
+    return (_unsigned(request.query) + _unsigned(request.body)).encode("utf-8", "surrogateescape")
 
 
 def _unsigned(text: str) -> str:
@@ -201,7 +211,7 @@ def _check_window(call: Call, clocks_ms: tuple[int, ...]) -> None:
     window = call.integer("recvWindow")
     window = DEFAULT_RECV_WINDOW_MS if window is None else window
     if window > MAX_RECV_WINDOW_MS:
-        raise VenueRefusal(-1131, "recvWindow must be less than 60000")
+        raise VenueRefusal(*refusals.WINDOW_TOO_WIDE)
     if any(now - window <= timestamp < now + MAX_AHEAD_MS for now in clocks_ms):
         return
     ahead = all(timestamp >= now + MAX_AHEAD_MS for now in clocks_ms)
