@@ -229,7 +229,7 @@ def test_placing_tells_the_new_algo_order() -> None:
         (stop(1, BUY, "39900", "0.1"), -2021),
         (stop(1, SELL, "39900", "0.1", order_type=OrderType.TAKE_PROFIT_MARKET), -2021),
         (stop(1, SELL, "39000", "0.1", order_type=OrderType.LIMIT), -1116),
-        (stop(1, SELL, "39000", "0.1", order_type=OrderType.TRAILING_STOP_MARKET), -1116),
+        (stop(1, SELL, "39000", "0.1", order_type=OrderType.TRAILING_STOP_MARKET), -1106),
         (stop(1, SELL, "39000"), -1102),
         (stop(1, SELL, "39000", "0.0001"), -1111),
         (stop(1, SELL, "39000", "0"), -4003),

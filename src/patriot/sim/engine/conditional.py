@@ -11,23 +11,31 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from patriot.sim.engine import filters, refusals
+from patriot.sim.engine import filters, refusals, trailing
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.matching import check_money, check_position_side, enter, reducible
-from patriot.sim.engine.operations import CancelAlgoOrder, CancelAllAlgoOrders, PlaceAlgoOrder
+from patriot.sim.engine.operations import AmendAlgoOrder, CancelAlgoOrder, CancelAllAlgoOrders, PlaceAlgoOrder
 from patriot.sim.engine.records import AlgoOrder, Order, Ticker
 from patriot.sim.engine.words import ZERO, AlgoStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 
 _STOPS: Final = (OrderType.STOP, OrderType.STOP_MARKET)
-_AT_MARKET: Final = (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET)
-_SUPPORTED: Final = (*_STOPS, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_MARKET)
+_AT_MARKET: Final = (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET, OrderType.TRAILING_STOP_MARKET)
+_CLOSING: Final = (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET)  # may close the whole position
+_SUPPORTED: Final = (*_STOPS, OrderType.TAKE_PROFIT, *_AT_MARKET)
+_TRIGGER_PROTECT: Final = Decimal("0.05")  # of mark: further apart, last and mark trigger no protected order
 
 
 def working_price(ticker: Ticker, working_type: WorkingType) -> Decimal:
     """Return the price a conditional order watches."""
-    return ticker.mark if working_type is WorkingType.MARK_PRICE else ticker.last
+    match working_type:
+        case WorkingType.MARK_PRICE:
+            return ticker.mark
+        case WorkingType.INDEX_PRICE:
+            return ticker.index
+        case WorkingType.CONTRACT_PRICE:
+            return ticker.last
 
 
 def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> AlgoOrder:
@@ -37,19 +45,21 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
         raise refusals.INVALID_ORDER_TYPE.because()
     filters.check_client_id(wish.client_algo_id, "clientAlgoId")
     check_position_side(account, wish.symbol, wish.position_side, reduce_only=wish.reduce_only)
-    trigger = filters.given(wish.trigger_price, "triggerPrice")
-    filters.check_trigger_price(market.instrument, trigger)
+    working = working_price(ticker, wish.working_type)
+    trigger, above = _checked_trigger(floor, wish, working)
     quantity = _checked_quantity(floor, account, wish)
     price = _checked_price(floor, wish)
     known = account.algo_by_client_id.get(wish.client_algo_id)
     if known is not None and known in account.open_algo_orders:
         raise refusals.DUPLICATE_CLIENT_ID.because()
-    above = (wish.side is Side.BUY) == (wish.order_type in _STOPS)
-    working = working_price(ticker, wish.working_type)
-    if working >= trigger if above else working <= trigger:
+    if wish.order_type is OrderType.TRAILING_STOP_MARKET:
+        trailing.check_callback(wish, working)
+    elif working >= trigger if above else working <= trigger:
         raise refusals.IMMEDIATE_TRIGGER.because()
     if len(account.algo_orders_in(wish.symbol)) >= market.instrument.max_open_algo_orders:
         raise refusals.MAX_ALGO_ORDERS.because()
+    if wish.ends_with_position and not account.position(wish.symbol, wish.position_side).quantity:
+        raise refusals.ENDS_WITHOUT_POSITION.because()
     algo_id = account.next_id("algo")
     order = AlgoOrder(
         account.uid,
@@ -70,10 +80,43 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
         reduce_only=wish.reduce_only or wish.close_position,
         close_position=wish.close_position,
         price_protect=wish.price_protect,
+        callback_rate=wish.callback_rate,
+        callback_distance=wish.callback_distance,
+        activation_price=wish.activation_price,
+        good_till_ms=wish.good_till_ms,
+        self_trade_prevention=wish.self_trade_prevention,
+        ends_with_position=wish.ends_with_position or wish.close_position,
     )
+    return rest(floor, account, order)
+
+
+def rest(floor: Floor, account: Account, order: AlgoOrder) -> AlgoOrder:
+    """Keep an accepted conditional order; a trailing one starts from the price of the moment."""
+    if trailing.trails(order):
+        market, ticker = floor.priced(order.symbol)
+        order = trailing.followed(order, working_price(ticker, order.working_type), market.instrument)
     floor.store_algo(account, order)
     floor.refresh_interest(account)
     return order
+
+
+def _checked_trigger(floor: Floor, wish: PlaceAlgoOrder, working: Decimal) -> tuple[Decimal, bool]:
+    """Return the trigger price and whether it fires at or above it; a trailing order has no price of its own yet."""
+    if wish.order_type is OrderType.TRAILING_STOP_MARKET:
+        if wish.activation_price is not None:
+            filters.check_trigger_price(floor.market(wish.symbol).instrument, wish.activation_price)
+        return ZERO, wish.side is Side.BUY
+    for amount, name in (
+        (wish.callback_rate, "callbackRate"),
+        (wish.callback_distance, "callbackRate"),
+        (wish.activation_price, "activationPrice"),
+    ):
+        if amount is not None:
+            raise refusals.NOT_REQUIRED.because(parameter=name)
+    trigger = filters.given(wish.trigger_price, "triggerPrice")
+    filters.check_trigger_price(floor.market(wish.symbol).instrument, trigger)
+    usual = (wish.side is Side.BUY) == (wish.order_type in _STOPS)
+    return trigger, usual if wish.trigger_above is None else wish.trigger_above
 
 
 def _checked_quantity(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Decimal:
@@ -82,7 +125,7 @@ def _checked_quantity(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> D
         quantity = filters.given(wish.quantity, "quantity")
         filters.check_quantity(instrument, quantity, market=wish.order_type in _AT_MARKET)
         return quantity
-    if wish.order_type not in _AT_MARKET:
+    if wish.order_type not in _CLOSING:
         raise refusals.NOT_REQUIRED.because(parameter="closePosition")
     if wish.quantity is not None:
         raise refusals.NOT_REQUIRED.because(parameter="quantity")
@@ -131,6 +174,40 @@ def cancel_all_algo_orders(floor: Floor, account: Account, wish: CancelAllAlgoOr
     return tuple(_cancel(floor, account, order) for order in account.algo_orders_in(wish.symbol))
 
 
+def amend_algo_order(floor: Floor, account: Account, wish: AmendAlgoOrder) -> AlgoOrder:
+    """Change quantity, price or trigger price of an open conditional order, or refuse it having changed nothing."""
+    order = find_algo_order(account, wish.algo_id, wish.client_algo_id)
+    if order is None or not order.is_open:
+        raise refusals.UNKNOWN_ORDER.because()
+    market, ticker = floor.priced(order.symbol)
+    at_market = order.order_type in _AT_MARKET
+    quantity, price, trigger = order.quantity, order.price, order.trigger_price
+    if wish.quantity is not None:
+        if order.close_position:
+            raise refusals.NOT_REQUIRED.because(parameter="quantity")
+        quantity = filters.given(wish.quantity, "quantity")
+        filters.check_quantity(market.instrument, quantity, market=at_market)
+    if wish.price is not None:
+        if at_market:
+            raise refusals.NOT_REQUIRED.because(parameter="price")
+        price = filters.given(wish.price, "price")
+        filters.check_price(market.instrument, price)
+    if not at_market and not order.reduce_only and price * quantity < market.instrument.min_notional:
+        raise refusals.BELOW_MIN_NOTIONAL.because(minimum=market.instrument.min_notional)
+    if wish.trigger_price is not None:
+        if trailing.trails(order):
+            raise refusals.NOT_REQUIRED.because(parameter="triggerPrice")
+        trigger = filters.given(wish.trigger_price, "triggerPrice")
+        filters.check_trigger_price(market.instrument, trigger)
+        working = working_price(ticker, order.working_type)
+        if working >= trigger if order.trigger_above else working <= trigger:
+            raise refusals.IMMEDIATE_TRIGGER.because()
+    changed = replace(order, quantity=quantity, price=price, trigger_price=trigger, updated_ms=floor.now_ms)
+    floor.store_algo(account, changed)
+    floor.refresh_interest(account)
+    return changed
+
+
 def _cancel(floor: Floor, account: Account, order: AlgoOrder) -> AlgoOrder:
     order = floor.store_algo(account, replace(order, status=AlgoStatus.CANCELED, updated_ms=floor.now_ms))
     floor.refresh_interest(account)
@@ -139,8 +216,30 @@ def _cancel(floor: Floor, account: Account, order: AlgoOrder) -> AlgoOrder:
 
 def is_triggered(order: AlgoOrder, ticker: Ticker) -> bool:
     """Whether the working price has reached the trigger price."""
+    if trailing.trails(order) and order.extreme is None:
+        return False
+    if order.price_protect and abs(ticker.last - ticker.mark) > ticker.mark * _TRIGGER_PROTECT:
+        return False
     working = working_price(ticker, order.working_type)
     return working >= order.trigger_price if order.trigger_above else working <= order.trigger_price
+
+
+def concerned_between(order: AlgoOrder) -> tuple[Decimal | None, Decimal | None]:
+    """Return the nearest prices below and above at which a move concerns the order; None: nothing on that side."""
+    if trailing.trails(order):
+        return trailing.follows_between(order)
+    return (None, order.trigger_price) if order.trigger_above else (order.trigger_price, None)
+
+
+def follow(floor: Floor, account: Account, ticker: Ticker) -> None:
+    """Let the trailing orders of an account follow a move that did not trigger them; nobody is told."""
+    market = floor.markets[ticker.symbol]
+    for order in account.algo_orders_in(ticker.symbol):
+        if trailing.trails(order):
+            followed = trailing.followed(order, working_price(ticker, order.working_type), market.instrument)
+            if followed is not order:
+                account.store_algo_order(followed)
+                market.wires = None
 
 
 def trigger(floor: Floor, account: Account, algo: AlgoOrder) -> None:
@@ -188,5 +287,8 @@ def _child(floor: Floor, account: Account, algo: AlgoOrder) -> Order:
         original_type=algo.order_type,
         algo_id=algo.algo_id,
         working_type=algo.working_type,
+        good_till_ms=algo.good_till_ms,
+        self_trade_prevention=algo.self_trade_prevention,
+        origin=algo.origin,
     )
     return replace(child, quantity=reducible(account, child)) if algo.close_position else child

@@ -13,7 +13,7 @@ from patriot.sim.engine.events import AccountUpdated, AlgoOrderUpdated, OrderUpd
 from patriot.sim.engine.margin import after_fill
 from patriot.sim.engine.market import Market
 from patriot.sim.engine.pools import PoolLedger
-from patriot.sim.engine.records import AlgoOrder, Instrument, Order, Ticker, Trade
+from patriot.sim.engine.records import AlgoOrder, Instrument, Order, Position, Ticker, Trade
 from patriot.sim.engine.words import (
     ZERO,
     AlgoStatus,
@@ -114,8 +114,9 @@ class Floor:
         instrument = self.markets[order.symbol].instrument
         leverage, _ = account.settings_of(order.symbol)
         signed = quantity if order.side is Side.BUY else -quantity
+        before = account.position(order.symbol, order.position_side)
         position, realized = after_fill(
-            account.position(order.symbol, order.position_side),
+            before,
             signed,
             price,
             isolated_leverage=leverage if account.is_isolated(order.symbol) else None,
@@ -158,7 +159,15 @@ class Floor:
         account.store_order(order)
         self.tell_account(account, UpdateReason.ORDER, positions=[(order.symbol, order.position_side)])
         self.tell_order(order, ExecutionType.CALCULATED if order.closing else ExecutionType.TRADE, trade)
+        if before.quantity and (not position.quantity or (before.quantity > ZERO) != (position.quantity > ZERO)):
+            self._end_with_position(account, position)
         return order, trade
+
+    def _end_with_position(self, account: Account, position: Position) -> None:
+        """Expire the conditional orders that stood for a position that is gone."""
+        for algo in account.algo_orders_in(position.symbol):
+            if algo.ends_with_position and algo.position_side is position.position_side:
+                self.store_algo(account, replace(algo, status=AlgoStatus.EXPIRED, updated_ms=self.now_ms))
 
     def end_order(self, account: Account, order: Order, status: OrderStatus) -> Order:
         """Cancel or expire what is left of an order."""

@@ -84,7 +84,7 @@ class Market:
             return True
         low, high = self.wires
         ticker = self.ticker
-        return not (low < ticker.last < high and low < ticker.mark < high)
+        return not all(low < price < high for price in (ticker.last, ticker.mark, ticker.index))
 
     def met_on_the_way(self, level: Decimal) -> Decimal:
         """Return the price at which something at this level met the last move: the level, or beyond a jump the last."""

@@ -53,6 +53,7 @@ def _meet(floor: Floor, account: Account, market: Market) -> None:
         elif identifier in account.open_orders:
             matching.fill_resting(floor, account, account.open_orders[identifier])
     liquidate_if_due(floor, account, symbol)
+    conditional.follow(floor, account, ticker)
     if met:
         floor.refresh_interest(account)
 
@@ -81,10 +82,9 @@ def _stretch_wires(floor: Floor, market: Market) -> tuple[Decimal, Decimal] | No
             else:
                 high = min(high, order.price)
         for algo in account.algo_orders_in(symbol):
-            if algo.trigger_above:
-                high = min(high, algo.trigger_price)
-            else:
-                low = max(low, algo.trigger_price)
+            below, above = conditional.concerned_between(algo)
+            low = low if below is None else max(low, below)
+            high = high if above is None else min(high, above)
         for position in account.held(symbol):
             if not account.is_isolated(symbol) and len(account.held()) > 1:
                 return None

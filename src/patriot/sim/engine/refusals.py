@@ -35,6 +35,7 @@ INVALID_TIME_IN_FORCE: Final = Words(-1115, "Invalid timeInForce.")
 INVALID_ORDER_TYPE: Final = Words(-1116, "Invalid orderType.")
 INVALID_INTERVAL: Final = Words(-1120, "Invalid interval.")
 INVALID_SYMBOL: Final = Words(-1121, "Invalid symbol.")
+INVALID_CALLBACK: Final = Words(-2007, "Invalid callBack rate.")
 UNKNOWN_ORDER: Final = Words(-2011, "Unknown order sent.")
 NO_SUCH_ORDER: Final = Words(-2013, "Order does not exist.")
 MARGIN_INSUFFICIENT: Final = Words(-2019, "Margin is insufficient.")
@@ -61,6 +62,11 @@ MAX_ALGO_ORDERS: Final = Words(-4045, "Reach max stop order limit.")
 SAME_MARGIN_TYPE: Final = Words(-4046, "No need to change margin type.")
 MARGIN_TYPE_WITH_ORDERS: Final = Words(-4047, "Margin type cannot be changed if there exists open orders.")
 MARGIN_TYPE_WITH_POSITION: Final = Words(-4048, "Margin type cannot be changed if there exists position.")
+MARGIN_ONLY_ISOLATED: Final = Words(-4049, "Add margin only support for isolated position.")
+CROSS_BALANCE_INSUFFICIENT: Final = Words(-4050, "Cross balance insufficient.")
+ISOLATED_BALANCE_INSUFFICIENT: Final = Words(-4051, "Isolated balance insufficient.")
+MARGIN_WITHOUT_POSITION: Final = Words(-4054, "Cannot add position margin: position is 0.")
+MARGIN_NOT_POSITIVE: Final = Words(-4055, "Amount must be positive.")
 SAME_POSITION_MODE: Final = Words(-4059, "No need to change position side.")
 POSITION_SIDE_MISMATCH: Final = Words(-4061, "Order's position side does not match user's setting.")
 POSITION_MODE_WITH_ORDERS: Final = Words(-4067, "Position side cannot be changed if there exists open orders.")
@@ -79,6 +85,10 @@ LEVERAGE_CUT_ISOLATED: Final = Words(
 BELOW_MIN_NOTIONAL: Final = Words(
     -4164, "Order's notional must be no smaller than {minimum} (unless you choose reduce only)."
 )
+ENDS_WITHOUT_POSITION: Final = Words(
+    -4509,
+    "Time in Force (TIF) GTE can only be used with open positions. Please ensure that positions are available.",
+)
 TRANSFER_TOO_LARGE: Final = Words(-5013, "Asset transfer failed: insufficient balance")
 INVALID_AMOUNT: Final = Words(-5021, "Amount must be a finite number other than zero, at most 8 decimals.")
 POST_ONLY_REJECTED: Final = Words(
@@ -86,3 +96,14 @@ POST_ONLY_REJECTED: Final = Words(
     "Due to the order could not be executed as maker, the Post Only order will be rejected. "
     "The order will not be recorded in the order history",
 )
+
+# What Binance has no code for, since its positions carry no protection of their own: numbers of this engine.
+PROTECTION_WITHOUT_POSITION: Final = Words(-90001, "There is no position to protect.")
+TAKE_PROFIT_SIDE: Final = Words(-90002, "Take profit {price} is not on the winning side of {reference}.")
+STOP_LOSS_SIDE: Final = Words(-90003, "Stop loss {price} is not on the losing side of {reference}.")
+PROTECTION_SIZE: Final = Words(-90004, "Size {size} is not between 0 and the position of {held}.")
+PROTECTION_UNCHANGED: Final = Words(-90005, "Nothing of the position's protection would change.")
+TOO_MANY_PROTECTIONS: Final = Words(-90006, "At most {most} partial protections may stand on a position.")
+PROTECTION_LIMIT_PRICE: Final = Words(-90007, "A limit price of a protection needs a size: partial mode.")
+TRAILING_DISTANCE: Final = Words(-90008, "Trailing distance {distance} is not between 0 and the price.")
+ACTIVATION_SIDE: Final = Words(-90009, "Activation price {price} has been passed by {reference} already.")

@@ -11,6 +11,7 @@ from patriot.sim.engine.account import Account
 from patriot.sim.engine.events import KlineClosed, Outcome, Result, VenueRefusal
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.operations import (
+    AmendAlgoOrder,
     CancelAlgoOrder,
     CancelAllAlgoOrders,
     CancelAllOrders,
@@ -251,6 +252,7 @@ _HANDLERS: Final[dict[type[Operation], Callable[[Floor, Any], Result]]] = {
     CancelOrder: _for_account(matching.cancel_order),
     CancelAllOrders: _for_account(matching.cancel_all_orders),
     PlaceAlgoOrder: _for_account(conditional.place_algo_order),
+    AmendAlgoOrder: _for_account(conditional.amend_algo_order),
     CancelAlgoOrder: _for_account(conditional.cancel_algo_order),
     CancelAllAlgoOrders: _for_account(conditional.cancel_all_algo_orders),
     SetLeverage: _for_account(settings.set_leverage),
