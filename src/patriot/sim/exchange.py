@@ -31,13 +31,14 @@ class VenueName(StrEnum):
 
 
 class KeyMade(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A key was made, or its permissions were changed."""
+    """A key was made, its permissions were changed, or it was revoked."""
 
     api_key: str
     secret: str  # of an Ed25519 key: the public key, PEM
     uid: int
     permissions: tuple[Permission, ...]
     created_ms: int
+    revoked: bool = False  # from now on it is no key any more
 
 
 class Applied(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
@@ -170,7 +171,12 @@ class Exchange:
         return result
 
     def open_account(
-        self, balance: Decimal, permissions: tuple[Permission, ...], public_key: bytes | None = None
+        self,
+        balance: Decimal,
+        permissions: tuple[Permission, ...],
+        public_key: bytes | None = None,
+        *,
+        hedge_mode: bool = False,
     ) -> ApiKey:
         """Create an account with one key: of a secret that is made here, or of the public key (PEM) of the caller."""
         name = self._random_text(KEY_BYTES)
@@ -181,8 +187,21 @@ class Exchange:
                 raise TypeError(f"CreateAccount gave {type(result).__name__}, expected AccountView")
             return KeyMade(name, secret, result.uid, permissions, self.now_ms)
 
-        self.apply(CreateAccount(balance=balance, permissions=permissions), key_of)
+        self.apply(CreateAccount(balance=balance, permissions=permissions, hedge_mode=hedge_mode), key_of)
         return self._key(name)
+
+    def add_key(self, uid: int, permissions: tuple[Permission, ...], public_key: bytes | None = None) -> ApiKey:
+        """Give an account one more key; what the account itself may do stays as it is."""
+        name = self._random_text(KEY_BYTES)
+        secret = self._random_text(KEY_BYTES) if public_key is None else public_key.decode().strip()
+        made = KeyMade(name, secret, uid, permissions, self.now_ms)
+        self.apply(SetPermissions(uid=uid, permissions=self.venue.account(uid).permissions), lambda _: made)
+        return self._key(name)
+
+    def revoke(self, key: ApiKey) -> None:
+        """Make a key one that the venue does not know."""
+        gone = KeyMade(key.api_key, key.secret.decode(), key.uid, key.permissions, key.created_ms, revoked=True)
+        self.apply(SetPermissions(uid=key.uid, permissions=self.venue.account(key.uid).permissions), lambda _: gone)
 
     def set_permissions(self, key: ApiKey, permissions: tuple[Permission, ...]) -> ApiKey:
         """Change what a key, and the account it trades for, may do."""
@@ -213,6 +232,9 @@ class Exchange:
             self._add_key(record.key)
 
     def _add_key(self, made: KeyMade) -> None:
+        if made.revoked:
+            self.keys.remove(made.api_key)
+            return
         secret = made.secret.encode()
         public_key = secret if secret.startswith(PEM_BEGINS) else None
         self.keys.add(ApiKey(made.api_key, made.uid, made.permissions, secret, made.created_ms, public_key))

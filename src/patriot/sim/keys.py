@@ -19,17 +19,25 @@ class ApiKey:
 
 
 class KeyRing:
-    """Every key ever made, by its public half."""
+    """Every key that is good, by its public half."""
 
     def __init__(self) -> None:
         self._keys: dict[str, ApiKey] = {}
+        self._by_account: dict[int, dict[str, ApiKey]] = {}
 
     def add(self, key: ApiKey) -> None:
         """Add a key, or replace the one of the same name."""
         self._keys[key.api_key] = key
+        self._by_account.setdefault(key.uid, {})[key.api_key] = key
+
+    def remove(self, api_key: str) -> None:
+        """Forget a key; one that is not there is gone already."""
+        key = self._keys.pop(api_key, None)
+        if key is not None:
+            del self._by_account[key.uid][api_key]
 
     def find(self, api_key: str) -> ApiKey | None:
         return self._keys.get(api_key)
 
     def of(self, uid: int) -> Iterable[ApiKey]:
-        return (key for key in self._keys.values() if key.uid == uid)
+        return tuple(self._by_account.get(uid, {}).values())
