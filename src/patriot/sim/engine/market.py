@@ -69,7 +69,11 @@ class Market:
             liquidity.printed_quantity(instrument, bits >> 3),
         )
         self.klines.move(last, at_ms)
-        return PriceMoved(at_ms, self.moves, liquidity.printed_quantity(instrument, bits), last == bid, self.ticker)
+        quantity = operation.quantity
+        if quantity is None:
+            quantity = liquidity.printed_quantity(instrument, bits)
+        sold = last == bid if operation.buyer_is_maker is None else operation.buyer_is_maker
+        return PriceMoved(at_ms, self.moves, quantity, sold, self.ticker)
 
     def _schedule_funding(self, at_ms: int) -> None:
         interval = self.instrument.funding_interval_ms

@@ -199,7 +199,8 @@ class MovePrice(_Operation, frozen=True):
     """Result: Ticker. Fills resting orders, triggers algo orders, liquidates. mark and index default to last.
 
     The price is taken to pass through everything between the move before and this one, so a stop on the way fills near
-    its trigger price; with jump (a hole in the recording) it fills at the new price.
+    its trigger price; with jump (a hole in the recording) it fills at the new price. A recorded trade brings its quantity
+    and its side for the tape; None: seeded ones.
     """
 
     symbol: str
@@ -207,6 +208,8 @@ class MovePrice(_Operation, frozen=True):
     mark: Decimal | None = None
     index: Decimal | None = None
     jump: bool = False
+    quantity: Decimal | None = None
+    buyer_is_maker: bool | None = None
 
 
 class CloseBar(_Operation, frozen=True):

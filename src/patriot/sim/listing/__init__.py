@@ -31,8 +31,8 @@ _MODEL_PRICES: Final = {"BTCUSDT": D("42000.0"), "ETHUSDT": D("2300.00"), "SOLUS
 _TURNOVER: Final = D(200_000)  # USDT per minute of the model, where nothing else is said
 _MODEL_VOLUMES: Final = {"BTCUSDT": D(60), "ETHUSDT": D(700)}  # base asset per minute
 
-# In the shape of Bybit's risk limits: (notional cap in USDT, leverage, maintenance margin ratio), ascending; leverage is
-# cut to whole numbers.
+# In the shape of Bybit's risk limits: (notional cap in USDT, leverage, maintenance margin ratio), ascending; the
+# leverage is cut to whole numbers.
 _BYBIT_LARGE: Final = (
     ("2000000", 100, "0.005"),
     ("4000000", 55, "0.01"),
