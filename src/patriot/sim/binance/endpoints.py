@@ -5,10 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from patriot.sim.binance.context import FaceContext
+from patriot.sim.binance.limits import Pool
 from patriot.sim.binance.requests import Call, Security
 
 Answer = Callable[[FaceContext, Call], Any]
 Weight = Callable[[Call], int]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCount:
+    """How much a request counts as orders of its account; nothing for most."""
+
+    in_10_seconds: int = 0
+    in_1_minute: int = 0
+
+
+NO_ORDER = OrderCount()
+ONE_ORDER = OrderCount(1, 1)
+A_BATCH = OrderCount(5, 1)  # however many orders are in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +31,13 @@ class Endpoint:
 
     answer: Answer
     security: Security
-    weight: Weight
-    counts_as_order: bool
+    weight: int | Weight
+    orders: OrderCount
+    pool: Pool
+
+    def weight_of(self, call: Call) -> int:
+        """Return what a request weighs."""
+        return self.weight if isinstance(self.weight, int) else self.weight(call)
 
 
 class EndpointTable:
@@ -40,13 +59,13 @@ class EndpointTable:
         security: Security = Security.NONE,
         *,
         weight: int | Weight = 1,
-        counts_as_order: bool = False,
+        orders: OrderCount = NO_ORDER,
+        pool: Pool = Pool.WEIGHT,
     ) -> Callable[[Answer], Answer]:
         """Decorate the function that answers this method and path."""
-        weigh = weight if callable(weight) else lambda _: weight
 
         def register(answer: Answer) -> Answer:
-            self._endpoints[method, path] = Endpoint(answer, security, weigh, counts_as_order)
+            self._endpoints[method, path] = Endpoint(answer, security, weight, orders, pool)
             return answer
 
         return register

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from patriot.kernel.clock import Clock, to_epoch_ms
 from patriot.sim.binance import account_rest, market_rest, order_rest, refusals
 from patriot.sim.binance.context import FaceContext, Tape
-from patriot.sim.binance.endpoints import ENDPOINTS, Endpoint
+from patriot.sim.binance.endpoints import ENDPOINTS
 from patriot.sim.binance.limits import LimitExceeded, Limits, RateLimiter
 from patriot.sim.binance.listen_keys import ListenKeys
 from patriot.sim.binance.requests import Call, RawRequest, authenticate, parse_parameters
@@ -28,7 +29,7 @@ UNKNOWN_OUTCOME = b'{"code":-1000,"msg":"Unknown error, please check your reques
 ENDPOINT_MODULES = (account_rest, market_rest, order_rest)  # imported for the endpoints they register
 
 _ENCODE = msgspec.json.Encoder().encode
-_FORM = "application/x-www-form-urlencoded"
+log = structlog.get_logger()
 
 
 class BinanceFace:
@@ -75,55 +76,61 @@ class BinanceFace:
         return handle
 
     async def _rest(self, request: web.Request) -> web.StreamResponse:
-        return await under_faults(self._faults, self._exchange, request, lambda: self._execute(request))
+        try:
+            return await under_faults(self._faults, self._exchange, request, lambda: self._execute(request))
+        except Exception:  # noqa: BLE001 - whatever went wrong in here, a client gets the venue's words
+            log.exception("sim.request_failed", venue="binance", method=request.method, path=request.path)
+            return _unknown_outcome()
 
     async def _execute(self, request: web.Request) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
         headers: dict[str, str] = {}
         try:
-            body = await self._body(request)
-            answer = self._answer(request, path, RawRequest(query, body, request.headers.get("X-MBX-APIKEY")), headers)
-            response = web.Response(body=_ENCODE(answer), content_type="application/json", headers=headers)
+            body = await self._body(request) if request.body_exists else ""
+            raw = RawRequest(query, body, request.headers.get("X-MBX-APIKEY"))
+            answer = self._answer(request.method, path, request.remote or "unknown", raw, headers)
+            return web.Response(body=_ENCODE(answer), content_type="application/json", headers=headers)
         except VenueRefusal as refusal:
-            response = _refused(refusal, headers)
+            return _refused(refusal, headers)
         except JournalLost as error:
             self._on_lost_journal(error)
-            return web.Response(body=UNKNOWN_OUTCOME, status=503, content_type="application/json")
-        return response
+            return _unknown_outcome()
 
     async def _body(self, request: web.Request) -> str:
-        if not request.body_exists:
-            return ""
         try:
             return (await request.read()).decode("utf-8", "surrogateescape")
         except web.HTTPRequestEntityTooLarge:
             raise VenueRefusal(*refusals.BODY_TOO_LARGE) from None
 
-    def _answer(self, request: web.Request, path: str, raw: RawRequest, headers: dict[str, str]) -> Any:
-        endpoint = ENDPOINTS.find(request.method, path)
+    def _answer(self, method: str, path: str, address: str, raw: RawRequest, headers: dict[str, str]) -> Any:
+        endpoint = ENDPOINTS.find(method, path)
         if endpoint is None:
-            raise refusals.no_such_path(request.method, path)
-        self._count_weight(request, endpoint, raw, headers)
-        exchange = self._exchange
-        clocks_ms = (exchange.now_ms, to_epoch_ms(self._clock.now()))
-        call = authenticate(raw, endpoint.security, exchange.keys, clocks_ms)
-        if endpoint.counts_as_order:
-            in_10s, in_1m = self._limiter.count_order(call.uid)
+            self._limiter.check_ban(address)
+            raise refusals.no_such_path(method, path)
+        parameters = parse_parameters(raw)
+        weight = endpoint.weight_of(Call(parameters))
+        headers["X-MBX-USED-WEIGHT-1M"] = str(self._limiter.count_weight(address, weight, endpoint.pool))
+        clocks_ms = (self._context.now_ms, to_epoch_ms(self._clock.now()))
+        call = authenticate(raw, endpoint.security, self._exchange.keys, clocks_ms, parameters)
+        orders = endpoint.orders
+        if orders.in_10_seconds:
+            in_10s, in_1m = self._limiter.count_order(call.uid, orders.in_10_seconds, orders.in_1_minute)
             headers["X-MBX-ORDER-COUNT-10S"], headers["X-MBX-ORDER-COUNT-1M"] = str(in_10s), str(in_1m)
         return endpoint.answer(self._context, call)
 
-    def _count_weight(self, request: web.Request, endpoint: Endpoint, raw: RawRequest, headers: dict[str, str]) -> None:
-        weight = endpoint.weight(Call(parse_parameters(raw)))
-        used = self._limiter.count_weight(request.remote or "unknown", weight)
-        headers["X-MBX-USED-WEIGHT-1M"] = str(used)
-
 
 def _refused(refusal: VenueRefusal, headers: dict[str, str]) -> web.Response:
+    status = refusals.http_status(refusal.code)
     if isinstance(refusal, LimitExceeded):
         headers["Retry-After"] = str(refusal.retry_after_seconds)
+        status = refusal.status
     return web.Response(
         body=_ENCODE({"code": refusal.code, "msg": refusal.message}),
-        status=refusals.http_status(refusal.code),
+        status=status,
         content_type="application/json",
         headers=headers,
     )
+
+
+def _unknown_outcome() -> web.Response:
+    return web.Response(body=UNKNOWN_OUTCOME, status=503, content_type="application/json")

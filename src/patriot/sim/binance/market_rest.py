@@ -71,13 +71,13 @@ def trades(face: FaceContext, call: Call) -> list[Json]:
     return [
         {
             "id": event.trade_id,
-            "price": render.plain(event.ticker.last),
+            "price": render.plain(event.price),
             "qty": render.trimmed(event.quantity),
-            "quoteQty": render.trimmed(event.quantity * event.ticker.last),
+            "quoteQty": render.trimmed(event.quantity * event.price),
             "time": event.at_ms,
             "isBuyerMaker": event.buyer_is_maker,
         }
-        for event in face.tape.of(_symbol(face, call), call.limit(500, 1000))
+        for event in face.tape.newest(_symbol(face, call), call.limit(500, 1000))
     ]
 
 
@@ -89,7 +89,7 @@ def aggregate_trades(face: FaceContext, call: Call) -> list[Json]:
     limit = call.limit(500, 1000)
     found = [
         event
-        for event in face.tape.of(_symbol(face, call), 1000)
+        for event in face.tape.every(_symbol(face, call))
         if (from_id is None or event.trade_id >= from_id)
         and (start is None or event.at_ms >= start)
         and (end is None or event.at_ms <= end)
@@ -97,7 +97,7 @@ def aggregate_trades(face: FaceContext, call: Call) -> list[Json]:
     return [
         {
             "a": event.trade_id,
-            "p": render.plain(event.ticker.last),
+            "p": render.plain(event.price),
             "q": render.trimmed(event.quantity),
             "nq": render.trimmed(event.quantity),
             "f": event.trade_id,
@@ -191,7 +191,7 @@ def _rolling_day(face: FaceContext, ticker: Ticker) -> Json:
     volume = sum((bar.volume for bar in bars), Decimal(0))
     quote_volume = sum((bar.quote_volume for bar in bars), Decimal(0))
     change = ticker.last - opened
-    tape = face.tape.of(ticker.symbol, 1)
+    tape = face.tape.newest(ticker.symbol, 1)
     last_id = tape[0].trade_id if tape else 0
     return {
         "symbol": ticker.symbol,

@@ -4,7 +4,7 @@ from typing import Any
 
 from patriot.sim.binance import refusals, render
 from patriot.sim.binance.context import FaceContext
-from patriot.sim.binance.endpoints import ENDPOINTS, by_symbol
+from patriot.sim.binance.endpoints import ENDPOINTS, ONE_ORDER, by_symbol
 from patriot.sim.binance.requests import MAX_TIME_RANGE_MS, Call, Security
 from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.engine.operations import (
@@ -27,7 +27,7 @@ _BAD_POSITION_SIDE = (-4060, "Invalid position side.")
 _BAD_RESPONSE_TYPE = (-1136, "Invalid newOrderRespType.")
 
 
-@ENDPOINTS.add("POST", "/fapi/v1/order", Security.TRADE, weight=0, counts_as_order=True)
+@ENDPOINTS.add("POST", "/fapi/v1/order", Security.TRADE, weight=0, orders=ONE_ORDER)
 def place_order(face: FaceContext, call: Call) -> Json:
     """Place a plain order."""
     response_type = call.text("newOrderRespType") or "ACK"
@@ -126,7 +126,7 @@ def all_orders(face: FaceContext, call: Call) -> list[Json]:
     return [render.order(record) for record in (found[:limit] if first else found[-limit:])]
 
 
-@ENDPOINTS.add("POST", "/fapi/v1/algoOrder", Security.TRADE, weight=0, counts_as_order=True)
+@ENDPOINTS.add("POST", "/fapi/v1/algoOrder", Security.TRADE, weight=0, orders=ONE_ORDER)
 def place_algo_order(face: FaceContext, call: Call) -> Json:
     """Place a conditional order."""
     if call.required_text("algoType") != "CONDITIONAL":
