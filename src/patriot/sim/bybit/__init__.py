@@ -1,1 +1,1 @@
-"""The Bybit v5 face of the simulator: REST and WebSocket as the venue speaks them."""
+"""The Bybit v5 face of the simulator: REST and WebSocket in the venue's words, before the common engine."""
