@@ -18,12 +18,22 @@ from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.matching import check_money, check_position_side, enter, reducible
 from patriot.sim.engine.operations import AmendAlgoOrder, CancelAlgoOrder, CancelAllAlgoOrders, PlaceAlgoOrder
 from patriot.sim.engine.records import AlgoOrder, Order, Ticker
-from patriot.sim.engine.words import ZERO, AlgoStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
+from patriot.sim.engine.words import (
+    ZERO,
+    AlgoOrigin,
+    AlgoStatus,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    WorkingType,
+)
 
 _STOPS: Final = (OrderType.STOP, OrderType.STOP_MARKET)
 _AT_MARKET: Final = (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET, OrderType.TRAILING_STOP_MARKET)
 _CLOSING: Final = (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET)  # may close the whole position
 _SUPPORTED: Final = (*_STOPS, OrderType.TAKE_PROFIT, *_AT_MARKET)
+_PAIRED: Final = (AlgoOrigin.TAKE_PROFIT, AlgoOrigin.STOP_LOSS)
 _TRIGGER_PROTECT: Final = Decimal("0.05")  # of mark: further apart, last and mark trigger no protected order
 
 
@@ -246,6 +256,7 @@ def trigger(floor: Floor, account: Account, algo: AlgoOrder) -> None:
     """Turn a triggered algo order into an order of its own, or reject it with the reason."""
     algo = replace(algo, status=AlgoStatus.TRIGGERING, triggered_ms=floor.now_ms, updated_ms=floor.now_ms)
     floor.store_algo(account, algo)
+    _end_pair(floor, account, algo)
     child = _child(floor, account, algo)
     if algo.close_position and not child.quantity:
         floor.store_algo(account, replace(algo, status=AlgoStatus.EXPIRED, reject_reason="No position to close"))
@@ -263,6 +274,17 @@ def trigger(floor: Floor, account: Account, algo: AlgoOrder) -> None:
     child = enter(floor, account, child, market.met_on_the_way(algo.trigger_price))
     floor.store_algo(account, replace(algo, status=AlgoStatus.TRIGGERED, actual_order_id=child.order_id))
     floor.finish_parent(account, child)
+
+
+def _end_pair(floor: Floor, account: Account, algo: AlgoOrder) -> None:
+    """Expire the stop loss beside a take profit that fires, and the other way round."""
+    if algo.origin not in _PAIRED:
+        return
+    for other in account.algo_orders_in(algo.symbol):
+        if other.origin in _PAIRED and other.origin is not algo.origin and other.position_side is algo.position_side:
+            together = algo.close_position and other.close_position
+            if together or (algo.pair_id and algo.pair_id == other.pair_id):
+                floor.store_algo(account, replace(other, status=AlgoStatus.EXPIRED, updated_ms=floor.now_ms))
 
 
 def _child(floor: Floor, account: Account, algo: AlgoOrder) -> Order:

@@ -38,7 +38,7 @@ def _decimals(number: Decimal) -> int:
 class Floor:
     """Markets by symbol, accounts by uid. Also the two writes that all rules share: a fill, and the end of an order."""
 
-    __slots__ = ("accounts", "emitted", "first_uid", "liquidity", "markets", "now_ms", "pools", "seed")
+    __slots__ = ("accounts", "emitted", "first_uid", "liquidity", "markets", "now_ms", "pools", "seed", "unprotected")
 
     def __init__(self, seed: int, instruments: Sequence[Instrument], liquidity: Liquidity, first_uid: int) -> None:
         for instrument in instruments:
@@ -52,6 +52,7 @@ class Floor:
         self.accounts: dict[int, Account] = {}
         self.pools = PoolLedger()
         self.emitted: list[VenueEvent] = []
+        self.unprotected: list[Order] = []  # just filled for the first time, with an attached protection to apply
 
     def market(self, symbol: str) -> Market:
         """Return a listed market, or refuse."""
@@ -161,6 +162,8 @@ class Floor:
         self.tell_order(order, ExecutionType.CALCULATED if order.closing else ExecutionType.TRADE, trade)
         if before.quantity and (not position.quantity or (before.quantity > ZERO) != (position.quantity > ZERO)):
             self._end_with_position(account, position)
+        if order.attached is not None and filled == quantity:
+            self.unprotected.append(order)
         return order, trade
 
     def _end_with_position(self, account: Account, position: Position) -> None:

@@ -76,6 +76,7 @@ def _accepted(floor: Floor, account: Account, market: Market, wish: PlaceOrder) 
         price=price,
         reduce_only=wish.reduce_only or _closes_side(wish.position_side, wish.side),
         original_type=wish.order_type,
+        attached=wish.attached,
     )
     if order.reduce_only and not reducible(account, order):
         raise refusals.REDUCE_ONLY_REJECTED.because()

@@ -154,6 +154,7 @@ class AlgoOrder:
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.NONE
     origin: AlgoOrigin = AlgoOrigin.USER
     ends_with_position: bool = False  # expires as soon as the position is flat
+    pair_id: int = 0  # take profit and stop loss that share one end each other when one of them fires
     status: AlgoStatus = AlgoStatus.NEW
     triggered_ms: int = 0
     actual_order_id: int | None = None  # "ai" on the stream, "actualOrderId" on REST

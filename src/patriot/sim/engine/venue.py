@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 from decimal import Context, Decimal, localcontext
 from typing import Any, Final
 
-from patriot.sim.engine import conditional, klines, liquidity, matching, moves, refusals, settings, statement
+from patriot.sim.engine import (
+    conditional,
+    klines,
+    liquidity,
+    matching,
+    moves,
+    protection,
+    refusals,
+    settings,
+    statement,
+)
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.events import KlineClosed, Outcome, Result, VenueRefusal
 from patriot.sim.engine.floor import Floor
@@ -27,6 +37,7 @@ from patriot.sim.engine.operations import (
     SetMarginType,
     SetPermissions,
     SetPositionMode,
+    SetProtection,
     SettleFunding,
     Transfer,
 )
@@ -78,6 +89,7 @@ class Venue:
         try:
             with localcontext(_ARITHMETIC):
                 result = _HANDLERS[type(operation)](floor, operation)
+                protection.apply_attached(floor)
         except VenueRefusal as refusal:
             floor.now_ms = before_ms
             return Outcome(None, VenueRefusal(refusal.code, refusal.message))
@@ -248,7 +260,7 @@ _HANDLERS: Final[dict[type[Operation], Callable[[Floor, Any], Result]]] = {
     SettleFunding: moves.settle_funding,
     CreateAccount: settings.create_account,
     SetPermissions: _for_account(_set_permissions),
-    PlaceOrder: _for_account(matching.place_order),
+    PlaceOrder: _for_account(protection.place_order),
     CancelOrder: _for_account(matching.cancel_order),
     CancelAllOrders: _for_account(matching.cancel_all_orders),
     PlaceAlgoOrder: _for_account(conditional.place_algo_order),
@@ -258,6 +270,7 @@ _HANDLERS: Final[dict[type[Operation], Callable[[Floor, Any], Result]]] = {
     SetLeverage: _for_account(settings.set_leverage),
     SetMarginType: _for_account(settings.set_margin_type),
     SetPositionMode: _for_account(settings.set_position_mode),
+    SetProtection: _for_account(protection.set_protection),
     Transfer: _for_account(settings.transfer),
     FundInsurance: settings.fund_insurance,
 }
