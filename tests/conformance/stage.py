@@ -137,6 +137,10 @@ class BinanceAccount(Account):
         """A resting buy order; its number."""
         return int(self._limit()["orderId"])
 
+    def order_text(self) -> str:
+        """A resting buy order; its number as text."""
+        return str(self.order())
+
     def order_name(self) -> str:
         """A resting buy order; its client id."""
         return str(self._limit()["clientOrderId"])
@@ -161,6 +165,11 @@ class BinanceAccount(Account):
     def isolated(self) -> None:
         """Isolated margin."""
         self.signed("POST", "/fapi/v1/marginType", symbol=SYMBOL, marginType="ISOLATED")
+
+    def more_margin(self) -> None:
+        """A long position with more isolated margin than it needs."""
+        self.position()
+        self.signed("POST", "/fapi/v1/positionMargin", symbol=SYMBOL, amount="50", type=1)
 
     def listen_key(self) -> str:
         """An open listen key."""
@@ -219,7 +228,11 @@ class BybitAccount(Account):
 
     def position(self) -> None:
         """A long position of 0.01."""
-        self.signed("/v5/order/create", side="Buy", orderType="Market", qty="0.01")
+        self.filled()
+
+    def filled(self) -> str:
+        """A market order that opened a position; its number."""
+        return str(self.signed("/v5/order/create", side="Buy", orderType="Market", qty="0.01")["orderId"])
 
     def isolated(self) -> None:
         """Isolated margin, for the whole account."""
