@@ -1,8 +1,8 @@
 """The table of docs/conformance.md: every call that a public client offers, its arguments, and what must come of it.
 
 A row is `| client | call | arguments | expected |`. Arguments are `name=value` words; a value is JSON if it can be read
-as such, else text; `$order` stands for something that is arranged first (see stage.py), and `+position` arranges
-without handing anything over. Expected is `works`, `refused CODE`, or `outside: why` for a call that no venue of the
+as such, else text; `$order` stands for something that is arranged first (see stage.py), `+position` arranges
+without handing anything over, and `>position` does so again and again while the call waits. Expected is `works`, `refused CODE`, or `outside: why` for a call that no venue of the
 simulator has part in: it is listed, so that a new one is noticed, and not made.
 """
 
@@ -36,10 +36,17 @@ class Row:
         """The venue's code, None when the call works."""
         return self.expected.removeprefix("refused ") if self.expected.startswith("refused ") else None
 
+    @property
+    def meanwhile(self) -> list[str]:
+        """What to arrange while the call waits."""
+        return [word[1:] for word in self.arguments.split() if word.startswith(">")]
+
     def resolved(self, arrange: Callable[[str], Any]) -> dict[str, Any]:
         """Return the arguments with everything arranged, in the order of the row."""
         found: dict[str, Any] = {}
         for word in self.arguments.split():
+            if word.startswith(">"):
+                continue
             if word.startswith("+"):
                 arrange(word[1:])
                 continue
