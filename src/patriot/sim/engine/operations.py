@@ -56,6 +56,7 @@ class PlaceOrder(_Operation, frozen=True):
     good_till_ms: int = 0
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.NONE
     attached: Protection | None = None
+    refuse_late: bool = False  # a post-only order that would take is accepted and expires, instead of being refused
 
 
 class AmendOrder(_Operation, frozen=True):
@@ -67,6 +68,7 @@ class AmendOrder(_Operation, frozen=True):
     client_order_id: str | None = None
     quantity: Decimal | None = None
     price: Decimal | None = None
+    attached: Protection | None = None
 
 
 class CancelOrder(_Operation, frozen=True):
@@ -109,6 +111,7 @@ class PlaceAlgoOrder(_Operation, frozen=True):
     good_till_ms: int = 0
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.NONE
     ends_with_position: bool = False
+    attached: Protection | None = None  # what the position that its order opens is to carry
 
 
 class AmendAlgoOrder(_Operation, frozen=True):
@@ -199,8 +202,8 @@ class MovePrice(_Operation, frozen=True):
     """Result: Ticker. Fills resting orders, triggers algo orders, liquidates. mark and index default to last.
 
     The price is taken to pass through everything between the move before and this one, so a stop on the way fills near
-    its trigger price; with jump (a hole in the recording) it fills at the new price. A recorded trade brings its quantity
-    and its side for the tape; None: seeded ones.
+    its trigger price; with jump (a hole in the recording) it fills at the new price. A recorded trade brings its
+    quantity and its side for the tape; None: seeded ones.
     """
 
     symbol: str
