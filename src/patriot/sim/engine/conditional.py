@@ -96,6 +96,7 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
         good_till_ms=wish.good_till_ms,
         self_trade_prevention=wish.self_trade_prevention,
         ends_with_position=wish.ends_with_position or wish.close_position,
+        attached=wish.attached,
     )
     return rest(floor, account, order)
 
@@ -312,5 +313,6 @@ def _child(floor: Floor, account: Account, algo: AlgoOrder) -> Order:
         good_till_ms=algo.good_till_ms,
         self_trade_prevention=algo.self_trade_prevention,
         origin=algo.origin,
+        attached=algo.attached,
     )
     return replace(child, quantity=reducible(account, child)) if algo.close_position else child

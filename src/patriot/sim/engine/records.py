@@ -161,6 +161,7 @@ class AlgoOrder:
     actual_price: Decimal = ZERO  # average fill price of the actual order
     actual_quantity: Decimal = ZERO  # filled quantity of the actual order
     reject_reason: str = ""
+    attached: Protection | None = None  # what the position that its order opens is to carry
 
     @property
     def is_open(self) -> bool:
