@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patriot.sim.engine.events import AccountUpdated, LeverageChanged, OrderUpdated
+from patriot.sim.engine.events import AccountUpdated, LeverageChanged
 from patriot.sim.engine.instruments import BTCUSDT
 from patriot.sim.engine.margin import after_fill, liquidation_price, maintenance_margin
 from patriot.sim.engine.operations import (
@@ -24,7 +24,6 @@ from patriot.sim.engine.records import Position
 from patriot.sim.engine.words import (
     AlgoStatus,
     Closing,
-    ExecutionType,
     IncomeType,
     MarginType,
     Permission,
@@ -83,38 +82,6 @@ def test_isolated_position_has_a_wallet_of_its_own() -> None:
     assert account.unrealized_pnl == D("-1000")
     assert account.cross_unrealized_pnl == D(0)
     assert account.available == account.cross_wallet
-
-
-def test_isolated_liquidation_costs_the_isolated_wallet_and_no_more() -> None:
-    desk = Desk()
-    desk.isolated(leverage=10)
-    desk.limit(BUY, "1", "39000")
-    desk.move("38000")
-    level = desk.venue.positions(1, SYMBOL)[0].liquidation_price
-    wallet = desk.venue.account(1).wallet
-
-    desk.move("30000")
-
-    order = desk.venue.orders(1)[-1]
-    assert order.client_order_id.startswith("autoclose-")
-    assert ExecutionType.CALCULATED in [e.execution_type for e in desk.emitted if isinstance(e, OrderUpdated)]
-    assert abs(order.average_fill_price - level) <= BTCUSDT.tick_size
-    assert desk.position().quantity == D(0)
-    assert wallet - desk.venue.account(1).wallet == D("3900")
-    assert desk.income_of(IncomeType.INSURANCE_CLEAR) < 0
-
-
-def test_liquidation_beyond_bankruptcy_is_paid_by_the_insurance_fund() -> None:
-    desk = Desk()
-    desk.isolated(leverage=10)
-    desk.limit(BUY, "1", "39000")
-    desk.move("38000")
-    wallet = desk.venue.account(1).wallet
-
-    desk.move("30000", jump=True)
-
-    assert wallet - desk.venue.account(1).wallet == D("3900")
-    assert desk.income_of(IncomeType.INSURANCE_CLEAR) > 0
 
 
 def test_stop_in_front_of_the_liquidation_price_is_met_first() -> None:

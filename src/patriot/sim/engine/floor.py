@@ -17,6 +17,7 @@ from patriot.sim.engine.records import AlgoOrder, Instrument, Order, Position, T
 from patriot.sim.engine.words import (
     ZERO,
     AlgoStatus,
+    Closing,
     ExecutionType,
     IncomeType,
     Liquidity,
@@ -50,7 +51,7 @@ class Floor:
         self.now_ms = 0
         self.markets: dict[str, Market] = {i.symbol: Market(i, seed) for i in instruments}
         self.accounts: dict[int, Account] = {}
-        self.pools = PoolLedger()
+        self.pools = PoolLedger(bounded=liquidity is Liquidity.SHARED)
         self.emitted: list[VenueEvent] = []
         self.unprotected: list[Order] = []  # just filled for the first time, with an attached protection to apply
 
@@ -125,6 +126,8 @@ class Floor:
         )
         account.positions[order.symbol, order.position_side] = position
         rate = instrument.maker_fee_rate if maker else instrument.taker_fee_rate
+        if order.closing is Closing.DELEVERAGING:
+            rate = ZERO
         trade = Trade(
             account.uid,
             account.next_id("trade"),

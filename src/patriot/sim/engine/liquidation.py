@@ -1,12 +1,20 @@
-"""Liquidation: a position whose margin no longer covers its maintenance is closed by the venue."""
+"""Liquidation: a position whose margin no longer covers its maintenance is closed by the venue.
+
+An order at the bankruptcy price, where closing leaves nothing, takes what the book has from the price on where the
+margin ran out. The insurance fund takes the rest over at the bankruptcy price and closes it with the house at the
+market's; a loss that the fund cannot carry goes to auto-deleveraging first. What is left of the margin pays the fee.
+Source: binance.com/en/support/faq, "Liquidation Protocols" and "Insurance Fund", read 2026-11-22.
+"""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from patriot.sim.engine import matching
 from patriot.sim.engine.account import Account
+from patriot.sim.engine.deleveraging import deleverage
 from patriot.sim.engine.floor import Floor
-from patriot.sim.engine.margin import maintenance_margin
+from patriot.sim.engine.margin import bankruptcy_price, maintenance_margin
 from patriot.sim.engine.records import Order, Position
 from patriot.sim.engine.words import (
     ZERO,
@@ -30,11 +38,11 @@ def liquidate_if_due(floor: Floor, account: Account, symbol: str) -> None:
     if account.is_isolated(symbol):
         for position in held:
             if _isolated_is_due(floor, position):
-                _liquidate(floor, account, [position])
+                _liquidate(floor, account, [position], symbol)
         return
     margin, needed = account.cross_margin(floor.markets)
     if margin < needed:
-        _liquidate(floor, account, [p for p in account.held() if not account.is_isolated(p.symbol)])
+        _liquidate(floor, account, [p for p in account.held() if not account.is_isolated(p.symbol)], symbol)
 
 
 def _isolated_is_due(floor: Floor, position: Position) -> bool:
@@ -44,41 +52,46 @@ def _isolated_is_due(floor: Floor, position: Position) -> bool:
     return margin < maintenance_margin(market.instrument, notional)
 
 
-def _liquidate(floor: Floor, account: Account, positions: list[Position]) -> None:
-    """Cancel the open orders in the way, close at the price where the margin ran out, clear with the insurance fund."""
-    isolated = account.is_isolated(positions[0].symbol)
-    levels = {id(p): account.liquidation_price_of(p, floor.markets) for p in positions}
+def _liquidate(floor: Floor, account: Account, positions: list[Position], moved: str) -> None:
+    """Cancel the open orders in the way, close the positions, clear with the insurance fund."""
+    isolated = account.is_isolated(moved)
+    levels = [account.liquidation_price_of(p, floor.markets) if p.symbol == moved else None for p in positions]
+    due = [(p, _market_price(floor, p, level)) for p, level in zip(positions, levels, strict=True)]
+    due.sort(key=lambda entry: -entry[0].unrealized_pnl(entry[1]))  # the greatest loser last: it bears what is missing
     for order in list(account.open_orders.values()):
-        if not isolated or order.symbol == positions[0].symbol:
+        if not isolated or order.symbol == moved:
             floor.finish_parent(account, floor.end_order(account, order, OrderStatus.EXPIRED))
     left = positions[0].isolated_wallet if isolated else account.cross_wallet
     fees, wallet_before = ZERO, account.wallet
-    for position in positions:
-        price = _closing_price(floor, position, levels[id(position)])
-        _close(floor, account, position, price)
+    for number, (position, center) in enumerate(due):
+        others = sum((p.unrealized_pnl(price) for p, price in due[number + 1 :]), ZERO)
+        margin = left + account.wallet - wallet_before + others
+        limit = center
+        if number + 1 == len(due) or margin + position.unrealized_pnl(center) >= ZERO:
+            limit = bankruptcy_price(floor.markets[position.symbol].instrument, position, margin)
+        order = _close(floor, account, position, limit, center)
         rate = floor.markets[position.symbol].instrument.liquidation_fee_rate
-        fees += round_money(abs(position.quantity) * price * rate)
+        fees += round_money(order.filled_notional * rate)
     left += account.wallet - wallet_before
     cleared = -left if left < ZERO else -min(fees, left)
     if cleared:
+        account.book(IncomeType.INSURANCE_CLEAR, cleared, floor.now_ms, symbol=due[-1][0].symbol)
         floor.pools.insure(cleared)
-        account.book(IncomeType.INSURANCE_CLEAR, cleared, floor.now_ms, symbol=positions[0].symbol)
         floor.tell_account(account, UpdateReason.INSURANCE_CLEAR, change=cleared)
     floor.refresh_interest(account)
 
 
-def _closing_price(floor: Floor, position: Position, level: Decimal | None) -> Decimal:
+def _market_price(floor: Floor, position: Position, level: Decimal | None) -> Decimal:
     """Return the liquidation price if the move went through it, else the last price; on the losing side of its tick."""
     market, ticker = floor.priced(position.symbol)
     price = ticker.last if level is None else market.met_on_the_way(level)
     tick = market.instrument.tick_size
-    on_grid = price - price % tick
-    if position.quantity < ZERO and on_grid != price:
-        on_grid += tick
-    return max(on_grid, tick)
+    rounding = ROUND_FLOOR if position.quantity > ZERO else ROUND_CEILING
+    return max((price / tick).to_integral_value(rounding) * tick, tick)
 
 
-def _close(floor: Floor, account: Account, position: Position, price: Decimal) -> None:
+def _close(floor: Floor, account: Account, position: Position, limit: Decimal, center: Decimal) -> Order:
+    """Close a position with the book around a price, no worse than a limit, and hand over the rest at the limit."""
     order_id = account.next_id("order")
     order = Order(
         account.uid,
@@ -92,11 +105,20 @@ def _close(floor: Floor, account: Account, position: Position, price: Decimal) -
         floor.now_ms,
         position_side=position.position_side,
         time_in_force=TimeInForce.IOC,
-        price=price,
+        price=limit,
         reduce_only=True,
         original_type=OrderType.LIMIT,
         closing=Closing.LIQUIDATION,
     )
     account.store_order(order)
     floor.tell_order(order, ExecutionType.NEW)
-    floor.fill(account, order, price, order.quantity, maker=False)
+    order = matching.take(floor, account, order, center)
+    rest = order.leaves_quantity
+    if rest:
+        signed = rest if position.quantity > ZERO else -rest
+        if not floor.pools.can_carry(signed * (limit - center)):
+            taken = deleverage(floor, order, rest, limit)
+            signed -= taken if signed > ZERO else -taken
+        floor.pools.absorb(signed, limit, center)
+        order, _ = floor.fill(account, order, limit, rest, maker=False)
+    return order

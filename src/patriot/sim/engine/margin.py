@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import ROUND_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_UP, Decimal
 
 from patriot.sim.engine.records import Instrument, LeverageBracket, Position
 from patriot.sim.engine.words import MONEY_STEP, ZERO, round_money
@@ -43,6 +43,23 @@ def liquidation_price(instrument: Instrument, quantity: Decimal, basis: Decimal,
     ]
     price = max(prices) if quantity > ZERO else min(prices)
     return price if price > ZERO else None
+
+
+def bankruptcy_price(instrument: Instrument, position: Position, margin: Decimal) -> Decimal:
+    """Return the price at which closing a position and paying the taker's fee leaves nothing of a margin.
+
+    On the tick, on the side where something is left rather than missing; at least one tick.
+
+    >>> from patriot.sim.engine.instruments import BTCUSDT
+    >>> from patriot.sim.engine.words import PositionSide
+    >>> held = Position("BTCUSDT", PositionSide.BOTH, Decimal("1"), Decimal("40000"))
+    >>> bankruptcy_price(BTCUSDT, held, Decimal("4000"))
+    Decimal('36018.10')
+    """
+    size, tick = abs(position.quantity), instrument.tick_size
+    price = (position.basis - margin) / (position.quantity - size * instrument.taker_fee_rate)
+    rounding = ROUND_CEILING if position.quantity > ZERO else ROUND_FLOOR
+    return max((price / tick).to_integral_value(rounding) * tick, tick)
 
 
 def after_fill(

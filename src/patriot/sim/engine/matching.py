@@ -29,10 +29,14 @@ def place_order(floor: Floor, account: Account, wish: PlaceOrder) -> Order:
     if len(account.orders_in(order.symbol)) >= market.instrument.max_open_orders:
         raise refusals.MAX_OPEN_ORDERS.because()
     check_money(floor, account, order)
-    if order.time_in_force is TimeInForce.GTX and _crosses(market, order):
+    takes = order.time_in_force is TimeInForce.GTX and _crosses(market, order)
+    if takes and not wish.refuse_late:
         raise refusals.POST_ONLY_REJECTED.because()
     order_id = account.next_id("order")
     order = replace(order, order_id=order_id, client_order_id=order.client_order_id or f"web_{order_id}")
+    if takes:
+        floor.tell_order(order, ExecutionType.NEW)
+        return floor.end_order(account, order, OrderStatus.EXPIRED)
     return enter(floor, account, order)
 
 
@@ -148,7 +152,7 @@ def enter(floor: Floor, account: Account, order: Order, center: Decimal | None =
     """
     account.store_order(order)
     floor.tell_order(order, ExecutionType.NEW)
-    order = _take(floor, account, order, center)
+    order = take(floor, account, order, center)
     if order.is_open:
         may_rest = order.order_type is OrderType.LIMIT and order.time_in_force in (TimeInForce.GTC, TimeInForce.GTX)
         if not may_rest or (order.reduce_only and not reducible(account, order)):
@@ -158,7 +162,7 @@ def enter(floor: Floor, account: Account, order: Order, center: Decimal | None =
     return order
 
 
-def _take(floor: Floor, account: Account, order: Order, center: Decimal | None) -> Order:
+def take(floor: Floor, account: Account, order: Order, center: Decimal | None) -> Order:
     """Walk the account's book up to the order's limit."""
     market, ticker = floor.priced(order.symbol)
     center = ticker.last if center is None else center

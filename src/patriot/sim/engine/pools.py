@@ -12,11 +12,16 @@ from patriot.sim.engine.words import ZERO
 
 
 class PoolLedger:
-    """Mutable; the rules of the venue write to it beside every booking of an account, inside one operation."""
+    """Mutable; the rules of the venue write to it beside every booking of an account, inside one operation.
 
-    __slots__ = ("_house_cash", "_house_quantity", "fees", "insurance", "insurance_funded")
+    bounded: the insurance fund never falls below zero, what it cannot pay is the house's to pay. Where it is not, an
+    account's liquidation never depends on another's.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_bounded", "_house_cash", "_house_quantity", "fees", "insurance", "insurance_funded")
+
+    def __init__(self, *, bounded: bool) -> None:
+        self._bounded = bounded
         self.fees = ZERO
         self.insurance = ZERO
         self.insurance_funded = ZERO
@@ -42,7 +47,7 @@ class PoolLedger:
 
     def insure(self, amount: Decimal) -> None:
         """Let the insurance fund pay an account's loss, or take its liquidation fee (negative)."""
-        self.insurance -= amount
+        self._let_insurance_gain(-amount)
 
     def absorb(self, quantity: Decimal, price: Decimal, market_price: Decimal) -> None:
         """Let the insurance fund carry what the house took over at a bankruptcy price instead of the market's.
@@ -51,8 +56,18 @@ class PoolLedger:
         at market_price: its loss or gain.
         """
         gain = quantity * (market_price - price)
-        self.insurance += gain
         self._house_cash -= gain
+        self._let_insurance_gain(gain)
+
+    def can_carry(self, loss: Decimal) -> bool:
+        """Whether the insurance fund could pay a loss by itself."""
+        return not self._bounded or loss <= self.insurance
+
+    def _let_insurance_gain(self, amount: Decimal) -> None:
+        self.insurance += amount
+        if self._bounded and self.insurance < ZERO:
+            self._house_cash += self.insurance
+            self.insurance = ZERO
 
     def fund(self, amount: Decimal) -> None:
         """Put money from outside into the insurance fund, or take it out."""

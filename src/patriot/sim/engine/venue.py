@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from patriot.sim.engine import (
     conditional,
+    deleveraging,
     klines,
     liquidity,
     matching,
@@ -54,7 +55,7 @@ from patriot.sim.engine.records import (
     Ticker,
     Trade,
 )
-from patriot.sim.engine.words import Liquidity, Side
+from patriot.sim.engine.words import Liquidity, PositionSide, Side
 
 _ARITHMETIC: Final = Context(prec=34)  # the engine's own: whoever calls cannot change what a division gives
 
@@ -176,6 +177,12 @@ class Venue:
     def hedges(self, uid: int, symbol: str) -> bool:
         """Whether a symbol of an account is in hedge mode."""
         return self._account(uid).hedges(symbol)
+
+    def adl_quantile(self, uid: int, symbol: str) -> dict[PositionSide, int]:
+        """Return for each row of a symbol its place in the queue of auto-deleveraging, 0 to 4; 4 is closed first."""
+        self._floor.market(symbol)
+        with localcontext(_ARITHMETIC):
+            return deleveraging.quantiles(self._floor, self._account(uid), symbol)
 
     def order(self, uid: int, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None) -> Order:
         """Return an order (the newest of a reused client id), or VenueRefusal -2013."""
