@@ -34,7 +34,6 @@ HOUSEKEEPING_SECONDS = 1.0
 LONGEST_SLEEP_SECONDS = 1.0
 JOURNAL_WAIT_SECONDS = 5.0
 JOURNAL_POLL_SECONDS = 0.05
-PING_SECONDS = 180.0  # real time; Source: USD-M WebSocket documents, read 2026-11-22
 FIRST_UIDS = {VenueName.BINANCE: 1, VenueName.BYBIT: 5_000_001}  # account numbers are unique over venues
 
 
@@ -205,13 +204,9 @@ class SimServer:
             face.housekeeping()
 
     async def _keep_binance(self, face: BinanceFace) -> None:
-        pinged = self._clock.monotonic()
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            face.hub.expire_listen_keys()
-            if self._clock.monotonic() - pinged >= PING_SECONDS:
-                pinged = self._clock.monotonic()
-                face.hub.ping_all()
+            face.hub.housekeeping()
 
     def _journal_lost(self, error: JournalLost) -> None:
         self._lost = error

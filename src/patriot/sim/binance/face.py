@@ -17,7 +17,8 @@ from patriot.sim.binance.endpoints import ENDPOINTS
 from patriot.sim.binance.limits import LimitExceeded, Limits, RateLimiter
 from patriot.sim.binance.listen_keys import ListenKeys
 from patriot.sim.binance.requests import Call, RawRequest, authenticate, parse_parameters
-from patriot.sim.binance.streams import Entry, StreamHub
+from patriot.sim.binance.stream_names import Entry
+from patriot.sim.binance.streams import StreamHub
 from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.exchange import Exchange
 from patriot.sim.faults import Faults
@@ -61,10 +62,10 @@ class BinanceFace:
     def application(self) -> web.Application:
         """Return the application: stream entries, and every other path as REST."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        for prefix, entry in (("", Entry.PUBLIC), *((f"/{entry.value}", entry) for entry in Entry)):
-            app.router.add_get(f"{prefix}/ws", self._stream_handler(entry, combined=False))
-            app.router.add_get(f"{prefix}/ws/{{stream:.+}}", self._stream_handler(entry, combined=False))
-            app.router.add_get(f"{prefix}/stream", self._stream_handler(entry, combined=True))
+        for entry in Entry:
+            app.router.add_get(f"{entry.prefix}/ws", self._stream_handler(entry, combined=False))
+            app.router.add_get(f"{entry.prefix}/ws/{{stream:.+}}", self._stream_handler(entry, combined=False))
+            app.router.add_get(f"{entry.prefix}/stream", self._stream_handler(entry, combined=True))
         app.router.add_route("*", "/{path:.*}", self._rest)
         return app
 

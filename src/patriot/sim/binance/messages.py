@@ -1,8 +1,12 @@
-"""Engine events as the venue's WebSocket messages. Field names as in the venue's documents, read 2026-11-22."""
+"""What happens to an account as messages of its user data stream. Field names as in the venue's documents.
 
-from typing import Any, assert_never
+Source: USD-M user data streams, read 2026-11-22.
+"""
 
-from patriot.sim.binance.render import SELF_TRADE_PREVENTION, money, plain, trimmed
+from decimal import Decimal
+from typing import Any, Final, assert_never
+
+from patriot.sim.binance.render import SELF_TRADE_PREVENTION, money, plain
 from patriot.sim.engine.events import (
     AccountEvent,
     AccountUpdated,
@@ -10,33 +14,49 @@ from patriot.sim.engine.events import (
     LeverageChanged,
     MarginCalled,
     OrderUpdated,
-    PriceMoved,
 )
-from patriot.sim.engine.klines import interval_ms
-from patriot.sim.engine.records import AlgoOrder, Bar, Depth, Order, PositionView, Trade
-from patriot.sim.engine.words import MarginType
+from patriot.sim.engine.records import AlgoOrder, Order, PositionView, Trade
+from patriot.sim.engine.words import (
+    AlgoStatus,
+    Closing,
+    ExecutionType,
+    MarginType,
+    OrderStatus,
+    OrderType,
+    SelfTradePrevention,
+    TimeInForce,
+)
 
 Json = dict[str, Any]
 
+NO_REASON, SELF_TRADE, TAKER_REST, TAKER_SELF_TRADE, NOTHING_TO_REDUCE = "0", "1", "2", "3", "4"  # "er"
+_LIQUIDATION: Final = "LIQUIDATION"
 
-def private_message(event: AccountEvent) -> Json:
-    """Return the user-data message of an account event."""
+
+def private_messages(event: AccountEvent) -> tuple[Json, ...]:
+    """Return the messages of an account event, in the order in which they are sent."""
     match event:
         case OrderUpdated():
-            body: Json = {"o": _order(event)}
-            name = "ORDER_TRADE_UPDATE"
+            update = _message("ORDER_TRADE_UPDATE", event.at_ms, {"o": _order(event)})
+            trade = event.trade
+            if trade is None or event.execution_type is not ExecutionType.TRADE:
+                return (update,)
+            return (_message("TRADE_LITE", event.at_ms, _trade_lite(event.order, trade)), update)
         case AlgoOrderUpdated():
-            body, name = {"o": _algo_order(event.order)}, "ALGO_UPDATE"
+            update = _message("ALGO_UPDATE", event.at_ms, {"o": _algo_order(event.order)})
+            if event.order.status is not AlgoStatus.REJECTED:
+                return (update,)
+            return (update, _message("CONDITIONAL_ORDER_TRIGGER_REJECT", event.at_ms, {"or": _rejected(event.order)}))
         case AccountUpdated():
-            body, name = {"a": _account(event)}, "ACCOUNT_UPDATE"
+            return (_message("ACCOUNT_UPDATE", event.at_ms, {"a": _account(event)}),)
         case LeverageChanged():
-            body, name = {"ac": {"s": event.symbol, "l": event.leverage}}, "ACCOUNT_CONFIG_UPDATE"
+            changed = {"s": event.symbol, "l": event.leverage}
+            return (_message("ACCOUNT_CONFIG_UPDATE", event.at_ms, {"ac": changed}),)
         case MarginCalled():
-            body = {"cw": money(event.cross_wallet), "p": [_called(view) for view in event.positions]}
-            name = "MARGIN_CALL"
+            rows = [_called(view) for view in event.positions]
+            return (_message("MARGIN_CALL", event.at_ms, {"cw": money(event.cross_wallet), "p": rows}),)
         case _:
             assert_never(event)
-    return {"e": name, "T": event.at_ms, "E": event.at_ms, **body}
 
 
 def listen_key_expired(listen_key: str, at_ms: int) -> Json:
@@ -44,13 +64,23 @@ def listen_key_expired(listen_key: str, at_ms: int) -> Json:
     return {"e": "listenKeyExpired", "E": at_ms, "listenKey": listen_key}
 
 
+def symbol_of(message: Json) -> str:
+    """Return the symbol a message is about, empty when it is about the account."""
+    return str(message.get("o", message).get("s", ""))
+
+
+def _message(name: str, at_ms: int, body: Json) -> Json:
+    return {"e": name, "T": at_ms, "E": at_ms, **body}
+
+
 def _order(event: OrderUpdated) -> Json:
     record = event.order
+    closing = record.closing is not Closing.NOBODY
     body = {
         "s": record.symbol,
         "c": record.client_order_id,
         "S": record.side.value,
-        "o": record.order_type.value,
+        "o": _LIQUIDATION if closing else record.order_type.value,
         "f": record.time_in_force.value,
         "q": plain(record.quantity),
         "p": plain(record.price),
@@ -69,23 +99,36 @@ def _order(event: OrderUpdated) -> Json:
         "m": False,
         "R": record.reduce_only,
         "wt": record.working_type.value,
-        "ot": record.original_type.value,
+        "ot": _LIQUIDATION if closing else record.original_type.value,
         "ps": record.position_side.value,
         "cp": record.close_position,
         "rp": "0",
         "pP": False,
-        "si": _algo_id(record),
+        "si": record.algo_id or 0,
         "ss": 0,
-        "V": SELF_TRADE_PREVENTION,
+        "V": _prevention(record.self_trade_prevention),
         "pm": "NONE",
-        "gtd": 0,
-        "er": "0",
+        "gtd": record.good_till_ms,
+        "er": _expiry_reason(event),
     }
     return body | _fill(event.trade) if event.trade is not None else body
 
 
-def _algo_id(record: Order) -> int:
-    return 0 if record.algo_id is None else record.algo_id
+def _expiry_reason(event: OrderUpdated) -> str:
+    """Return why an order ended before it was filled: the venue's numbers, 0 when there is nothing to say."""
+    record = event.order
+    takes = record.order_type is OrderType.MARKET or record.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if record.status is OrderStatus.EXPIRED_IN_MATCH:
+        return TAKER_SELF_TRADE if takes else SELF_TRADE
+    if event.execution_type is not ExecutionType.EXPIRED:
+        return NO_REASON
+    if takes:
+        return TAKER_REST
+    return NOTHING_TO_REDUCE if record.reduce_only else NO_REASON
+
+
+def _prevention(mode: SelfTradePrevention) -> str:
+    return SELF_TRADE_PREVENTION if mode is SelfTradePrevention.NONE else mode.value
 
 
 def _fill(trade: Trade) -> Json:
@@ -97,6 +140,21 @@ def _fill(trade: Trade) -> Json:
         "t": trade.trade_id,
         "m": trade.maker,
         "rp": plain(trade.realized_pnl),
+    }
+
+
+def _trade_lite(record: Order, trade: Trade) -> Json:
+    return {
+        "s": record.symbol,
+        "q": plain(record.quantity),
+        "p": plain(record.price),
+        "m": trade.maker,
+        "c": record.client_order_id,
+        "S": record.side.value,
+        "L": plain(trade.price),
+        "l": plain(trade.quantity),
+        "t": trade.trade_id,
+        "i": record.order_id,
     }
 
 
@@ -115,15 +173,17 @@ def _algo_order(record: AlgoOrder) -> Json:
         "ai": "",
         "tp": plain(record.trigger_price),
         "p": plain(record.price),
-        "V": SELF_TRADE_PREVENTION,
+        "V": _prevention(record.self_trade_prevention),
         "wt": record.working_type.value,
         "pm": "NONE",
         "cp": record.close_position,
         "pP": record.price_protect,
         "R": record.reduce_only,
         "tt": record.triggered_ms,
-        "gtd": 0,
+        "gtd": record.good_till_ms,
     }
+    if record.callback_rate is not None:
+        body |= {"cr": plain(record.callback_rate), "AP": plain(record.activation_price or Decimal(0))}
     if record.actual_order_id is not None:
         body |= {
             "ai": str(record.actual_order_id),
@@ -134,6 +194,11 @@ def _algo_order(record: AlgoOrder) -> Json:
     if record.reject_reason:
         body["rm"] = record.reject_reason
     return body
+
+
+def _rejected(record: AlgoOrder) -> Json:
+    """Return the body of a conditional order that was triggered and then refused."""
+    return {"s": record.symbol, "i": record.algo_id, "r": record.reject_reason}
 
 
 def _account(event: AccountUpdated) -> Json:
@@ -178,96 +243,4 @@ def _called(view: PositionView) -> Json:
         "mp": plain(view.mark_price),
         "up": money(view.unrealized_pnl),
         "mm": plain(view.maintenance_margin),
-    }
-
-
-def aggregate_trade(event: PriceMoved) -> Json:
-    """Return an aggTrade message: one print per price move."""
-    return {
-        "e": "aggTrade",
-        "E": event.at_ms,
-        "s": event.ticker.symbol,
-        "a": event.trade_id,
-        "p": plain(event.ticker.last),
-        "q": trimmed(event.quantity),
-        "nq": trimmed(event.quantity),
-        "f": event.trade_id,
-        "l": event.trade_id,
-        "T": event.at_ms,
-        "m": event.buyer_is_maker,
-    }
-
-
-def mark_price(event: PriceMoved) -> Json:
-    """Return a markPriceUpdate message."""
-    ticker = event.ticker
-    return {
-        "e": "markPriceUpdate",
-        "E": event.at_ms,
-        "s": ticker.symbol,
-        "p": plain(ticker.mark),
-        "ap": plain(ticker.mark),
-        "P": plain(ticker.index),
-        "i": plain(ticker.index),
-        "r": plain(ticker.funding_rate),
-        "T": ticker.next_funding_ms,
-    }
-
-
-def book_ticker(event: PriceMoved) -> Json:
-    """Return a bookTicker message."""
-    ticker = event.ticker
-    return {
-        "e": "bookTicker",
-        "u": event.trade_id,
-        "E": event.at_ms,
-        "T": event.at_ms,
-        "s": ticker.symbol,
-        "b": plain(ticker.bid),
-        "B": trimmed(ticker.bid_quantity),
-        "a": plain(ticker.ask),
-        "A": trimmed(ticker.ask_quantity),
-    }
-
-
-def depth_update(book: Depth, previous_update_id: int) -> Json:
-    """Return a depthUpdate message that carries the whole (partial) book."""
-    return {
-        "e": "depthUpdate",
-        "E": book.at_ms,
-        "T": book.at_ms,
-        "s": book.symbol,
-        "U": previous_update_id + 1,
-        "u": book.update_id,
-        "pu": previous_update_id,
-        "b": [[plain(price), trimmed(quantity)] for price, quantity in book.bids],
-        "a": [[plain(price), trimmed(quantity)] for price, quantity in book.asks],
-    }
-
-
-def kline(symbol: str, interval: str, bar: Bar, at_ms: int, *, closed: bool) -> Json:
-    """Return a kline message."""
-    return {
-        "e": "kline",
-        "E": at_ms,
-        "s": symbol,
-        "k": {
-            "t": bar.open_ms,
-            "T": bar.open_ms + interval_ms(interval) - 1,
-            "s": symbol,
-            "i": interval,
-            "f": -1,
-            "L": -1,
-            "o": plain(bar.open),
-            "c": plain(bar.close),
-            "h": plain(bar.high),
-            "l": plain(bar.low),
-            "v": plain(bar.volume),
-            "n": bar.trades,
-            "x": closed,
-            "q": plain(bar.quote_volume),
-            "V": plain(bar.taker_buy_volume),
-            "Q": plain(bar.taker_buy_quote_volume),
-            "B": "0",
-        },
     }

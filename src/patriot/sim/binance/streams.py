@@ -1,69 +1,61 @@
-"""The WebSocket side: who listens to what, and every message in order.
+"""The WebSocket side: every message in order, to those who listen.
 
-A stream is served on its own entry point only (/public: book; /market: trades, mark price, klines; /private: user
-data); on another one it is accepted and stays silent, as on the venue since the split of April 2026.
+A stream is served on its own door only (/public: book; /market: trades, prices, klines; /private: user data); on
+another one it is accepted and stays silent, as on the venue since the split of April 2026.
+
+While the clock runs by itself, streams with an update speed are sent at that speed of real time. In a stepped replay
+every price move stands for all of it: what is sent depends on the moves alone.
 Source: USD-M WebSocket documents and public measurements, read 2026-11-22.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 from aiohttp import WSMessage, WSMsgType, web
 
 from patriot.kernel.clock import Clock
-from patriot.sim.binance import messages
-from patriot.sim.binance.context import Tape
+from patriot.sim.binance import market_messages, messages
+from patriot.sim.binance.context import Print, Tape
 from patriot.sim.binance.listen_keys import ListenKeys
-from patriot.sim.engine.events import AccountEvent, InstrumentChanged, KlineClosed, PriceMoved, Printed, VenueEvent
+from patriot.sim.binance.rolling_day import RollingDays
+from patriot.sim.binance.stream_depth import DEPTH_LEVELS, DepthTeller, stream_update_id
+from patriot.sim.binance.stream_frames import StreamFrames
+from patriot.sim.binance.stream_names import Entry, Kind
+from patriot.sim.binance.subscriptions import StreamSession, Subscriptions, Topic
+from patriot.sim.engine.events import (
+    AccountEvent,
+    InstrumentChanged,
+    KlineClosed,
+    OrderUpdated,
+    PriceMoved,
+    Printed,
+    VenueEvent,
+)
 from patriot.sim.engine.klines import INTERVAL_MINUTES
+from patriot.sim.engine.records import Bar, Ticker
+from patriot.sim.engine.words import Closing
 from patriot.sim.exchange import Exchange
 from patriot.sim.faults import Faults
 from patriot.sim.rest_faults import refused_socket
-from patriot.sim.sockets import Session, Sessions, accept
+from patriot.sim.sockets import POLICY_VIOLATION, Attempts, Sessions, accept
 from patriot.sim.stream_faults import Line
 
-MAX_STREAMS = 1_024  # per connection; Source: USD-M WebSocket limits, read 2026-11-22
+# Source: USD-M WebSocket limits, read 2026-11-22. All of them on real time.
 MAX_MESSAGES_PER_SECOND = 10
+MAX_ATTEMPTS, ATTEMPTS_SECONDS = 300, 300.0  # connections per address
+PING_SECONDS = 180.0
+PONG_SECONDS = 600.0
+LIFE_SECONDS = 86_400.0
+TOO_MANY_CONNECTIONS = b'{"code":-1003,"msg":"Too many requests; too many connection attempts from this IP."}'
+_KLINES = ((Kind.KLINE, market_messages.kline), (Kind.CONTINUOUS_KLINE, market_messages.continuous_kline))
+_TICKERS = ((Kind.TICKER, market_messages.ticker), (Kind.MINI_TICKER, market_messages.mini_ticker))
+_DEPTHS = (Kind.PARTIAL_DEPTH, Kind.DEPTH)
 _ENCODE = msgspec.json.Encoder().encode
-_MARKET_STREAM = re.compile(r"[a-z0-9]+@(aggTrade|markPrice(@1s)?|kline_\w+)|!markPrice@arr(@1s)?")
-_PUBLIC_STREAM = re.compile(r"[a-z0-9]+@(bookTicker|depth(5|10|20)?(@(100|250|500)ms)?)|!bookTicker")
-
-Json = dict[str, Any]
-
-
-class Entry(StrEnum):
-    """The three doors of the stream host."""
-
-    PUBLIC = "public"
-    MARKET = "market"
-    PRIVATE = "private"
-
-
-@dataclass(eq=False, slots=True)
-class StreamSession(Session):
-    """A socket of the stream host: its door and its subscriptions."""
-
-    entry: Entry = Entry.PUBLIC
-    combined: bool = False
-    streams: set[str] = field(default_factory=set)
-    filters: dict[str, frozenset[str]] = field(default_factory=dict)  # listen key -> events allowed
-    second: int = -1  # of the newest inbound frame, for the limit
-    received: int = 0  # inbound frames in that second
-
-    def send(self, stream: str, data: bytes) -> None:
-        """Queue a message; on a combined connection it travels in an envelope with its stream's name."""
-        if self.combined:
-            data = b'{"stream":' + _ENCODE(stream) + b',"data":' + data + b"}"
-        self.put(data)
 
 
 class StreamHub:
-    """Every open session; renders an event once for all who listen."""
+    """Every open session of the stream host; renders an event once for all who listen."""
 
     def __init__(
         self, exchange: Exchange, listen_keys: ListenKeys, tape: Tape, faults: Faults, clock: Clock, *, live: bool
@@ -72,12 +64,20 @@ class StreamHub:
         self._listen_keys = listen_keys
         self._tape = tape
         self._clock = clock
-        self._live = live  # in a stepped replay only closed klines are sent
-        self.sessions = Sessions(clock.monotonic)
+        self._live = live
         self._faults = faults
+        self.sessions = Sessions(clock.monotonic)
+        self.attempts = Attempts(MAX_ATTEMPTS, ATTEMPTS_SECONDS, clock.monotonic)
         self._line = Line(faults, exchange.name, self.sessions.call_later)
-        self._by_stream: defaultdict[str, set[StreamSession]] = defaultdict(set)
-        self._depth_ids: dict[str, int] = {}
+        self._subscriptions = Subscriptions()
+        self._frames = StreamFrames(self._subscriptions, self._begin)
+        self._days = RollingDays(exchange.venue, tape)
+        self._armed: set[Topic] = set()  # depth topics whose next update is due soon
+        self._tops: dict[str, object] = {}  # best bid and ask as told, by symbol
+        self._liquidations: dict[str, OrderUpdated] = {}  # the largest of this second, by symbol
+        self._moved: set[str] = set()  # symbols with a print in this second
+        self._seconds = 0
+        self._pinged_at = clock.monotonic()
 
     # ------------------------------------------------------------------------------------------------ events out
 
@@ -88,92 +88,215 @@ class StreamHub:
                 case PriceMoved():
                     self._tape.add(event)
                     self._publish_move(event)
+                case Printed():
+                    self._tape.add(event)
+                    self._publish_print(
+                        event.symbol,
+                        Print(event.trade_id, event.price, event.quantity, event.at_ms, event.buyer_is_maker),
+                    )
+                    self._touch_book(event.symbol, event.at_ms)
                 case KlineClosed():
-                    stream = f"{event.symbol.lower()}@kline_{event.interval}"
-                    if self._by_stream.get(stream):
-                        message = messages.kline(event.symbol, event.interval, event.bar, event.at_ms, closed=True)
-                        self._send(stream, message)
-                case Printed() | InstrumentChanged():
-                    continue
+                    self._publish_bar(event.symbol, event.interval, event.bar, event.at_ms, closed=True)
+                case InstrumentChanged():
+                    self._publish_to("", Kind.INSTRUMENT, partial(market_messages.contract_info, event))
                 case _:
                     self._publish_private(event)
 
     def _publish_move(self, event: PriceMoved) -> None:
-        if not self._by_stream:
-            return
-        name = event.ticker.symbol.lower()
-        if f"{name}@aggTrade" in self._by_stream:
-            self._send(f"{name}@aggTrade", messages.aggregate_trade(event))
-        for stream in (f"{name}@markPrice", f"{name}@markPrice@1s"):
-            if stream in self._by_stream:
-                self._send(stream, messages.mark_price(event))
-        for stream in ("!markPrice@arr", "!markPrice@arr@1s"):
-            if stream in self._by_stream:
-                self._send(stream, [messages.mark_price(event)])
-        for stream in (f"{name}@bookTicker", "!bookTicker"):
-            if stream in self._by_stream:
-                self._send(stream, messages.book_ticker(event))
-        for stream in [stream for stream in self._by_stream if stream.startswith(f"{name}@depth")]:
-            self._send_depth(stream, event)
-        if self._live:
-            self._publish_open_bars(event)
-
-    def _send_depth(self, stream: str, event: PriceMoved) -> None:
-        levels = re.match(r"\d+", stream.partition("@depth")[2])
-        book = self._exchange.venue.depth(event.ticker.symbol, int(levels[0]) if levels else 20)
-        previous = self._depth_ids.get(stream, book.update_id - 1)
-        self._depth_ids[stream] = book.update_id
-        self._send(stream, messages.depth_update(book, previous))
-
-    def _publish_open_bars(self, event: PriceMoved) -> None:
         symbol = event.ticker.symbol
-        for interval in INTERVAL_MINUTES:
-            stream = f"{symbol.lower()}@kline_{interval}"
-            if stream in self._by_stream:
-                bars = self._exchange.venue.klines(symbol, interval, limit=1)
-                if bars:
-                    self._send(stream, messages.kline(symbol, interval, bars[-1], event.at_ms, closed=False))
+        if self._live:
+            self._moved.add(symbol)
+        elif not self._subscriptions.of(symbol) and not self._subscriptions.of(""):
+            return
+        ticker = event.ticker
+        self._publish_print(
+            symbol, Print(event.trade_id, ticker.last, event.quantity, event.at_ms, event.buyer_is_maker)
+        )
+        if not self._live:
+            self._publish_prices(ticker, event.at_ms)
+            self._publish_day(symbol, event.at_ms)
+        self._touch_book(symbol, event.at_ms)
 
-    def _send(self, stream: str, message: object) -> None:
-        data = _ENCODE(message)
+    def _publish_print(self, symbol: str, tick: Print) -> None:
+        topics = self._subscriptions.of(symbol)
+        if self._live:
+            self._moved.add(symbol)
+        if not topics:
+            return
+        self._publish_to(symbol, Kind.AGGREGATE_TRADE, lambda: market_messages.aggregate_trade(symbol, tick))
+        self._publish_to(symbol, Kind.TRADE, lambda: market_messages.trade(symbol, tick))
+        if self._live:
+            self._publish_open_bars(symbol, tick.at_ms)
 
-        def deliver() -> None:
-            for session in tuple(self._by_stream.get(stream, ())):
-                session.send(stream, data)
+    def _publish_to(self, symbol: str, kind: Kind, render: Callable[[], object]) -> None:
+        """Send one message to the topics of a kind; it is rendered only if there are any."""
+        topics = self._subscriptions.of(symbol).get(kind)
+        if topics:
+            data = _ENCODE(render())
+            for topic in tuple(topics):
+                self._send(topic, data, symbol)
 
-        symbol, _, event = stream.partition("@")
-        self._line.public(stream, event, symbol.upper(), deliver, lambda: self._cut(stream))
+    def _send(self, topic: Topic, data: bytes, symbol: str) -> None:
+        self._line.public(topic.text, topic.event, symbol, lambda: topic.send(data), topic.cut)
 
-    def _cut(self, stream: str) -> None:
-        for session in tuple(self._by_stream.get(stream, ())):
-            session.end()
+    # ------------------------------------------------------------------------------------------------ prices, klines
+
+    def _publish_prices(self, ticker: Ticker, at_ms: int) -> None:
+        """Tell one symbol's mark price."""
+        self._publish_to(ticker.symbol, Kind.MARK_PRICE, lambda: market_messages.mark_price(ticker, at_ms))
+        self._publish_to("", Kind.MARK_PRICE, lambda: [market_messages.mark_price(ticker, at_ms)])
+
+    def _publish_day(self, symbol: str, at_ms: int) -> None:
+        """Tell one symbol's last 24 hours."""
+        for kind, render in _TICKERS:
+            if self._subscriptions.of(symbol).get(kind) or self._subscriptions.of("").get(kind):
+                day = self._days.of(symbol, at_ms)
+                self._publish_to(symbol, kind, partial(render, symbol, day, at_ms))
+                self._publish_to("", kind, partial(_listed, render, [(symbol, day)], at_ms))
+
+    def _publish_bar(self, symbol: str, interval: str, bar: Bar, at_ms: int, *, closed: bool) -> None:
+        kinds = self._subscriptions.of(symbol)
+        for kind, render in _KLINES:
+            for topic in tuple(kinds.get(kind, ())):
+                if topic.name is not None and topic.name.interval == interval:
+                    self._send(topic, _ENCODE(render(symbol, interval, bar, at_ms, closed=closed)), symbol)
+
+    def _publish_open_bars(self, symbol: str, at_ms: int) -> None:
+        kinds = self._subscriptions.of(symbol)
+        topics = [topic for kind, _ in _KLINES for topic in kinds.get(kind, ())]
+        for interval in {topic.name.interval for topic in topics if topic.name is not None}:
+            bars = self._exchange.venue.klines(symbol, interval, limit=1) if interval in INTERVAL_MINUTES else ()
+            if bars:
+                self._publish_bar(symbol, interval, bars[-1], at_ms, closed=False)
+
+    # ------------------------------------------------------------------------------------------------ the book
+
+    def _touch_book(self, symbol: str, at_ms: int) -> None:
+        """Tell that a book may have changed: its top at once, its depth at the speed of each stream."""
+        kinds, everyone = self._subscriptions.of(symbol), self._subscriptions.of("")
+        if kinds.get(Kind.BOOK_TICKER) or everyone.get(Kind.BOOK_TICKER):
+            self._publish_top(symbol, at_ms)
+        for kind in _DEPTHS:
+            for topic in tuple(kinds.get(kind, ())):
+                if not self._live:
+                    self._publish_depth(topic)
+                elif topic not in self._armed and topic.name is not None:
+                    self._armed.add(topic)
+                    self.sessions.call_later(topic.name.every_ms / 1000, partial(self._publish_depth, topic))
+
+    def _publish_top(self, symbol: str, at_ms: int) -> None:
+        book = self._exchange.venue.depth(symbol, 1)
+        if not book.bids or not book.asks:
+            return
+        top = (book.bids[0], book.asks[0])
+        if self._live and self._tops.get(symbol) == top:
+            return
+        self._tops[symbol] = top
+        message = market_messages.book_ticker(symbol, stream_update_id(book.update_id), *top, at_ms)
+        self._publish_to(symbol, Kind.BOOK_TICKER, lambda: message)
+        self._publish_to("", Kind.BOOK_TICKER, lambda: message)
+
+    def _publish_depth(self, topic: Topic) -> None:
+        self._armed.discard(topic)
+        teller = topic.teller
+        if teller is None or not topic:
+            return
+        message = teller.message(self._exchange.venue.depth(teller.name.symbol, teller.levels))
+        if message is not None:
+            self._send(topic, _ENCODE(message), teller.name.symbol)
+
+    # ------------------------------------------------------------------------------------------------ accounts
 
     def _publish_private(self, event: AccountEvent) -> None:
+        if isinstance(event, OrderUpdated):
+            if event.order.closing is Closing.LIQUIDATION and event.trade is not None:
+                self._note_liquidation(event)
+            if self._live:
+                self._touch_book(event.order.symbol, event.at_ms)
         listen_key = self._listen_keys.active(event.uid)
-        if listen_key is not None and listen_key in self._by_stream:
-            self._send_private(event.uid, listen_key, messages.private_message(event))
+        topic = self._subscriptions.find(listen_key) if listen_key is not None else None
+        if topic is not None:
+            for message in messages.private_messages(event):
+                self._send_private(event.uid, topic, message)
 
-    def _send_private(self, uid: int, listen_key: str, message: Json) -> None:
+    def _send_private(self, uid: int, topic: Topic, message: messages.Json) -> None:
         name = message["e"]
         self._exchange.activity += 1
         data = _ENCODE(message)
+        self._line.private(uid, name, messages.symbol_of(message), lambda: topic.send_event(data, name), topic.cut)
 
-        def deliver() -> None:
-            for session in tuple(self._by_stream.get(listen_key, ())):
-                allowed = session.filters.get(listen_key)
-                if allowed is None or name in allowed:
-                    session.send(listen_key, data)
+    def _note_liquidation(self, event: OrderUpdated) -> None:
+        """Keep the largest liquidation of each symbol and second; in a stepped replay tell each one when it is done."""
+        symbol, known = event.order.symbol, self._liquidations.get(event.order.symbol)
+        if not self._live:
+            if not event.order.is_open:
+                self._publish_liquidation(event)
+        elif known is None or event.order.quantity >= known.order.quantity:
+            self._liquidations[symbol] = event
 
-        self._line.private(uid, name, _symbol_of(message), deliver, lambda: self._cut(listen_key))
+    def _publish_liquidation(self, event: OrderUpdated) -> None:
+        message = market_messages.liquidation(event)
+        self._publish_to(event.order.symbol, Kind.LIQUIDATION, lambda: message)
+        self._publish_to("", Kind.LIQUIDATION, lambda: message)
 
     def announce_expiry(self, uid: int, listen_key: str) -> None:
         """Tell a listen key's streams that it has ended."""
-        self._send_private(uid, listen_key, messages.listen_key_expired(listen_key, self._exchange.now_ms))
+        topic = self._subscriptions.find(listen_key)
+        if topic is not None:
+            self._send_private(uid, topic, messages.listen_key_expired(listen_key, self._exchange.now_ms))
 
-    def expire_listen_keys(self) -> None:
-        """End the listen keys whose time is over."""
+    # ------------------------------------------------------------------------------------------------ every second
+
+    def housekeeping(self) -> None:
+        """Do what is due each second of real time: expiries, pings, overdue sockets, and what is told each second."""
         for uid, listen_key in self._listen_keys.expired():
             self.announce_expiry(uid, listen_key)
+        now = self._clock.monotonic()
+        if now - self._pinged_at >= PING_SECONDS:
+            self._pinged_at = now
+            self.sessions.ping_all(str(self._exchange.now_ms).encode())
+        if self._live:
+            self.sessions.end_overdue(LIFE_SECONDS, PONG_SECONDS)
+            self._tell_second()
+
+    def _tell_second(self) -> None:
+        self._seconds += 1
+        at_ms = self._exchange.now_ms
+        liquidations, self._liquidations = self._liquidations, {}
+        for event in liquidations.values():
+            self._publish_liquidation(event)
+        moved, self._moved = self._moved, set()
+        for symbol in self._subscriptions.symbols():
+            self._tell_prices_of(symbol, at_ms)
+            self._tell_day_of(symbol, at_ms)
+        for topic in tuple(self._subscriptions.of("").get(Kind.MARK_PRICE, ())):
+            if self._is_due(topic):
+                tickers = [self._exchange.venue.ticker(symbol) for symbol in self._exchange.symbols]
+                rows = [market_messages.mark_price(ticker, at_ms) for ticker in tickers if ticker is not None]
+                self._send(topic, _ENCODE(rows), "")
+        for kind, render in _TICKERS:
+            if moved and self._subscriptions.of("").get(kind):
+                days = [(symbol, self._days.of(symbol, at_ms)) for symbol in sorted(moved)]
+                self._publish_to("", kind, partial(_listed, render, days, at_ms))
+
+    def _tell_prices_of(self, symbol: str, at_ms: int) -> None:
+        topics = [t for t in self._subscriptions.of(symbol).get(Kind.MARK_PRICE, ()) if self._is_due(t)]
+        ticker = self._exchange.venue.ticker(symbol) if topics and symbol in self._exchange.symbols else None
+        if ticker is not None:
+            data = _ENCODE(market_messages.mark_price(ticker, at_ms))
+            for topic in topics:
+                self._send(topic, data, symbol)
+
+    def _tell_day_of(self, symbol: str, at_ms: int) -> None:
+        for kind, render in _TICKERS:
+            topics = [topic for topic in self._subscriptions.of(symbol).get(kind, ()) if self._is_due(topic)]
+            if topics and symbol in self._exchange.symbols:
+                data = _ENCODE(render(symbol, self._days.of(symbol, at_ms), at_ms))
+                for topic in topics:
+                    self._send(topic, data, symbol)
+
+    def _is_due(self, topic: Topic) -> bool:
+        return topic.name is not None and self._seconds % (topic.name.every_ms // 1000) == 0
 
     # ------------------------------------------------------------------------------------------------ sessions
 
@@ -181,106 +304,59 @@ class StreamHub:
         self, request: web.Request, entry: Entry, *, combined: bool, path_stream: str
     ) -> web.StreamResponse:
         """Run one socket until it closes."""
-        refused = refused_socket(self._faults, self._exchange, request)
+        refused = refused_socket(self._faults, self._exchange, request) or self.refused_attempt(request)
         if refused is not None:
             return refused
         socket = await accept(request)
         session = StreamSession(
             socket, request.remote or "unknown", self._clock.monotonic(), entry=entry, combined=combined
         )
-        self._subscribe_from_address(session, request, path_stream)
+        if not self._subscribe_from_address(session, request, path_stream):
+            session.end(POLICY_VIOLATION, b"too many streams")
         try:
             await self.sessions.run(session, lambda message: self._receive(session, message))
         finally:
-            self._unsubscribe(session, tuple(session.streams))
+            self._subscriptions.remove(session, tuple(session.streams))
         return socket
 
-    def _subscribe_from_address(self, session: StreamSession, request: web.Request, path_stream: str) -> None:
-        if path_stream:
-            self._subscribe(session, path_stream.split("/"))
+    def refused_attempt(self, request: web.Request) -> web.Response | None:
+        """Return the answer to an address that connects too often; None lets it in."""
+        if not self._live or self.attempts.allow(request.remote or "unknown"):
+            return None
+        headers = {"Retry-After": str(int(ATTEMPTS_SECONDS))}
+        return web.Response(body=TOO_MANY_CONNECTIONS, status=429, content_type="application/json", headers=headers)
+
+    def _subscribe_from_address(self, session: StreamSession, request: web.Request, path_stream: str) -> bool:
+        names = path_stream.split("/") if path_stream else []
         listen_key = ""
         for name, value in request.query.items():
             if name == "streams":
-                self._subscribe(session, value.split("/"))
+                names += value.split("/")
             elif name == "listenKey":
                 listen_key = value
-                self._subscribe(session, [value])
+                names.append(value)
             elif name == "events" and listen_key:
                 session.filters[listen_key] = frozenset(value.split("/"))
+        return self._frames.subscribe_from_address(session, [name for name in names if name])
 
-    def _subscribe(self, session: StreamSession, streams: Iterable[str]) -> None:
-        for stream in streams:
-            name = stream
-            if session.entry is Entry.PRIVATE and "@" in stream:
-                name, _, event = stream.partition("@")
-                session.filters[name] = session.filters.get(name, frozenset()) | {event}
-            session.streams.add(name)
-            if _entry_of(name) is session.entry:
-                self._by_stream[name].add(session)
-                session.uids.update(uid for uid, key in self._exchange.listen_keys.items() if key == name)
-
-    def _unsubscribe(self, session: StreamSession, streams: Iterable[str]) -> None:
-        for stream in streams:
-            session.streams.discard(stream)
-            listeners = self._by_stream.get(stream)
-            if listeners is not None:
-                listeners.discard(session)
-                if not listeners:
-                    del self._by_stream[stream]
+    def _begin(self, session: StreamSession, topic: Topic) -> None:
+        """Prepare what a topic needs when somebody begins to listen."""
+        name = topic.name
+        if name is None:
+            session.uids.update(uid for uid, key in self._exchange.listen_keys.items() if key == topic.text)
+        elif name.kind in _DEPTHS and topic.teller is None and name.symbol in self._exchange.symbols:
+            topic.teller = DepthTeller(name, self._exchange.venue.depth(name.symbol, name.levels or DEPTH_LEVELS))
 
     async def _receive(self, session: StreamSession, message: WSMessage) -> None:
         if message.type is WSMsgType.TEXT:
-            session.put(_ENCODE(self._answer(session, message)))
-        now = int(self._clock.monotonic())
-        session.second, session.received = (now, session.received + 1) if now == session.second else (now, 1)
-        if session.received > MAX_MESSAGES_PER_SECOND:
-            await session.socket.close(code=1008, message=b"Too many requests")
-
-    def _answer(self, session: StreamSession, message: WSMessage) -> Json:
-        """Answer a frame of the live-subscribe protocol."""
-        try:
-            frame = msgspec.json.decode(message.data)
-        except msgspec.DecodeError as error:
-            return {"error": {"code": 3, "msg": f"Invalid JSON: {error}"}}
-        if not isinstance(frame, dict) or not isinstance(frame.get("method"), str):
-            return {"error": {"code": 2, "msg": "Invalid request: missing field `method`"}}
-        number = frame.get("id")
-        if not isinstance(number, int | str | None):
-            return {"error": {"code": 2, "msg": "Invalid request: request ID must be an integer or a string"}}
-        parameters = frame.get("params", [])
-        method = frame["method"]
-        if method in ("SUBSCRIBE", "UNSUBSCRIBE"):
-            if not isinstance(parameters, list) or not all(isinstance(name, str) for name in parameters):
-                return _refused(number, 2, "Invalid request: params must be an array of strings")
-            if method == "UNSUBSCRIBE":
-                self._unsubscribe(session, parameters)
-            elif len(session.streams | set(parameters)) > MAX_STREAMS:
-                return _refused(number, 2, f"Invalid request: at most {MAX_STREAMS} streams on a connection")
-            else:
-                self._subscribe(session, parameters)
-            return {"result": None, "id": number}
-        if method == "LIST_SUBSCRIPTIONS":
-            return {"result": sorted(session.streams), "id": number}
-        return _refused(number, 2, f"Invalid request: unknown variant `{method[:40]}`")
-
-    def ping_all(self) -> None:
-        """Ping every session, as the venue does every three minutes."""
-        self.sessions.ping_all(str(self._exchange.now_ms).encode())
+            session.put(_ENCODE(self._frames.answer(session, message.data)))
+        if session.heard(self._clock.monotonic()) > MAX_MESSAGES_PER_SECOND:
+            session.end(POLICY_VIOLATION, b"Too many requests")
 
 
-def _refused(number: object, code: int, text: str) -> Json:
-    return {"error": {"code": code, "msg": text}, "id": number}
-
-
-def _symbol_of(message: Json) -> str:
-    """Return the symbol a private message is about, empty when it is about none."""
-    order = message.get("o")
-    return str(order.get("s", "")) if isinstance(order, dict) else ""
-
-
-def _entry_of(stream: str) -> Entry:
-    if _MARKET_STREAM.fullmatch(stream):
-        return Entry.MARKET
-    if _PUBLIC_STREAM.fullmatch(stream):
-        return Entry.PUBLIC
-    return Entry.PRIVATE
+def _listed(
+    render: Callable[[str, market_messages.Day, int], market_messages.Json],
+    days: Sequence[tuple[str, market_messages.Day]],
+    at_ms: int,
+) -> list[market_messages.Json]:
+    return [render(symbol, day, at_ms) for symbol, day in days]
