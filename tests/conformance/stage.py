@@ -5,12 +5,15 @@ Blocking, with the standard library alone: most of the clients under test block,
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -22,6 +25,7 @@ from tests.conformance.server import TOKEN
 SYMBOL = "BTCUSDT"
 _NUMBERS = count(1)
 MS_PER_DAY = 86_400_000
+AGAIN_SECONDS = 0.3
 
 
 def ask(method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Any:
@@ -237,3 +241,23 @@ class BybitAccount(Account):
     def isolated(self) -> None:
         """Isolated margin, for the whole account."""
         self.signed("/v5/account/set-margin-mode", setMarginMode="ISOLATED_MARGIN")
+
+
+@contextlib.asynccontextmanager
+async def meanwhile(account: Account, words: list[str]) -> AsyncIterator[None]:
+    """Arrange what the words say again and again: a subscription may not be there the first time."""
+
+    async def arrange() -> None:
+        while True:
+            for word in words:
+                await asyncio.to_thread(account.arrange, word)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    task = asyncio.create_task(arrange()) if words else None
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

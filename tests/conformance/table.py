@@ -1,9 +1,10 @@
 """The table of docs/conformance.md: every call that a public client offers, its arguments, and what must come of it.
 
 A row is `| client | call | arguments | expected |`. Arguments are `name=value` words; a value is JSON if it can be read
-as such, else text; `$order` stands for something that is arranged first (see stage.py), `+position` arranges
-without handing anything over, and `>position` does so again and again while the call waits. Expected is `works`, `refused CODE`, or `outside: why` for a call that no venue of the
-simulator has part in: it is listed, so that a new one is noticed, and not made.
+as such, else text; `$order` stands for something that is arranged first (see stage.py), `+position` arranges without
+handing anything over, and `>position` does so again and again while the call waits. Expected is `works`,
+`refused CODE`, `silent` (a stream that is accepted and has nothing to tell), or `outside: why` for a call that no venue
+of the simulator has part in: it is listed, so that a new one is noticed, and not made.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ class Row:
     @property
     def is_outside(self) -> bool:
         return self.expected.startswith(OUTSIDE)
+
+    @property
+    def is_silent(self) -> bool:
+        return self.expected == "silent"
 
     @property
     def refusal(self) -> str | None:
@@ -100,5 +105,9 @@ def check(client: str, offered: Iterable[str]) -> None:
     missing, gone = sorted(calls - set(listed)), sorted(set(listed) - calls)
     assert not missing, f"{client}: no row in {TABLE.name} for {', '.join(missing)}"
     assert not gone, f"{client}: rows in {TABLE.name} for what the client does not offer: {', '.join(gone)}"
-    odd = [row for row in rows(client) if row.expected != "works" and not row.refusal and not row.is_outside]
-    assert not odd, f"{client}: expected works, refused CODE or outside: why, found {odd}"
+    odd = [
+        row
+        for row in rows(client)
+        if row.expected not in ("works", "silent") and not row.refusal and not row.is_outside
+    ]
+    assert not odd, f"{client}: expected works, silent, refused CODE or outside: why, found {odd}"

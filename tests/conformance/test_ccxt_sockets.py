@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +10,12 @@ import ccxt.pro as ccxt
 import pytest
 
 from tests.conformance.ccxt_clients import call, code_of, on_binance, on_bybit, unified_calls
-from tests.conformance.stage import Account, Stage
+from tests.conformance.stage import Account, Stage, meanwhile
 from tests.conformance.table import Row, check, made
 
 pytestmark = pytest.mark.slow
 NAMES = {"ccxt-binance-ws": ccxt.binanceusdm, "ccxt-bybit-ws": ccxt.bybit}
 SECONDS = 20.0  # for the first message
-AGAIN_SECONDS = 0.3
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,7 +52,7 @@ async def test_call_ends_as_its_row_says(row: Row, stage: Stage, markets: dict[s
     client.set_markets(markets[row.client])
     try:
         arguments = await asyncio.to_thread(row.resolved, account.arrange)
-        async with asyncio.timeout(SECONDS), _meanwhile(account, row.meanwhile):
+        async with asyncio.timeout(SECONDS), meanwhile(account, row.meanwhile):
             answer = await call(client, row.call, arguments)
         assert answer
         found = None
@@ -64,23 +62,3 @@ async def test_call_ends_as_its_row_says(row: Row, stage: Stage, markets: dict[s
         await client.close()
 
     assert found == row.refusal
-
-
-@contextlib.asynccontextmanager
-async def _meanwhile(account: Account, words: list[str]) -> Any:
-    """Arrange what the words say again and again: a subscription may not be there the first time."""
-
-    async def arrange() -> None:
-        while True:
-            for word in words:
-                await asyncio.to_thread(account.arrange, word)
-            await asyncio.sleep(AGAIN_SECONDS)
-
-    task = asyncio.create_task(arrange()) if words else None
-    try:
-        yield
-    finally:
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
