@@ -9,7 +9,16 @@ from typing import Final, NamedTuple
 
 from patriot.sim.engine.margin import bracket_of, liquidation_price, maintenance_margin, max_notional
 from patriot.sim.engine.market import Market
-from patriot.sim.engine.records import AccountView, AlgoOrder, Income, Order, Position, PositionView, Trade
+from patriot.sim.engine.records import (
+    AccountView,
+    AlgoOrder,
+    Income,
+    MarginChange,
+    Order,
+    Position,
+    PositionView,
+    Trade,
+)
 from patriot.sim.engine.words import ZERO, IncomeType, MarginType, Permission, PositionSide, Side
 
 IDS_PER_ACCOUNT: Final = (
@@ -34,6 +43,7 @@ class Account:
         "hedge_by_symbol",
         "hedge_mode",
         "income",
+        "margin_changes",
         "open_algo_orders",
         "open_orders",
         "order_by_client_id",
@@ -65,6 +75,7 @@ class Account:
         self.algo_by_client_id: dict[str, int] = {}
         self.trades: list[Trade] = []
         self.income: list[Income] = []
+        self.margin_changes: list[MarginChange] = []
         # what this account took from the book of one moment: symbol -> (moment, taken per side and price)
         self.taken: dict[str, tuple[tuple[int, Decimal], dict[tuple[Side, Decimal], Decimal]]] = {}
         self._counters: dict[str, int] = {}

@@ -223,6 +223,17 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginChange:
+    """What an account moved between its wallet and an isolated position."""
+
+    uid: int
+    symbol: str
+    position_side: PositionSide
+    amount: Decimal  # positive: into the position
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class PositionView:
     """A position beside its settings and the mark price of the moment: rows of positionRisk and of ACCOUNT_UPDATE."""
 

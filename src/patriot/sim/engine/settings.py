@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -11,6 +12,7 @@ from patriot.sim.engine.events import LeverageChanged
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.margin import max_notional
 from patriot.sim.engine.operations import (
+    AdjustMargin,
     CreateAccount,
     FundInsurance,
     SetLeverage,
@@ -18,8 +20,8 @@ from patriot.sim.engine.operations import (
     SetPositionMode,
     Transfer,
 )
-from patriot.sim.engine.records import AccountView, Income, Pools, PositionView
-from patriot.sim.engine.words import ZERO, IncomeType, MarginType, UpdateReason, round_money
+from patriot.sim.engine.records import AccountView, Income, MarginChange, Pools, PositionView
+from patriot.sim.engine.words import ZERO, IncomeType, MarginType, PositionSide, UpdateReason, round_money
 
 _LARGEST_AMOUNT: Final = Decimal("1000000000000000")
 
@@ -102,6 +104,37 @@ def set_margin_type(floor: Floor, account: Account, operation: SetMarginType) ->
         raise refusals.MARGIN_TYPE_WITH_POSITION.because()
     account.settings[operation.symbol] = settings._replace(margin_type=operation.margin_type)
     return account.position_view(operation.symbol, account.sides_of(operation.symbol)[0], floor.markets)
+
+
+def adjust_margin(floor: Floor, account: Account, operation: AdjustMargin) -> PositionView:
+    """Move money between the wallet and an isolated position.
+
+    In: what is free. Out: what the position needs neither for its initial margin at mark nor for its loss.
+    """
+    symbol, amount = operation.symbol, operation.amount
+    _, ticker = floor.priced(symbol)
+    _check_amount(amount)
+    if (operation.position_side is PositionSide.BOTH) == account.hedges(symbol):
+        raise refusals.POSITION_SIDE_MISMATCH.because()
+    if not account.is_isolated(symbol):
+        raise refusals.MARGIN_ONLY_ISOLATED.because()
+    position = account.position(symbol, operation.position_side)
+    if not position.quantity:
+        raise refusals.MARGIN_WITHOUT_POSITION.because()
+    if amount > account.free_margin(floor.markets):
+        raise refusals.CROSS_BALANCE_INSUFFICIENT.because()
+    spare = position.isolated_wallet + min(position.unrealized_pnl(ticker.mark), ZERO)
+    spare -= abs(position.quantity) * ticker.mark / account.settings_of(symbol).leverage
+    if amount < ZERO and -amount > spare:
+        raise refusals.ISOLATED_BALANCE_INSUFFICIENT.because()
+    row = (symbol, operation.position_side)
+    account.positions[row] = replace(
+        position, isolated_wallet=position.isolated_wallet + amount, updated_ms=floor.now_ms
+    )
+    account.margin_changes.append(MarginChange(account.uid, *row, amount, floor.now_ms))
+    floor.tell_account(account, UpdateReason.MARGIN_TRANSFER, positions=[row])
+    floor.refresh_interest(account)
+    return account.position_view(*row, floor.markets)
 
 
 def set_position_mode(floor: Floor, account: Account, operation: SetPositionMode) -> AccountView:

@@ -9,10 +9,20 @@ import msgspec
 
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.floor import Floor
-from patriot.sim.engine.records import AlgoOrder, Income, Order, Pools, Position, Protection, Ticker, Trade
+from patriot.sim.engine.records import (
+    AlgoOrder,
+    Income,
+    MarginChange,
+    Order,
+    Pools,
+    Position,
+    Protection,
+    Ticker,
+    Trade,
+)
 from patriot.sim.engine.words import ZERO, IncomeType
 
-Record = Order | AlgoOrder | Trade | Income | Position | Ticker | Pools
+Record = Order | AlgoOrder | Trade | Income | Position | Ticker | Pools | MarginChange
 
 
 def plain(number: Decimal) -> str:
@@ -66,6 +76,7 @@ def of_account(account: Account, floor: Floor) -> dict[str, object]:
         "orders": [of_record(order) for order in account.orders.values()],
         "algo_orders": [of_record(order) for order in account.algo_orders.values()],
         "trades": [of_record(trade) for trade in account.trades],
+        "margin_changes": [of_record(change) for change in account.margin_changes],
         "income": [of_record(record) for record in account.income],
     }
 

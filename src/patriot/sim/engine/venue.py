@@ -22,6 +22,7 @@ from patriot.sim.engine.account import Account
 from patriot.sim.engine.events import KlineClosed, Outcome, Result, VenueRefusal
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.operations import (
+    AdjustMargin,
     AmendAlgoOrder,
     CancelAlgoOrder,
     CancelAllAlgoOrders,
@@ -49,6 +50,7 @@ from patriot.sim.engine.records import (
     Depth,
     Income,
     Instrument,
+    MarginChange,
     Order,
     Pools,
     PositionView,
@@ -229,6 +231,11 @@ class Venue:
         """Return who stands against the accounts: fees, insurance, the house."""
         return self._floor.pools.view()
 
+    def margin_changes(self, uid: int, symbol: str) -> tuple[MarginChange, ...]:
+        """Return what was moved in and out of the isolated positions of a symbol, oldest first."""
+        self._floor.market(symbol)
+        return tuple(change for change in self._account(uid).margin_changes if change.symbol == symbol)
+
     def state(self) -> dict[str, Any]:
         """Return everything a judge needs, ready for JSON: Decimal as str, accounts by uid."""
         with localcontext(_ARITHMETIC):
@@ -278,6 +285,7 @@ _HANDLERS: Final[dict[type[Operation], Callable[[Floor, Any], Result]]] = {
     SetMarginType: _for_account(settings.set_margin_type),
     SetPositionMode: _for_account(settings.set_position_mode),
     SetProtection: _for_account(protection.set_protection),
+    AdjustMargin: _for_account(settings.adjust_margin),
     Transfer: _for_account(settings.transfer),
     FundInsurance: settings.fund_insurance,
 }
