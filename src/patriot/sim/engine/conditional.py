@@ -115,7 +115,8 @@ def _checked_trigger(floor: Floor, wish: PlaceAlgoOrder, working: Decimal) -> tu
     """Return the trigger price and whether it fires at or above it; a trailing order has no price of its own yet."""
     if wish.order_type is OrderType.TRAILING_STOP_MARKET:
         if wish.activation_price is not None:
-            filters.check_trigger_price(floor.market(wish.symbol).instrument, wish.activation_price)
+            activation = filters.given(wish.activation_price, "activationPrice")
+            filters.check_trigger_price(floor.market(wish.symbol).instrument, activation)
         return ZERO, wish.side is Side.BUY
     for amount, name in (
         (wish.callback_rate, "callbackRate"),

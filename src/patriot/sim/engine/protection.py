@@ -15,7 +15,7 @@ from typing import Final
 from patriot.sim.engine import conditional, filters, matching, refusals
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.floor import Floor
-from patriot.sim.engine.operations import PlaceOrder, SetProtection
+from patriot.sim.engine.operations import PlaceAlgoOrder, PlaceOrder, SetProtection
 from patriot.sim.engine.records import AlgoOrder, Order, Position, PositionView, Protection, Ticker
 from patriot.sim.engine.words import ZERO, AlgoOrigin, AlgoStatus, OrderType, Side, WorkingType
 
@@ -79,13 +79,14 @@ def set_protection(floor: Floor, account: Account, wish: SetProtection) -> Posit
 
 def place_order(floor: Floor, account: Account, wish: PlaceOrder) -> Order:
     """Accept an order beside what its position is to carry; both or neither are refused."""
-    if wish.attached is not None:
-        _, ticker = floor.priced(wish.symbol)
-        for leg in _legs(wish.attached):
-            if leg.price:
-                long = wish.side is Side.BUY
-                _check(floor, leg, wish.symbol, long=long, reference=wish.price, ticker=ticker)
+    _check_attached(floor, wish, wish.price)
     return matching.place_order(floor, account, wish)
+
+
+def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> AlgoOrder:
+    """Accept a conditional order beside what its position is to carry; both or neither are refused."""
+    _check_attached(floor, wish, wish.trigger_price if wish.price is None else wish.price)
+    return conditional.place_algo_order(floor, account, wish)
 
 
 def apply_attached(floor: Floor) -> None:
@@ -107,9 +108,24 @@ def apply_attached(floor: Floor) -> None:
 # -------------------------------------------------------------------------------------------------- rules
 
 
+def _check_attached(floor: Floor, wish: PlaceOrder | PlaceAlgoOrder, reference: Decimal | None) -> None:
+    """Refuse what an order would give its position, seen from the order's own price."""
+    if wish.attached is None:
+        return
+    _, ticker = floor.priced(wish.symbol)
+    if reference is not None:
+        filters.given(reference, "price")
+    for leg in _legs(wish.attached):
+        if leg.price:
+            _check(floor, leg, wish.symbol, long=wish.side is Side.BUY, reference=reference, ticker=ticker)
+
+
 def _check(floor: Floor, leg: _Leg, symbol: str, *, long: bool, reference: Decimal | None, ticker: Ticker) -> None:
     """Refuse a part that is malformed or on the wrong side of its reference: what it watches, unless one is given."""
     instrument = floor.market(symbol).instrument
+    for amount in (leg.price, leg.size, leg.limit_price, leg.activation):
+        if amount is not None:
+            filters.given(amount, str(leg.origin))
     if leg.limit_price is not None:
         if leg.size is None:
             raise refusals.PROTECTION_LIMIT_PRICE.because()

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from patriot.sim.engine import refusals
+from patriot.sim.engine import filters, refusals
 from patriot.sim.engine.operations import PlaceAlgoOrder
 from patriot.sim.engine.records import AlgoOrder, Instrument
 from patriot.sim.engine.words import ZERO, OrderType, Side
@@ -29,6 +29,9 @@ def check_callback(wish: PlaceAlgoOrder, working: Decimal) -> None:
     if wish.trigger_price is not None:
         raise refusals.NOT_REQUIRED.because(parameter="triggerPrice")
     rate, distance = wish.callback_rate, wish.callback_distance
+    for amount in (rate, distance):
+        if amount is not None:
+            filters.given(amount, "callbackRate")
     if rate is None and distance is None:
         raise refusals.MANDATORY.because(parameter="callbackRate")
     if rate is not None and not _LOWEST_RATE <= rate <= _HIGHEST_RATE:

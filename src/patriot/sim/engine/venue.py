@@ -111,6 +111,11 @@ class Venue:
         return None
 
     @property
+    def liquidity(self) -> Liquidity:
+        """Whom orders meet besides the seeded book."""
+        return self._floor.liquidity
+
+    @property
     def instruments(self) -> tuple[Instrument, ...]:
         """What is listed."""
         return tuple(market.instrument for market in self._floor.markets.values())
@@ -277,7 +282,7 @@ _HANDLERS: Final[dict[type[Operation], Callable[[Floor, Any], Result]]] = {
     PlaceOrder: _for_account(protection.place_order),
     CancelOrder: _for_account(matching.cancel_order),
     CancelAllOrders: _for_account(matching.cancel_all_orders),
-    PlaceAlgoOrder: _for_account(conditional.place_algo_order),
+    PlaceAlgoOrder: _for_account(protection.place_algo_order),
     AmendAlgoOrder: _for_account(conditional.amend_algo_order),
     CancelAlgoOrder: _for_account(conditional.cancel_algo_order),
     CancelAllAlgoOrders: _for_account(conditional.cancel_all_algo_orders),
