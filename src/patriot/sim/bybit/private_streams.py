@@ -13,6 +13,7 @@ from typing import Any, Final, assert_never
 
 from patriot.sim.bybit import render, render_account
 from patriot.sim.bybit.context import FaceContext
+from patriot.sim.bybit.text import money
 from patriot.sim.engine.events import (
     AccountEvent,
     AccountUpdated,
@@ -130,7 +131,7 @@ class AccountStreams:
 
 
 def _in_topic(row: Json, *, closed_pnl: Decimal) -> Json:
-    return {"category": "linear", **row, "closedPnl": render.money(closed_pnl), "feeCurrency": ""}
+    return {"category": "linear", **row, "closedPnl": money(closed_pnl), "feeCurrency": ""}
 
 
 def _closed_by(trade: Trade, closed: Decimal) -> Decimal:

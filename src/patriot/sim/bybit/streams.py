@@ -162,9 +162,7 @@ class StreamHub:
         if sum(map(len, names)) > MAX_ARGUMENT_CHARACTERS:
             raise SubscriptionRefused(f"args length > {MAX_ARGUMENT_CHARACTERS}")
         if not session.door.is_public:
-            if mixes_all_and_one(names):
-                raise SubscriptionRefused("Params Error")
-            return [self._private_topic(name) for name in names]
+            return _private_topics(names)
         topics: list[Topic | None] = []
         for name in names:
             topic = parse(name, self._symbols) if session.door is Door.LINEAR else None
@@ -174,10 +172,6 @@ class StreamHub:
                 raise SubscriptionRefused(f"error:already subscribed,topic:{name}")
             topics.append(topic)
         return topics
-
-    def _private_topic(self, name: str) -> None:
-        if name not in PRIVATE_TOPICS:
-            raise SubscriptionRefused(f"error:handler not found,topic:{name}")
 
     def subscribe(self, session: ClientSession, names: Iterable[str], topics: Iterable[Topic | None]) -> None:
         """Let a socket listen from now on; a topic with a state tells it at once."""
@@ -217,6 +211,16 @@ class StreamHub:
             del account[name]
         if not account:
             del self._private[uid]
+
+
+def _private_topics(names: list[str]) -> list[Topic | None]:
+    """Check the names of private topics, which have nothing to take apart. Errors: SubscriptionRefused."""
+    if mixes_all_and_one(names):
+        raise SubscriptionRefused("Params Error")
+    unknown = next((name for name in names if name not in PRIVATE_TOPICS), None)
+    if unknown is not None:
+        raise SubscriptionRefused(f"error:handler not found,topic:{unknown}")
+    return [None] * len(names)
 
 
 def _put(listeners: Iterable[ClientSession], data: bytes) -> None:
