@@ -11,7 +11,7 @@ from patriot.sim.binance import refusals
 from patriot.sim.binance.signatures import is_signed_by
 from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.engine.words import Permission
-from patriot.sim.keys import KeyRing
+from patriot.sim.keys import ApiKey, KeyRing
 
 DEFAULT_RECV_WINDOW_MS = 5_000
 MAX_RECV_WINDOW_MS = 60_000
@@ -189,6 +189,18 @@ def authenticate(
     if not is_signed_by(key, _signed_text(request), signature):
         raise VenueRefusal(*refusals.BAD_SIGNATURE)
     if _PERMISSIONS[security] not in key.permissions:
+        raise VenueRefusal(*refusals.REJECTED_KEY)
+    return Call(parameters, key.uid, key.api_key)
+
+
+def authorize(key: ApiKey | None, security: Security, clocks_ms: tuple[int, ...], parameters: dict[str, str]) -> Call:
+    """Check what a session that has logged on with a key is not spared: the time window, and what the key may do.
+
+    Errors: VenueRefusal -1102, -1021, -2015.
+    """
+    if security is not Security.KEY:
+        _check_window(Call(parameters), clocks_ms)
+    if key is None or (security is not Security.KEY and _PERMISSIONS[security] not in key.permissions):
         raise VenueRefusal(*refusals.REJECTED_KEY)
     return Call(parameters, key.uid, key.api_key)
 
