@@ -11,11 +11,26 @@ import structlog
 from aiohttp import web
 
 from patriot.kernel.clock import Clock, to_epoch_ms
-from patriot.sim.binance import account_rest, market_rest, order_rest, refusals
+from patriot.sim.binance import (
+    account_rest,
+    algo_rest,
+    batch_rest,
+    closed_rest,
+    history_rest,
+    kline_rest,
+    market_rest,
+    order_rest,
+    position_rest,
+    price_rest,
+    refusals,
+    spot_rest,
+    statistics_rest,
+)
 from patriot.sim.binance.context import FaceContext, Tape
 from patriot.sim.binance.endpoints import ENDPOINTS
 from patriot.sim.binance.limits import LimitExceeded, Limits, RateLimiter
 from patriot.sim.binance.listen_keys import ListenKeys
+from patriot.sim.binance.order_socket import OrderSocket
 from patriot.sim.binance.requests import Call, RawRequest, authenticate, parse_parameters
 from patriot.sim.binance.stream_names import Entry
 from patriot.sim.binance.streams import StreamHub
@@ -27,7 +42,20 @@ from patriot.sim.world import JournalLost
 
 MAX_BODY_BYTES = 256 * 1024
 UNKNOWN_OUTCOME = b'{"code":-1000,"msg":"Unknown error, please check your request or try again later."}'
-ENDPOINT_MODULES = (account_rest, market_rest, order_rest)  # imported for the endpoints they register
+ENDPOINT_MODULES = (  # imported for the endpoints they register
+    account_rest,
+    algo_rest,
+    batch_rest,
+    closed_rest,
+    history_rest,
+    kline_rest,
+    market_rest,
+    order_rest,
+    position_rest,
+    price_rest,
+    spot_rest,
+    statistics_rest,
+)
 
 _ENCODE = msgspec.json.Encoder().encode
 log = structlog.get_logger()
@@ -57,6 +85,7 @@ class BinanceFace:
         self._faults = faults
         self._clock = clock
         self._limiter = RateLimiter(clock, limits)
+        self._order_socket = OrderSocket(self._context, self.hub, self._limiter, faults, clock, on_lost_journal)
         exchange.subscribe(self.hub.publish)
 
     def application(self) -> web.Application:
@@ -66,6 +95,7 @@ class BinanceFace:
             app.router.add_get(f"{entry.prefix}/ws", self._stream_handler(entry, combined=False))
             app.router.add_get(f"{entry.prefix}/ws/{{stream:.+}}", self._stream_handler(entry, combined=False))
             app.router.add_get(f"{entry.prefix}/stream", self._stream_handler(entry, combined=True))
+        app.router.add_get("/ws-fapi/v1", self._order_socket.serve)
         app.router.add_route("*", "/{path:.*}", self._rest)
         return app
 
@@ -79,7 +109,7 @@ class BinanceFace:
     async def _rest(self, request: web.Request) -> web.StreamResponse:
         try:
             return await under_faults(self._faults, self._exchange, request, lambda: self._execute(request))
-        except Exception:  # noqa: BLE001 - whatever went wrong in here, a client gets the venue's words
+        except Exception:
             log.exception("sim.request_failed", venue="binance", method=request.method, path=request.path)
             return _unknown_outcome()
 

@@ -4,6 +4,10 @@ from decimal import Decimal
 
 from patriot.sim.binance.render import Json, plain
 from patriot.sim.engine.records import Instrument
+from patriot.sim.engine.words import InstrumentStatus
+
+# of the venue's words for a contract, the one for a symbol that is listed and takes no orders now
+STATUSES = {InstrumentStatus.TRADING: "TRADING", InstrumentStatus.HALTED: "PENDING_TRADING"}
 
 
 def leverage_brackets(instrument: Instrument) -> Json:
@@ -43,7 +47,7 @@ def symbol_info(instrument: Instrument) -> Json:
         "contractType": "PERPETUAL",
         "deliveryDate": 4_133_404_800_000,
         "onboardDate": instrument.onboard_ms,
-        "status": "TRADING",
+        "status": STATUSES[instrument.status],
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
         "baseAsset": instrument.base_asset,
@@ -67,8 +71,9 @@ def symbol_info(instrument: Instrument) -> Json:
             "STOP_MARKET",
             "TAKE_PROFIT",
             "TAKE_PROFIT_MARKET",
+            "TRAILING_STOP_MARKET",
         ],
-        "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
+        "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
     }
 
 

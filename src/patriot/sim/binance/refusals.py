@@ -24,6 +24,11 @@ def http_status(code: int) -> int:
     return HTTP_STATUS.get(code, 400)
 
 
+def of(words: tuple[int, str]) -> VenueRefusal:
+    """Return a refusal of the table below."""
+    return VenueRefusal(*words)
+
+
 def missing(name: str) -> VenueRefusal:
     """Refuse a request without a parameter it needs."""
     return VenueRefusal(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
@@ -123,7 +128,8 @@ PRICE_MATCH_TYPE = (-5038, "Price match only supports order type: LIMIT, STOP AN
 BAD_SELF_TRADE_PREVENTION = (-5039, "Invalid self trade prevention mode")
 BAD_GOOD_TILL_DATE = (
     -5040,
-    "The goodTillDate timestamp must be greater than the current time plus 600 seconds and smaller than 253402300799000",
+    "The goodTillDate timestamp must be greater than the current time plus 600 seconds "
+    "and smaller than 253402300799000",
 )
 NO_PRICE_TO_MATCH = (-5041, "No depth matches this BBO order")
 NOT_REDUCE_ONLY = (-5047, "The original order is not a reduce-only order")

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from patriot.sim.engine.records import AccountView, AlgoOrder, Bar, Depth, Income, Order, PositionView, Ticker, Trade
-from patriot.sim.engine.words import MarginType, OrderStatus, Permission, PositionSide
+from patriot.sim.engine.words import MarginType, OrderStatus, OrderType, Permission, PositionSide
 
 Json = dict[str, Any]
 SELF_TRADE_PREVENTION = "EXPIRE_MAKER"
@@ -61,8 +61,8 @@ def order(record: Order) -> Json:
         "stopPrice": "0",
         "workingType": record.working_type.value,
         "priceMatch": "NONE",
-        "selfTradePreventionMode": SELF_TRADE_PREVENTION,
-        "goodTillDate": 0,
+        "selfTradePreventionMode": record.self_trade_prevention.value,
+        "goodTillDate": record.good_till_ms,
         "priceProtect": False,
         "origType": record.original_type.value,
         "time": record.created_ms,
@@ -87,9 +87,25 @@ def placed(record: Order, *, full: bool) -> Json:
     return answer
 
 
+def canceled(record: Order) -> Json:
+    """Return the answer to a cancel."""
+    answer = order(record)
+    answer["cumQty"] = answer["executedQty"]
+    return answer
+
+
+def modified(record: Order, modify_id: int | None) -> Json:
+    """Return the answer to a modification, with the number that the client gave it."""
+    answer = canceled(record)
+    answer["pair"] = record.symbol
+    if modify_id is not None:
+        answer["modifyId"] = modify_id
+    return answer
+
+
 def algo_order(record: AlgoOrder) -> Json:
     """Return a conditional order as GET /fapi/v1/algoOrder shows it."""
-    return {
+    answer: Json = {
         "algoId": record.algo_id,
         "clientAlgoId": record.client_algo_id,
         "algoType": "CONDITIONAL",
@@ -111,7 +127,7 @@ def algo_order(record: AlgoOrder) -> Json:
         "slTriggerPrice": "0.000",
         "slPrice": "0.000",
         "tpOrderType": "",
-        "selfTradePreventionMode": SELF_TRADE_PREVENTION,
+        "selfTradePreventionMode": record.self_trade_prevention.value,
         "workingType": record.working_type.value,
         "priceMatch": "NONE",
         "closePosition": record.close_position,
@@ -120,8 +136,12 @@ def algo_order(record: AlgoOrder) -> Json:
         "createTime": record.created_ms,
         "updateTime": record.updated_ms,
         "triggerTime": record.triggered_ms,
-        "goodTillDate": 0,
+        "goodTillDate": record.good_till_ms,
     }
+    if record.order_type is OrderType.TRAILING_STOP_MARKET:
+        answer["activatePrice"] = plain(record.activation_price) if record.activation_price is not None else "0"
+        answer["callbackRate"] = plain(record.callback_rate) if record.callback_rate is not None else "0"
+    return answer
 
 
 def trade(record: Trade) -> Json:
@@ -158,7 +178,7 @@ def income(record: Income) -> Json:
     }
 
 
-def position_v3(view: PositionView, open_orders: Sequence[Order]) -> Json:
+def position_v3(view: PositionView, open_orders: Sequence[Order], adl: int) -> Json:
     """Return one row of /fapi/v3/positionRisk."""
     position = view.position
     bid, ask = _resting_notional(open_orders, position.symbol, position.position_side)
@@ -179,7 +199,7 @@ def position_v3(view: PositionView, open_orders: Sequence[Order]) -> Json:
         "maintMargin": money(view.maintenance_margin),
         "positionInitialMargin": money(view.initial_margin),
         "openOrderInitialMargin": money(view.open_order_margin),
-        "adl": 0,
+        "adl": adl,
         "bidNotional": bid,
         "askNotional": ask,
         "updateTime": position.updated_ms,
@@ -329,7 +349,7 @@ def kline(bar: Bar, length_ms: int) -> list[Any]:
 def depth(book: Depth) -> Json:
     """Return /fapi/v1/depth."""
     return {
-        "lastUpdateId": book.update_id,
+        "lastUpdateId": 2 * book.update_id + 1,  # between two updates of a stream: see stream_depth
         "E": book.at_ms,
         "T": book.at_ms,
         "bids": [[plain(price), trimmed(quantity)] for price, quantity in book.bids],
