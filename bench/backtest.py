@@ -10,7 +10,7 @@ from bench import Figure, Server, rates
 from patriot.kernel.clock import from_epoch_ms
 from patriot.kernel.trading import Exchange
 from patriot.market.events import Bar
-from patriot.sim.feed import load_recorded
+from patriot.sim.prices.recorded import load_recorded
 from patriot.strategies.backtest import backtest
 from patriot.strategies.catalogue import build
 from patriot.strategies.interface import StrategySpec

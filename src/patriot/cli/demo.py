@@ -23,7 +23,7 @@ from patriot.services.judge import Verdict
 from patriot.services.logs import log_to
 from patriot.services.settings import Settings
 from patriot.services.verdicts import Summary, judge_run
-from patriot.sim.feed import load_recorded
+from patriot.sim.prices.recorded import load_recorded
 
 MODEL = "model"
 DEFAULT_DATA = "examples/data/BTCUSDT-1m-3d.csv.gz"

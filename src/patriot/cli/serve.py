@@ -67,7 +67,7 @@ def _serve_sim(role: Role | None, port: int | None, home: Path | None) -> None:
         venue=[VenueName.BINANCE],
         control_port=9100,
         host="127.0.0.1",
-        data=str(known.data) if known and known.data else simulator.MODEL,
+        data=[str(known.data)] if known and known.data else None,
         seed=known.seed if known else DEFAULT_SEED,
         speed=simulator.Speed.REAL,
         journal=folder.sim,

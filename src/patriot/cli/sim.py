@@ -15,8 +15,10 @@ from typing import Annotated
 import typer
 
 from patriot.kernel.clock import SystemClock
-from patriot.kernel.errors import PatriotError
+from patriot.kernel.errors import InvalidInput, PatriotError
 from patriot.sim.exchange import VenueName
+from patriot.sim.listing import listed
+from patriot.sim.prices.model import DEFAULT_SYMBOLS
 from patriot.sim.server import SimServer, SimSettings, end_on_signals, end_with_parent
 
 TOKEN_VARIABLE = "PATRIOT_SIM_TOKEN"  # noqa: S105 - the name of a variable, not a token
@@ -55,10 +57,18 @@ def sim(
         list[VenueName] | None, typer.Option(help="a venue to run; once for each, both when none is named")
     ] = None,
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    data: Annotated[str, typer.Option(help="recorded kline CSV (plain, .gz, .zip), or 'model'")] = MODEL,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="recorded klines or aggTrades (CSV, .gz, .zip), or a folder of them; once for each [model]"),
+    ] = None,
+    symbols: Annotated[
+        str, typer.Option(help="of the model: names with commas between, or how many of the listed ones")
+    ] = ",".join(DEFAULT_SYMBOLS),
+    loop: Annotated[bool, typer.Option("--loop", help="play the recording again and again")] = False,
     seed: Annotated[int, typer.Option(help="same seed, same prices and fills")] = 7,
     speed: Annotated[Speed, typer.Option(help="venue seconds per second, or step by POST /clock")] = Speed.REAL,
     journal: Annotated[Path | None, typer.Option(help="folder that brings everything back after a kill")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="put an old journal aside and begin anew")] = False,
     announce: Annotated[bool, typer.Option("--announce", help="print the ports as one JSON line")] = False,
     parent_pipe: Annotated[bool, typer.Option("--parent-pipe", help="end when standard input closes")] = False,
 ) -> None:
@@ -67,23 +77,45 @@ def sim(
     if not token:
         token = secrets.token_urlsafe(24)
         typer.echo(f"control token (set {TOKEN_VARIABLE} to choose your own): {token}", err=True)
-    settings = SimSettings(
-        token=token,
-        binance_port=binance_port,
-        bybit_port=bybit_port,
-        venues=tuple(venue or VenueName),
-        control_port=control_port,
-        host=host,
-        data=None if data == MODEL else Path(data),
-        seed=seed,
-        speed=None if speed is Speed.STEP else int(speed.value),
-        journal=journal,
-    )
     try:
+        settings = SimSettings(
+            token=token,
+            binance_port=binance_port,
+            bybit_port=bybit_port,
+            venues=tuple(venue or VenueName),
+            control_port=control_port,
+            host=host,
+            data=_recorded(data or [MODEL]),
+            symbols=_names(symbols),
+            loop=loop,
+            seed=seed,
+            speed=None if speed is Speed.STEP else int(speed.value),
+            journal=journal,
+            fresh=fresh,
+        )
         _run(settings, announce=announce, parent_pipe=parent_pipe)
     except (PatriotError, OSError) as error:
         typer.echo(f"patriot sim: {error}", err=True)
         raise typer.Exit(2) from error
+
+
+def _recorded(data: list[str]) -> tuple[Path, ...] | None:
+    if data == [MODEL]:
+        return None
+    if MODEL in data:
+        raise InvalidInput("--data", "expected recordings or 'model', found both")
+    return tuple(Path(path) for path in data)
+
+
+def _names(symbols: str) -> tuple[str, ...]:
+    """Return the model's symbols. Errors: InvalidInput for a count out of range; unlisted names are found later."""
+    if not symbols.isdecimal():
+        return tuple(dict.fromkeys(name.strip().upper() for name in symbols.split(",") if name.strip()))
+    names = [instrument.symbol for instrument in listed(VenueName.BINANCE)]
+    count = int(symbols)
+    if not 0 < count <= len(names):
+        raise InvalidInput("--symbols", f"expected 1 to {len(names)}, or names, found {symbols[:20]}")
+    return tuple(names[:count])
 
 
 def _run(settings: SimSettings, *, announce: bool, parent_pipe: bool) -> None:
@@ -101,6 +133,8 @@ def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(settings: SimSettings, *, announce: bool, parent_pipe: bool) -> None:
     server = SimServer(settings, SystemClock())
     await server.start()
+    if server.put_aside is not None:
+        typer.echo(f"the old journal was put aside as {server.put_aside}", err=True)
     end_on_signals(server)
     if parent_pipe:
         await end_with_parent(server)

@@ -100,6 +100,7 @@ class Exchange:
         self.listen_keys: dict[int, str] = {}  # the newest one handed out, by account
         self.settlements: list[Settlement] = []
         self.activity = 0  # state-changing requests accepted, and private messages sent
+        self.skew_ms = 0  # how far the clock that clients see is ahead; a fault, not journaled
         self._keeper = keeper
         self._random_text = random_text
         self._listeners: list[Listener] = []
@@ -115,6 +116,11 @@ class Exchange:
     def now_ms(self) -> int:
         """The venue's time in UTC milliseconds."""
         return self._keeper.now_ms
+
+    @property
+    def wire_now_ms(self) -> int:
+        """The time that clients are told and that their requests are checked against."""
+        return self.now_ms + self.skew_ms
 
     def subscribe(self, listener: Listener) -> None:
         """Tell a listener everything that happens from now on."""
@@ -135,15 +141,18 @@ class Exchange:
         """
         at_ms = self.now_ms
         self.pass_time(at_ms)
-        return self._apply(operation, at_ms, key_of)
+        return self._apply(operation, at_ms, key_of)[0]
 
-    def pass_time(self, at_ms: int) -> None:
-        """End what had a time to end by now: GTD orders, countdowns."""
+    def pass_time(self, at_ms: int) -> Sequence[VenueEvent]:
+        """End what had a time to end by now (GTD orders, countdowns); return what was told of it."""
         due_ms = self.venue.next_deadline_ms
-        if due_ms is not None and due_ms <= at_ms:
-            self._apply(PassTime(), at_ms, None)
+        if due_ms is None or due_ms > at_ms:
+            return ()
+        return self._apply(PassTime(), at_ms, None)[1]
 
-    def _apply(self, operation: Operation, at_ms: int, key_of: Callable[[Result], KeyMade] | None) -> Result:
+    def _apply(
+        self, operation: Operation, at_ms: int, key_of: Callable[[Result], KeyMade] | None
+    ) -> tuple[Result, Sequence[VenueEvent]]:
         outcome = self.venue.apply(operation, at_ms)
         if outcome.refusal is not None or outcome.result is None:
             raise outcome.refusal or RuntimeError(f"{type(operation).__name__} has neither result nor refusal")
@@ -154,7 +163,7 @@ class Exchange:
             self._add_key(key)
         self.activity += 1
         self.publish(outcome.emitted)
-        return outcome.result
+        return outcome.result, outcome.emitted
 
     def order_from(self, operation: Operation) -> Order:
         """Apply an operation whose result is an order."""

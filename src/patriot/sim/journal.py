@@ -91,6 +91,15 @@ class Journal(Generic[T]):
         self._number += 1
         self._end += len(line)
 
+    def put_aside(self) -> Path:
+        """Give the file another name beside this one, the next free number behind it, and close it; return that."""
+        number = 1
+        while (aside := self._path.with_name(f"{self._path.name}.{number}")).exists():
+            number += 1
+        self._path.rename(aside)
+        self.close()
+        return aside
+
     def close(self) -> None:
         """Close the file and let others in."""
         self._file.close()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,21 @@ from patriot.sim.binance.face import BinanceFace
 from patriot.sim.binance.limits import UNLIMITED, Limits
 from patriot.sim.bybit.face import BybitFace
 from patriot.sim.control import TICKS_AT_A_TIME, Control
-from patriot.sim.engine.instruments import LISTED
+from patriot.sim.engine.records import Instrument
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import Liquidity
 from patriot.sim.exchange import Exchange, VenueName
+from patriot.sim.fault_actions import Means
+from patriot.sim.fault_desk import FaultDesk
 from patriot.sim.faults import Faults
-from patriot.sim.feed import MINUTE_MS, MODEL_START_MS, Feed, ModelFeed, load_recorded
 from patriot.sim.journal import Journal
+from patriot.sim.listing import listed
+from patriot.sim.prices.feed import MINUTE_MS, Feed
+from patriot.sim.prices.model import DEFAULT_SYMBOLS, MODEL_START_MS, ModelFeed, model_start_ms
+from patriot.sim.prices.recorded import load_recorded
+from patriot.sim.scenario import Scenario, ScenarioPlayer, load_scenario
 from patriot.sim.sockets import Sessions
+from patriot.sim.timetable import Timetable
 from patriot.sim.wire_times import WireTimes
 from patriot.sim.world import Header, JournalLost, Record, World
 
@@ -45,13 +52,17 @@ class SimSettings:
     binance_port: int = 9101
     control_port: int = 9100
     host: str = "127.0.0.1"
-    data: Path | None = None  # None: the seeded model
+    data: Path | tuple[Path, ...] | None = None  # recorded files or folders; None: the seeded model
+    symbols: tuple[str, ...] = DEFAULT_SYMBOLS  # of the model
+    loop: bool = False  # play a recording again and again
     seed: int = 7
     speed: int | None = 1  # venue seconds per real second
     journal: Path | None = None  # a folder; None forgets everything at the end
+    fresh: bool = False  # put an old journal aside and begin anew
     limits: Limits | None = None  # of Binance; None: the venue's own, and none in a stepped replay
     venues: tuple[VenueName, ...] = (VenueName.BINANCE, VenueName.BYBIT)
     bybit_port: int = 9102
+    scenario: Path | None = None  # a YAML file of faults
     bybit_limits: bool | None = None  # whether Bybit counts requests; None: unless the replay is stepped
 
 
@@ -66,7 +77,11 @@ class SimServer:
         self._journal: Journal[Record] | None = None
         self._over = asyncio.Event()
         self._lost: JournalLost | None = None
-        self._sessions: list[Sessions] = []
+        self._sessions: dict[VenueName, Sessions] = {}
+        self._end_listen_keys: Callable[[int | None, bool], int] = lambda _uid, _announced: 0
+        self._scenario = Scenario()
+        self._timetable = Timetable()
+        self.put_aside: Path | None = None  # where the old journal went, with `fresh`
         self.binance_port = 0  # 0: this venue does not run
         self.bybit_port = 0
         self.control_port = 0
@@ -84,20 +99,23 @@ class SimServer:
 
     async def _open(self) -> None:
         settings = self._settings
+        if settings.scenario is not None:
+            self._scenario = load_scenario(settings.scenario)
         records = await self._open_journal()
         header = next(records, None)
-        feed = self._feed(header if isinstance(header, Header) else None)
-        listed = [instrument for instrument in LISTED if instrument.symbol in feed.symbols]
-        if len(listed) != len(feed.symbols):
-            known = ", ".join(instrument.symbol for instrument in LISTED)
-            raise StartupError(f"prices of {', '.join(feed.symbols)} were given, the simulator lists {known}")
+        known = header if isinstance(header, Header) else None
+        feed = self._feed(known)
         liquidity = Liquidity.PRIVATE if settings.speed is None else Liquidity.SHARED
+        if known is not None:  # the books go on as they were begun
+            liquidity = known.liquidity
         venues = {
-            name: Venue(seed=settings.seed, instruments=listed, liquidity=liquidity, first_uid=first_uid)
+            name: Venue(
+                seed=settings.seed, instruments=_listed(name, feed.symbols), liquidity=liquidity, first_uid=first_uid
+            )
             for name, first_uid in FIRST_UIDS.items()
             if name in settings.venues
         }
-        world = World(venues, feed, settings.seed, WireTimes(self._clock.monotonic))
+        world = World(venues, feed, settings.seed, WireTimes(self._clock.monotonic), liquidity)
         if header is not None:
             world.restore([header])
             world.restore(records)
@@ -111,26 +129,30 @@ class SimServer:
             return iter(())
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         deadline = self._clock.monotonic() + JOURNAL_WAIT_SECONDS
+        path = folder / JOURNAL_FILE
         while self._journal is None:
             try:
-                self._journal = Journal.open(folder / JOURNAL_FILE, msgspec.json.Decoder(Record).decode)
+                self._journal = Journal.open(path, msgspec.json.Decoder(Record).decode)
             except StartupError:
                 if self._clock.monotonic() >= deadline:
                     raise
                 await asyncio.sleep(JOURNAL_POLL_SECONDS)
+        if self._settings.fresh and path.stat().st_size:
+            self.put_aside = self._journal.put_aside()
+            self._journal = Journal.open(path, msgspec.json.Decoder(Record).decode)
         return self._journal.replay()
 
     def _feed(self, header: Header | None) -> Feed:
         """Return the prices; a model whose clock runs by itself begins now, or where its journal began."""
         settings = self._settings
         if settings.data is not None:
-            return load_recorded(settings.data)
-        if header is not None and header.prices.startswith("model:"):
-            return ModelFeed(settings.seed, int(header.prices.rpartition(":")[2]))
-        if settings.speed is None:
-            return ModelFeed(settings.seed, MODEL_START_MS)
-        now_ms = to_epoch_ms(self._clock.now())
-        return ModelFeed(settings.seed, now_ms - now_ms % MINUTE_MS)
+            paths = (settings.data,) if isinstance(settings.data, Path) else settings.data
+            return load_recorded(*paths, seed=settings.seed, loop=settings.loop)
+        start_ms = model_start_ms(header.prices) if header is not None else None
+        if start_ms is None:
+            now_ms = to_epoch_ms(self._clock.now())
+            start_ms = MODEL_START_MS if settings.speed is None else now_ms - now_ms % MINUTE_MS
+        return ModelFeed(settings.seed, start_ms, settings.symbols)
 
     def _start_clock(self, world: World) -> None:
         speed = self._settings.speed
@@ -149,9 +171,17 @@ class SimServer:
                 await self._open_binance(exchange, faults)
             else:
                 await self._open_bybit(exchange, faults)
-        stepped = settings.speed is None
+        desk = FaultDesk(Means(world, self._sessions, self._end_listen_keys), faults, self._clock.monotonic)
+        soon = asyncio.get_running_loop().call_soon
+        self._timetable = Timetable((desk, ScenarioPlayer(self._scenario, world, desk.take, soon)))
         control = Control(
-            world, self._sessions, faults, settings.token, stepped=stepped, on_lost_journal=self._journal_lost
+            world,
+            self._sessions,
+            desk,
+            self._timetable,
+            settings.token,
+            stepped=settings.speed is None,
+            on_lost_journal=self._journal_lost,
         )
         self.control_port = await self._listen(control.application(), settings.control_port, "--control-port")
 
@@ -159,7 +189,8 @@ class SimServer:
         settings, live = self._settings, self._settings.speed is not None
         limits = settings.limits or (Limits() if live else UNLIMITED)
         face = BinanceFace(exchange, faults, self._clock, limits, live=live, on_lost_journal=self._journal_lost)
-        self._sessions.append(face.hub.sessions)
+        self._sessions[exchange.name] = face.hub.sessions
+        self._end_listen_keys = face.hub.end_listen_keys
         self._tasks.append(asyncio.create_task(self._keep_binance(face)))
         self.binance_port = await self._listen(face.application(), settings.binance_port, "--binance-port")
 
@@ -167,7 +198,7 @@ class SimServer:
         settings, live = self._settings, self._settings.speed is not None
         limits_on = live if settings.bybit_limits is None else settings.bybit_limits
         face = BybitFace(exchange, faults, self._clock, limits_on, live=live, on_lost_journal=self._journal_lost)
-        self._sessions.append(face.sessions)
+        self._sessions[exchange.name] = face.sessions
         self._tasks.append(asyncio.create_task(self._keep_bybit(face)))
         self.bybit_port = await self._listen(face.application(), settings.bybit_port, "--bybit-port")
 
@@ -188,11 +219,14 @@ class SimServer:
     async def _drive(self, world: World, speed: int) -> None:
         """Play each price when its time has come."""
         while True:
-            wait = (world.next_tick_ms() - world.now_ms) / 1000 / speed
+            next_ms = self._timetable.stop_before(world.next_tick_ms())
+            wait = (next_ms - world.now_ms) / 1000 / speed
             if wait > 0:
                 await asyncio.sleep(min(wait, LONGEST_SLEEP_SECONDS))
             try:
-                world.advance(world.now_ms, stop_on_activity=False, max_ticks=TICKS_AT_A_TIME)
+                reached_ms = self._timetable.stop_before(world.now_ms)
+                world.advance(reached_ms, stop_on_activity=False, max_ticks=TICKS_AT_A_TIME)
+                self._timetable.on_time(reached_ms)
             except JournalLost as error:
                 self._journal_lost(error)
                 return
@@ -231,7 +265,7 @@ class SimServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
-        await asyncio.gather(*(sessions.close() for sessions in self._sessions))
+        await asyncio.gather(*(sessions.close() for sessions in self._sessions.values()))
         self._sessions.clear()
         for runner in self._runners:
             await runner.cleanup()
@@ -239,6 +273,15 @@ class SimServer:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+
+
+def _listed(name: VenueName, symbols: tuple[str, ...]) -> list[Instrument]:
+    """Return a venue's instruments that have prices."""
+    instruments = [instrument for instrument in listed(name) if instrument.symbol in symbols]
+    if len(instruments) != len(symbols):
+        known = ", ".join(instrument.symbol for instrument in listed(name))
+        raise StartupError(f"prices of {', '.join(symbols)} were given, the simulator lists {known}")
+    return instruments
 
 
 def end_on_signals(server: SimServer) -> None:

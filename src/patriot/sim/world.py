@@ -1,24 +1,29 @@
 """The world of the running simulator: venues, their common place in the prices, clock, journal. No sockets."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import assert_never
 
 import msgspec
 
-from patriot.kernel.errors import PatriotError, StartupError
+from patriot.kernel.errors import InvalidInput, PatriotError, StartupError
+from patriot.kernel.money import round_to_tick
 from patriot.sim.engine.events import InstrumentChanged, KlineClosed, PriceMoved, Printed, VenueEvent
 from patriot.sim.engine.klines import interval_ms
 from patriot.sim.engine.operations import CloseBar, MovePrice, Operation, SettleFunding
+from patriot.sim.engine.records import Bar
 from patriot.sim.engine.venue import Venue
+from patriot.sim.engine.words import Liquidity
 from patriot.sim.exchange import Applied, Exchange, ListenKeyMade, Settlement, VenueName
-from patriot.sim.feed import MINUTE_MS, TICK_OFFSETS_MS, TICKS_PER_BAR, Feed, walk
 from patriot.sim.journal import Journal
+from patriot.sim.prices.feed import MINUTE_MS, Feed, Step, flat_bar
 from patriot.sim.wire_times import WireTimes
 
 FUNDING_STEP_MS = 3_600_000  # every funding interval is a multiple of it
 STOPPING_INTERVAL_MS = 15 * MINUTE_MS  # the shortest bar a strategy may decide on
+MAX_SHOCK_FACTOR = 10
+MAX_SHOCK_MINUTES = 1_440
 
 
 class Advanced(msgspec.Struct, frozen=True, tag=True):
@@ -33,10 +38,20 @@ class Header(msgspec.Struct, frozen=True, tag=True):
 
     prices: str  # identity of the feed
     seed: int
-    venues: tuple[VenueName, ...]
+    venues: tuple[VenueName, ...] = (VenueName.BINANCE,)
+    liquidity: Liquidity = Liquidity.PRIVATE
 
 
-Record = Header | Applied | Advanced | ListenKeyMade
+class Shocked(msgspec.Struct, frozen=True, tag=True):
+    """From now on the feed's prices of a symbol are multiplied, until a time."""
+
+    at_ms: int
+    symbol: str
+    factor: Decimal
+    until_ms: int
+
+
+Record = Header | Applied | Advanced | ListenKeyMade | Shocked
 
 
 class JournalLost(PatriotError):
@@ -57,18 +72,31 @@ Emitted = dict[VenueName, list[VenueEvent]]
 class World:
     """Some venues on one feed of prices, with one clock and one journal."""
 
-    def __init__(self, venues: dict[VenueName, Venue], feed: Feed, seed: int, wire: WireTimes) -> None:
+    def __init__(
+        self,
+        venues: dict[VenueName, Venue],
+        feed: Feed,
+        seed: int,
+        wire: WireTimes,
+        liquidity: Liquidity = Liquidity.PRIVATE,
+    ) -> None:
         self.wire = wire
+        self._liquidity = liquidity
         self.exchanges = {name: Exchange(name, venue, self, wire) for name, venue in venues.items()}
         self._feed = feed
         self._seed = seed
         self._journal: Journal[Record] | None = None
         self._ticks = 0
+        self._index = 0  # of the minute in progress
+        self._steps: tuple[Step, ...] = ()  # of that minute, from its first tick on
+        self._phase = 0  # the next one of them
         self._now_ms = feed.start_ms
         self._settled_ms = feed.start_ms
         self._journaled = Advanced(0, feed.start_ms)
         self._live_now: Callable[[], int] | None = None
-        self._walked: dict[str, tuple[int, tuple[Decimal, ...]]] = {}
+        self._moved: dict[str, MovePrice] = {}  # the feed's newest move, by symbol
+        self._shocks: dict[str, Shocked] = {}
+        self._shaken: set[str] = set()  # whose prices were not the feed's at some time of this minute
 
     # ------------------------------------------------------------------------------------------------ reading
 
@@ -83,7 +111,7 @@ class World:
 
     @property
     def bars_played(self) -> int:
-        return self._ticks // TICKS_PER_BAR
+        return self._index
 
     @property
     def bars_left(self) -> int | None:
@@ -110,6 +138,8 @@ class World:
                     self.exchanges[record.venue].restore(record)
                 case Advanced():
                     self._replay_to(record)
+                case Shocked():
+                    self._shake(record)
                 case Header():
                     self._check(record)
                 case ListenKeyMade():
@@ -126,10 +156,10 @@ class World:
             )
 
     def _header(self) -> Header:
-        return Header(self._feed.identity, self._seed, tuple(self.exchanges))
+        return Header(self._feed.identity, self._seed, tuple(self.exchanges), self._liquidity)
 
     def _replay_to(self, place: Advanced) -> None:
-        while self._ticks < place.ticks or (self._ended and self._next_ms() <= place.now_ms):
+        while self._ticks < place.ticks:
             self._play_next()
         self._now_ms = max(self._now_ms, place.now_ms)
         self._journaled = place
@@ -139,11 +169,12 @@ class World:
         self._live_now = live_now
 
     def start(self, journal: Journal[Record] | None) -> None:
-        """Begin to write the journal; show the first price, so that the venues are open for trading."""
+        """Begin to write the journal; show a first price of every symbol, so that the venues are open for trading."""
         self._journal = journal
         if self._ticks == 0:
             self._write(self._header())
-            self._play_next()
+            while len(self._moved) < len(self._feed.symbols) and not self._ended:
+                self._play_next()
             self._write_place()
 
     # ------------------------------------------------------------------------------------------------ the clock
@@ -152,11 +183,18 @@ class World:
         """Play prices up to a time, or to the first thing a consumer must react to, or so many ticks.
 
         Such things are a private event, the close of a bar of 15 minutes or more, and a funding settlement that paid.
+        What accounts have set a time for (GTD orders, countdowns) ends at that time.
         """
         before, played = self.bars_played, 0
         stopped_by: tuple[str, ...] = ()
         while stopped_by == () and (max_ticks is None or played < max_ticks):
-            if self._next_ms() > until_ms:
+            next_ms = self._next_ms()
+            ended = self._pass_time(min(next_ms, until_ms))
+            if ended:
+                if stop_on_activity:
+                    stopped_by = _reasons(ended)
+                continue
+            if next_ms > until_ms:
                 self._now_ms = max(self._now_ms, until_ms)
                 break
             emitted = self._play_next()
@@ -172,52 +210,64 @@ class World:
         return Advance(self.bars_played - before, stopped_by)
 
     def next_tick_ms(self) -> int:
-        """Return when the next price or settlement is due."""
-        return self._next_ms()
+        """Return when the next price, settlement, or time that an account has set is due."""
+        due = (exchange.venue.next_deadline_ms for exchange in self.exchanges.values())
+        return min([self._next_ms(), *(at_ms for at_ms in due if at_ms is not None)])
+
+    def _pass_time(self, until_ms: int) -> Sequence[VenueEvent]:
+        """End what has the earliest time to end, if that is by then; return what was told of it."""
+        first: Exchange | None = None
+        for exchange in self.exchanges.values():
+            due_ms = exchange.venue.next_deadline_ms
+            if due_ms is not None and due_ms <= until_ms:
+                first, until_ms = exchange, due_ms
+        return () if first is None else first.pass_time(until_ms)
 
     @property
     def _ended(self) -> bool:
-        return self._feed.length is not None and self.bars_played >= self._feed.length
+        return self._feed.length is not None and self._index >= self._feed.length
 
     def _next_ms(self) -> int:
         if self._ended:  # the last price holds, and funding goes on
             interval = FUNDING_STEP_MS
             return (self._settled_ms // interval + 1) * interval
-        index, phase = divmod(self._ticks, TICKS_PER_BAR)
-        open_ms = self._feed.start_ms + index * MINUTE_MS
-        return open_ms + (MINUTE_MS if phase == TICKS_PER_BAR - 1 else TICK_OFFSETS_MS[phase])
+        return self._next_step().due_ms
+
+    def _next_step(self) -> Step:
+        if not self._steps:
+            self._steps = self._feed.steps(self._index)
+        return self._steps[self._phase]
 
     def _play_next(self) -> Emitted:
-        """Play one tick of every symbol; with a bar's last tick close it, and settle funding when it is due."""
+        """Play the moves of one moment; with a minute's last ones close its bars, and settle funding when it is due."""
         emitted: Emitted = {name: [] for name in self.exchanges}
         if self._ended:
+            self._ticks += 1
             self._settle_funding(self._next_ms(), emitted)
             return emitted
-        index, phase = divmod(self._ticks, TICKS_PER_BAR)
-        open_ms = self._feed.start_ms + index * MINUTE_MS
-        tick_ms = open_ms + TICK_OFFSETS_MS[phase]
-        for symbol in self._feed.symbols:
-            price = self._price(symbol, index, phase)
-            self._engines(MovePrice(symbol=symbol, last=price, jump=phase == 0), tick_ms, emitted)
-        self._now_ms = max(self._now_ms, tick_ms)
+        step = self._next_step()
+        for move in step.moves:
+            self._moved[move.symbol] = move
+            told = self._shocked(move, step.at_ms) if self._shocks else move
+            self._engines(told, step.at_ms, emitted)
+        self._now_ms = max(self._now_ms, step.at_ms)
         self._ticks += 1
-        if phase == TICKS_PER_BAR - 1:
-            close_ms = open_ms + MINUTE_MS
-            self._now_ms = max(self._now_ms, close_ms)
-            for symbol in self._feed.symbols:
-                self._engines(CloseBar(symbol=symbol, bar=self._feed.bar(symbol, index)), close_ms, emitted)
-            self._settle_funding(close_ms, emitted)
+        self._phase += 1
+        if step.bars:
+            self._now_ms = max(self._now_ms, step.due_ms)
+            for symbol, bar in step.bars:
+                told_bar = self._shaken_bar(symbol, bar) if self._shaken or self._shocks else bar
+                self._engines(CloseBar(symbol=symbol, bar=told_bar), step.due_ms, emitted)
+            self._shaken.clear()
+            self._index, self._phase, self._steps = self._index + 1, 0, ()
+            self._settle_funding(step.due_ms, emitted)
         return emitted
-
-    def _price(self, symbol: str, index: int, phase: int) -> Decimal:
-        walked = self._walked.get(symbol)
-        if walked is None or walked[0] != index:
-            walked = self._walked[symbol] = (index, walk(self._feed.bar(symbol, index), symbol, self._seed))
-        return walked[1][phase]
 
     def _settle_funding(self, at_ms: int, emitted: Emitted) -> None:
         self._now_ms = max(self._now_ms, at_ms)
         self._settled_ms = at_ms
+        if at_ms % FUNDING_STEP_MS:
+            return
         for exchange in self.exchanges.values():
             venue = exchange.venue
             for symbol in self._feed.symbols:
@@ -231,6 +281,70 @@ class World:
     def _engines(self, operation: Operation, at_ms: int, emitted: Emitted) -> None:
         for name, exchange in self.exchanges.items():
             _played(exchange.venue, operation, at_ms, emitted[name])
+
+    # ------------------------------------------------------------------------------------------------ shocks
+
+    def shock(self, symbol: str, factor: Decimal, minutes: int) -> None:
+        """Multiply the feed's prices of a symbol for some minutes, from this moment on; both ends are jumps.
+
+        Errors: InvalidInput for a symbol without a price, a factor or a length out of range.
+        """
+        if symbol not in self._moved:
+            raise InvalidInput("symbol", f"expected one with a price ({', '.join(self._moved)}), found {symbol[:40]!r}")
+        if not 0 < factor <= MAX_SHOCK_FACTOR:
+            raise InvalidInput("factor", f"expected a number above 0 and up to {MAX_SHOCK_FACTOR}, found {factor}")
+        if not 0 < minutes <= MAX_SHOCK_MINUTES:
+            raise InvalidInput("minutes", f"expected 1 to {MAX_SHOCK_MINUTES}, found {minutes}")
+        at_ms = self.now_ms
+        record = Shocked(at_ms, symbol, factor, at_ms + minutes * MINUTE_MS)
+        emitted = self._shake(record)
+        self._write_place()
+        self._write(record)
+        for name, events in emitted.items():
+            self.exchanges[name].publish(events)
+
+    def _shake(self, shock: Shocked) -> Emitted:
+        emitted: Emitted = {name: [] for name in self.exchanges}
+        self.reach(shock.at_ms)
+        self._shocks[shock.symbol] = shock
+        move = self._scaled(self._moved[shock.symbol], shock.factor, jump=True)
+        self._shaken.add(shock.symbol)
+        self._engines(move, shock.at_ms, emitted)
+        return emitted
+
+    def _shocked(self, move: MovePrice, at_ms: int) -> MovePrice:
+        """Return a move of the feed as it is told: scaled while a shock lasts, and a jump when it is over."""
+        shock = self._shocks.get(move.symbol)
+        if shock is None:
+            return move
+        self._shaken.add(move.symbol)
+        if at_ms < shock.until_ms:
+            return self._scaled(move, shock.factor, jump=move.jump)
+        del self._shocks[move.symbol]
+        return self._scaled(move, Decimal(1), jump=True)
+
+    def _scaled(self, move: MovePrice, factor: Decimal, *, jump: bool) -> MovePrice:
+        tick = max(e.venue.instrument(move.symbol).tick_size for e in self.exchanges.values())
+
+        def scaled(price: Decimal | None) -> Decimal | None:
+            return None if price is None or factor == 1 else max(round_to_tick(price * factor, tick), tick)
+
+        return msgspec.structs.replace(
+            move,
+            last=scaled(move.last) or move.last,
+            mark=scaled(move.mark) or move.mark,
+            index=scaled(move.index) or move.index,
+            jump=jump,
+        )
+
+    def _shaken_bar(self, symbol: str, bar: Bar) -> Bar:
+        """Return a bar of the feed with the prices that were really told in its minute."""
+        if symbol not in self._shaken and symbol not in self._shocks:
+            return bar
+        told = next(iter(self.exchanges.values())).venue.klines(symbol, "1m", limit=1)[-1]
+        if told.open_ms != bar.open_ms:  # nothing was traded in this minute
+            return flat_bar(bar.open_ms, told.close)
+        return replace(bar, open=told.open, high=told.high, low=told.low, close=told.close)
 
     # ------------------------------------------------------------------------------------------------ the journal
 

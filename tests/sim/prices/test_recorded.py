@@ -1,9 +1,8 @@
-"""Prices: recorded files are checked line by line, the model depends on its seed alone."""
+"""Recorded klines: files are checked line by line, joined by time, and walked bar by bar."""
 
 import gzip
 import zipfile
 from decimal import Decimal
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.kernel.errors import InvalidInput
-from patriot.sim.feed import ModelFeed, load_recorded, walk
+from patriot.sim.prices.feed import walk
+from patriot.sim.prices.recorded import load_recorded
 from tests.sim.binance.client import HEADER, START_MS, flat, row, write_dump
 
 BARS = [("100.0", "110.0", "90.0", "105.0"), ("105.0", "106.0", "104.0", "104.5"), ("104.5", "104.5", "104.5", "104.5")]
-EXAMPLE = Path(__file__).parents[2] / "examples" / "data" / "BTCUSDT-1m-3d.csv.gz"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "data" / "BTCUSDT-1m-3d.csv.gz"
 
 
 def dump_of(*lines: str) -> str:
@@ -135,27 +135,71 @@ def test_walk_takes_both_orders_over_many_seeds(tmp_path: Path) -> None:
     assert {walk(bar, "BTCUSDT", seed)[1] for seed in range(20)} == {bar.low, bar.high}
 
 
-@given(seed=st.integers(0, 50))
-def test_model_bars_are_whole_and_follow_each_other(seed: int) -> None:
-    feed = ModelFeed(seed)
-    bars = [feed.bar("BTCUSDT", index) for index in range(300)]
-
-    for earlier, later in pairwise(bars):
-        assert later.open_ms == earlier.open_ms + 60_000
-        assert later.open == earlier.close
-        assert Decimal(0) < later.low <= min(later.open, later.close) <= max(later.open, later.close) <= later.high
-        assert later.close % Decimal("0.1") == 0
-
-
-def test_model_depends_on_seed_and_symbol_alone() -> None:
-    first, again, other = ModelFeed(7), ModelFeed(7), ModelFeed(8)
-
-    assert [again.bar("BTCUSDT", 99), again.bar("ETHUSDT", 99)] == [first.bar("BTCUSDT", 99), first.bar("ETHUSDT", 99)]
-    assert other.bar("BTCUSDT", 99) != first.bar("BTCUSDT", 99)
-
-
 def test_example_recording_loads_and_holds_a_month_end() -> None:
     feed = load_recorded(EXAMPLE)
 
     assert feed.length == 4_320
     assert feed.start_ms < START_MS < feed.start_ms + 4_320 * 60_000
+
+
+def files(tmp_path: Path, spans: dict[str, tuple[int, int]]) -> list[Path]:
+    """Write one file for each name: so many flat bars from a minute on."""
+    return [
+        write_dump(tmp_path / name, flat("100.0", count), start_ms=START_MS + first * 60_000)
+        for name, (first, count) in spans.items()
+    ]
+
+
+def test_several_symbols_play_the_minutes_that_all_have(tmp_path: Path) -> None:
+    feed = load_recorded(*files(tmp_path, {"BTCUSDT-1m.csv": (0, 5), "ETHUSDT-1m.csv": (2, 6)}))
+
+    assert (feed.symbols, feed.start_ms, feed.length) == (("BTCUSDT", "ETHUSDT"), START_MS + 120_000, 3)
+    steps = feed.steps(0)
+    assert [[move.symbol for move in step.moves] for step in steps] == [["BTCUSDT", "ETHUSDT"]] * 4
+    assert [step.due_ms - feed.start_ms for step in steps] == [1_000, 20_000, 40_000, 60_000]
+    assert [symbol for symbol, _ in steps[-1].bars] == ["BTCUSDT", "ETHUSDT"]
+
+
+def test_files_of_one_symbol_are_joined_in_the_order_of_their_times(tmp_path: Path) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    files(folder, {"BTCUSDT-b.csv": (0, 3), "BTCUSDT-a.csv": (3, 2)})
+    (folder / "README.txt").write_text("no dump")
+    feed = load_recorded(folder)
+
+    assert feed.length == 5
+    assert [feed.bar("BTCUSDT", index).open_ms for index in range(5)] == [START_MS + n * 60_000 for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("spans", "said"),
+    [
+        (
+            {"BTCUSDT-1m.csv": (0, 2), "ETHUSDT-1m.csv": (2, 2)},
+            r"common time, found none: BTCUSDT has 2022-02-01 00:00 to 2022-02-01 00:02; ETHUSDT has 2022-02-01 00:02",
+        ),
+        ({"BTCUSDT-a.csv": (0, 2), "BTCUSDT-b.csv": (3, 2)}, r"BTCUSDT-b.csv: expected it to begin .* 00:02, found"),
+        ({"BTCUSDT-a.csv": (0, 3), "BTCUSDT-b.csv": (2, 2)}, r"BTCUSDT-b.csv: expected it to begin .* 00:03, found"),
+    ],
+)
+def test_recordings_that_do_not_meet_are_refused_by_name(
+    tmp_path: Path, spans: dict[str, tuple[int, int]], said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        load_recorded(*files(tmp_path, spans))
+
+
+def test_folder_without_dumps_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="expected dumps in this folder"):
+        load_recorded(tmp_path)
+
+
+def test_loop_plays_again_with_times_moved_by_whole_lengths(tmp_path: Path) -> None:
+    once = load_recorded(write_dump(tmp_path / "BTCUSDT.csv", BARS))
+    looped = load_recorded(tmp_path / "BTCUSDT.csv", loop=True)
+
+    assert (looped.length, looped.identity) == (None, f"{once.identity} looped")
+    again = looped.bar("BTCUSDT", 4)
+    assert (again.open_ms, again.close) == (START_MS + 4 * 60_000, once.bar("BTCUSDT", 1).close)
+    assert [step.due_ms for step in looped.steps(4)] == [step.due_ms + 180_000 for step in once.steps(1)]
+    assert looped.steps(3)[0].moves[0].jump
