@@ -20,6 +20,7 @@ from patriot.sim.bybit.ledger import TradeLedger
 from patriot.sim.bybit.limits import AddressBanned, RateLimiter
 from patriot.sim.bybit.refusals import Refused
 from patriot.sim.bybit.requests import Call, RawRequest, Security, authenticate, check_right, parameters_of
+from patriot.sim.bybit.sockets import SocketDoors
 from patriot.sim.engine.events import VenueEvent
 from patriot.sim.exchange import Exchange
 from patriot.sim.faults import Faults
@@ -59,18 +60,23 @@ class BybitFace:
             TradeLedger(exchange),
             Tape(),
             Market(exchange),
+            {},
             live,
         )
         exchange.subscribe(self._note)
+        self._doors = SocketDoors(self.context, on_lost_journal)
+        exchange.subscribe(self._doors.publish)
 
     def application(self) -> web.Application:
         """Return the application: socket entries, and every other path as REST."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
+        self._doors.add_routes(app)
         app.router.add_route("*", "/{path:.*}", self._rest)
         return app
 
     def housekeeping(self) -> None:
         """Do what is due once a second."""
+        self._doors.housekeeping()
 
     def _note(self, events: Sequence[VenueEvent]) -> None:
         context = self.context
@@ -99,7 +105,7 @@ class BybitFace:
         except JournalLost as error:
             self._on_lost_journal(error)
             return self._response(refusals.INTERNAL[0], Reply({}, message=refusals.INTERNAL[1]), 503, headers)
-        except Exception:  # noqa: BLE001 - a defect of ours must reach a client in the venue's words
+        except Exception:  # a defect of ours must reach a client in the venue's words
             log.exception("sim.bybit.request_failed", method=request.method, path=request.path)
             return self._response(refusals.INTERNAL[0], Reply({}, message=refusals.INTERNAL[1]), 200, headers)
 

@@ -76,3 +76,10 @@ def link_id(record: Order | AlgoOrder) -> str:
     made = f"web_{record.order_id if record.algo_id is None else record.algo_id}"
     given = record.client_order_id
     return "" if given == made or record.origin != "USER" or record.closing else given
+
+
+def number_of(record: Order | AlgoOrder) -> int:
+    """Return the engine's number behind the public id."""
+    if isinstance(record, AlgoOrder):
+        return record.algo_id
+    return record.order_id if record.algo_id is None else record.algo_id

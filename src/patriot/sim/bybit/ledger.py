@@ -22,6 +22,7 @@ class Execution:
 
     trade: Trade
     closed: Decimal  # base asset
+    held: Decimal  # signed, behind it
 
     @property
     def entry_price(self) -> Decimal:
@@ -37,17 +38,19 @@ class _Book:
     executions: list[Execution] = field(default_factory=list)
     fees: defaultdict[int, Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
     held: defaultdict[tuple[str, PositionSide], Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
-    closed: dict[int, Decimal] = field(default_factory=dict)  # by trade id
+    by_trade: dict[int, Execution] = field(default_factory=dict)
+    first_ms: dict[tuple[str, PositionSide], int] = field(default_factory=dict)
 
     def add(self, trade: Trade) -> None:
         key = (trade.symbol, trade.position_side)
         before = self.held[key]
         signed = trade.quantity if trade.side is Side.BUY else -trade.quantity
-        self.held[key] = before + signed
+        self.held[key] = after = before + signed
         closed = min(abs(before), trade.quantity) if before * signed < ZERO else ZERO
         self.fees[trade.order_id] += trade.commission
-        self.closed[trade.trade_id] = closed
-        self.executions.append(Execution(trade, closed))
+        execution = self.by_trade[trade.trade_id] = Execution(trade, closed, after)
+        self.first_ms.setdefault(key, trade.at_ms)
+        self.executions.append(execution)
 
 
 class TradeLedger:
@@ -73,9 +76,21 @@ class TradeLedger:
         """Return what an order's executions have cost so far."""
         return self._book(uid).fees.get(order_id, ZERO)
 
+    def execution(self, trade: Trade) -> Execution:
+        """Return what a trade did to its position."""
+        return self._book(trade.uid).by_trade[trade.trade_id]
+
+    def by_trade_id(self, uid: int, trade_id: int) -> Execution | None:
+        """Return the execution of a trade id."""
+        return self._book(uid).by_trade.get(trade_id)
+
     def closed_by(self, trade: Trade) -> Decimal:
         """Return how much of the position a trade took off."""
-        return self._book(trade.uid).closed.get(trade.trade_id, ZERO)
+        return self.execution(trade).closed
+
+    def opened_ms(self, uid: int, symbol: str, position_side: PositionSide) -> int:
+        """Return when an account first held a symbol, 0 when it never did."""
+        return self._book(uid).first_ms.get((symbol, position_side), 0)
 
     def _book(self, uid: int) -> _Book:
         book = self._books.get(uid)

@@ -6,6 +6,7 @@ Source: bybit-exchange.github.io/docs/v5/error, read 2026-11-22; words of client
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Final
 
 from patriot.sim.engine import refusals as engine
@@ -34,7 +35,7 @@ NO_MARGIN_TO_ADD: Final = (110014, "Insufficient available balance to add additi
 IS_CROSS: Final = (110015, "The position is in cross margin mode.")
 LEVERAGE_RISK: Final = (110013, "cannot set leverage gt maxLeverage by risk limit")
 REDUCE_ONLY: Final = (110017, "current position is zero, cannot fix reduce-only order qty")
-REDUCE_ONLY_SIDE: Final = (110017, "orderQty will be truncated to zero.")
+REDUCE_ONLY_SIDE: Final = (110017, "Reduce-only order has same side with current position")
 MAX_ORDERS: Final = (110020, "Not allowed to have more than 500 active orders.")
 POSITION_LIMIT: Final = (110090, "Exceeds the maximum leverage limit of the current risk limit level.")
 MODE_WITH_POSITION: Final = (110024, "Existing position, so the position mode cannot be switched.")
@@ -48,9 +49,25 @@ MARGIN_MODE_FAILED: Final = (110073, "Set margin mode failed")
 RISK_SAME: Final = (110075, "RiskId not modified")
 ONLY_ISOLATED: Final = (110076, "Only isolated mode can set auto-add-margin")
 MIN_NOTIONAL: Final = (110094, "Order does not meet minimum order value {minimum}USDT")
+UNCHANGED: Final = (
+    10001,
+    "The order remains unchanged as the parameters entered match the existing ones.",
+)
+NO_SELECTION: Final = (
+    10001,
+    "Missing some parameters that must be filled in, symbol or settleCoin or baseCoin",
+)
+BELOW_FILLED: Final = (
+    110064,
+    "The modified contract quantity cannot be less than or equal to the filled quantity.",
+)
+PARTLY_FILLED: Final = (110059, "Not allowed to modify the TP/SL of a partially filled open order")
+ONLY_UNIFIED: Final = (10001, "accountType only support UNIFIED.")
+NO_NET_POSITION: Final = (110034, "There is no net position")
+TOO_MUCH_TAKEN: Final = (110078, "Added margin more than max can reduce margin")
 NOT_MODIFIED: Final = (34040, "not modified")
 NO_POSITION: Final = (10001, "can not set tp/sl/ts for zero position")
-NO_SYMBOL: Final = (10001, "symbol invalid")
+NO_SYMBOL: Final = (10001, "Not supported symbols")
 MODE_MISMATCH: Final = (10001, "position idx not match position mode")
 HALTED: Final = (110066, "Trading is currently not allowed.")
 
@@ -61,6 +78,8 @@ _PRICE: Final = (10001, "Price invalid")
 _TRIGGER: Final = (10001, "TriggerPrice invalid")
 _LINK: Final = (10001, "params error: orderLinkId invalid")
 
+_MANY_PARTIAL: Final = (110061, "Not allowed to have more than 20 TP/SLs under Partial tpSlMode")
+_IMMEDIATE: Final = (110092, "expect Rising, but trigger_price <= current??LastPrice")
 _OF_ENGINE: Final[dict[int, Words]] = {
     engine.BAD_UID.code: INTERNAL,
     engine.ILLEGAL_CLIENT_ID.code: _LINK,
@@ -74,10 +93,7 @@ _OF_ENGINE: Final[dict[int, Words]] = {
     engine.UNKNOWN_ORDER.code: NO_ORDER,
     engine.NO_SUCH_ORDER.code: NO_ORDER,
     engine.MARGIN_INSUFFICIENT.code: NO_MONEY,
-    engine.IMMEDIATE_TRIGGER.code: (
-        110092,
-        "expect Rising, but trigger_price[{trigger}] <= current[{price}]??LastPrice",
-    ),
+    engine.IMMEDIATE_TRIGGER.code: _IMMEDIATE,
     engine.REDUCE_ONLY_REJECTED.code: REDUCE_ONLY,
     engine.MAX_OPEN_ORDERS.code: MAX_ORDERS,
     engine.MAX_POSITION.code: POSITION_LIMIT,
@@ -106,15 +122,27 @@ _OF_ENGINE: Final[dict[int, Words]] = {
     engine.POSITION_MODE_WITH_POSITION.code: MODE_WITH_POSITION,
     engine.DUPLICATE_CLIENT_ID.code: DUPLICATE_LINK,
     engine.USE_ALGO_ENDPOINT.code: PARAMETER,
-    engine.CLOSE_POSITION_EXISTS.code: (110061, "Not allowed to have more than 20 TP/SLs under Partial tpSlMode"),
+    engine.CLOSE_POSITION_EXISTS.code: _MANY_PARTIAL,
     engine.NO_BEST_PRICE.code: PRICE_RANGE,
     engine.LEVERAGE_CUT_ISOLATED.code: LEVERAGE_MARGIN,
     engine.BELOW_MIN_NOTIONAL.code: MIN_NOTIONAL,
     engine.TRANSFER_TOO_LARGE.code: (131212, "User insufficient balance"),
     engine.INVALID_AMOUNT.code: PARAMETER,
     engine.POST_ONLY_REJECTED.code: (170218, "The LIMIT-MAKER order is rejected due to invalid price."),
+    engine.ENDS_WITHOUT_POSITION.code: NO_POSITION,
+    engine.PROTECTION_WITHOUT_POSITION.code: NO_POSITION,
+    engine.TAKE_PROFIT_SIDE.code: PARAMETER,
+    engine.STOP_LOSS_SIDE.code: PARAMETER,
+    engine.PROTECTION_SIZE.code: (110058, "You can't set TP/SL due to insufficient size of remaining position size."),
+    engine.PROTECTION_UNCHANGED.code: NOT_MODIFIED,
+    engine.TOO_MANY_PROTECTIONS.code: _MANY_PARTIAL,
+    engine.PROTECTION_LIMIT_PRICE.code: (10001, "params error: tpslMode invalid"),
+    engine.TRAILING_DISTANCE.code: (10001, "params error: trailingStop invalid"),
+    engine.ACTIVATION_SIDE.code: (10001, "params error: activePrice invalid"),
 }
+_SIDES: Final = {engine.TAKE_PROFIT_SIDE.code: "TakeProfit", engine.STOP_LOSS_SIDE.code: "StopLoss"}
 _AMOUNT: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
+_SCALE: Final = 10_000  # the venue writes prices of these messages as whole numbers
 
 
 class Refused(Exception):
@@ -134,6 +162,10 @@ def known_codes() -> frozenset[int]:
 
 def of_engine(refusal: VenueRefusal) -> Refused:
     """Return what the venue calls a refusal of the engine."""
+    if refusal.code in _SIDES:
+        price, reference = (Decimal(found.group()) for found in _AMOUNT.finditer(refusal.message))
+        name = _SIDES[refusal.code]
+        return wrong_side(name, price, reference, long=(price <= reference) == (name == "TakeProfit"))
     code, message = _OF_ENGINE.get(refusal.code, PARAMETER)
     if code == MIN_NOTIONAL[0]:
         found = _AMOUNT.search(refusal.message)
@@ -149,3 +181,18 @@ def bad(name: str) -> Refused:
 def missing(name: str) -> Refused:
     """Refuse a request without a parameter that it needs."""
     return Refused(10001, f"params error: {name} is required")
+
+
+def wrong_direction(trigger: Decimal, current: Decimal, watched: str, *, rises: bool) -> Refused:
+    """Refuse a trigger price that the watched price has passed already."""
+    code, word, sign = (110092, "Rising", "<=") if rises else (110093, "Falling", ">=")
+    prices = f"trigger_price[{int(trigger * _SCALE)}] {sign} current[{int(current * _SCALE)}]"
+    return Refused(code, f"expect {word}, but {prices}??{watched}")
+
+
+def wrong_side(name: str, price: Decimal, base: Decimal, *, long: bool) -> Refused:
+    """Refuse a TakeProfit or StopLoss on the wrong side of its base price."""
+    side = "Buy" if long else "Sell"
+    should = "higher than" if long == (name == "TakeProfit") else "lower than"
+    scaled = f"{name}:{int(price * _SCALE)} set for {side} position should be {should}"
+    return Refused(10001, f"{scaled} base_price:{int(base * _SCALE)}??LastPrice")

@@ -19,6 +19,7 @@ from patriot.sim.engine.words import ZERO, AlgoOrigin, IncomeType, MarginType
 Json = dict[str, Any]
 
 _RATE: Final = Decimal("0.0001")
+_FEE_RATE: Final = Decimal("0.000001")
 _TYPES: Final = {
     IncomeType.TRANSFER: "TRANSFER_IN",
     IncomeType.REALIZED_PNL: "TRADE",
@@ -189,32 +190,34 @@ def closed_pnl(executions: list[Execution], made_by: Order, leverage: int) -> Js
     }
 
 
-def transaction(record: Income, balance: Decimal, execution: Execution | None, made_by: Order | None) -> Json:
-    """Return one row of the transaction log; balance is the wallet behind it."""
+def transaction(records: list[Income], balance: Decimal, execution: Execution | None, made_by: Order | None) -> Json:
+    """Return one row of the transaction log: what one event did to the wallet; balance is the wallet behind it."""
+    record = records[0]
+    change = sum((part.amount for part in records), ZERO)
+    fee = -sum((part.amount for part in records if part.income_type is IncomeType.COMMISSION), ZERO)
+    funded = record.income_type is IncomeType.FUNDING_FEE
     kind = _TYPES[record.income_type]
     if record.income_type is IncomeType.TRANSFER and record.amount < ZERO:
         kind = "TRANSFER_OUT"
     trade = execution.trade if execution is not None else None
-    fee = -record.amount if record.income_type is IncomeType.COMMISSION else ZERO
-    funding = record.amount if record.income_type is IncomeType.FUNDING_FEE else None
     return {
-        "id": f"{record.uid}_{record.tran_id}",
+        "id": f"{record.uid}_{record.symbol or 'USDT'}_{record.tran_id}",
         "symbol": record.symbol,
         "category": "linear" if record.symbol else "",
         "side": SIDES[trade.side] if trade is not None else "None",
         "transactionTime": str(record.at_ms),
         "type": kind,
         "transSubType": "",
-        "qty": number(trade.quantity) if trade is not None else "0",
-        "size": number(execution.closed) if execution is not None else "0",
+        "qty": number(trade.quantity) if trade is not None else money(abs(change)),
+        "size": number(execution.held) if execution is not None else "0",
         "currency": "USDT",
         "tradePrice": number(trade.price) if trade is not None else "0",
-        "funding": money(funding) if funding is not None else "",
+        "funding": money(change) if funded else "",
         "fee": money(fee),
-        "cashFlow": money(record.amount if not fee and funding is None else ZERO),
-        "change": money(record.amount),
+        "cashFlow": "0" if funded else money(change + fee),
+        "change": money(change),
         "cashBalance": money(balance),
-        "feeRate": number((trade.commission / trade.notional).quantize(Decimal("0.000001"))) if trade and fee else "0",
+        "feeRate": number((trade.commission / trade.notional).quantize(_FEE_RATE)) if trade is not None else "0",
         "bonusChange": "",
         "tradeId": ids.execution_id(trade) if trade is not None else "",
         "orderId": ids.order_id(made_by) if made_by is not None else "",

@@ -103,7 +103,7 @@ def instrument(record: Instrument) -> Json:
         "leverageFilter": {
             "minLeverage": "1",
             "maxLeverage": f"{record.brackets[0].initial_leverage}.00",
-            "leverageStep": "0.01",
+            "leverageStep": "1",
         },
         "priceFilter": {
             "minPrice": number(record.min_price),

@@ -188,7 +188,9 @@ def authenticate(raw: RawRequest, keys: KeyRing, clocks_ms: tuple[int, ...]) -> 
     name, stamp = headers.get("X-BAPI-API-KEY", ""), headers.get("X-BAPI-TIMESTAMP", "")
     sign, window = headers.get("X-BAPI-SIGN", ""), headers.get("X-BAPI-RECV-WINDOW", "")
     if not name or not stamp or not sign:
-        raise Refused(10001, f"empty value: apiTimestamp[{stamp}] apiKey[{name}] apiSignature[{sign}]")
+        raise Refused(
+            10001, f"empty value: apiTimestamp[{stamp}] apiKey[{name}] apiSignature[{sign}]: openapi sign params error!"
+        )
     check_window(stamp, window, clocks_ms)
     key = keys.find(name)
     if key is None:
