@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from patriot.sim.engine.events import AlgoOrderUpdated
-from patriot.sim.engine.operations import CancelAlgoOrder, CancelAllAlgoOrders, Operation
+from patriot.sim.engine.operations import AmendAlgoOrder, CancelAlgoOrder, CancelAllAlgoOrders, MovePrice, Operation
 from patriot.sim.engine.words import AlgoStatus, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from tests.sim.engine.support import SYMBOL, D, Desk, stop
 
@@ -258,3 +260,73 @@ def test_second_close_position_stop_of_a_side_is_refused() -> None:
 
     assert desk.code(stop(1, SELL, "38000", close_position=True)) == -4130
     assert desk.code(stop(1, SELL, "41000", close_position=True, order_type=OrderType.TAKE_PROFIT_MARKET)) == 0
+
+
+def test_trigger_side_may_be_named_against_the_usual_one() -> None:
+    desk = Desk()
+    falling = desk.stop(BUY, "39000", "0.1", trigger_above=False)
+
+    desk.move("39000.1")
+    assert desk.algo(falling).status is AlgoStatus.NEW
+    desk.move("38900")
+
+    assert desk.algo(falling).status is AlgoStatus.FINISHED
+    assert desk.code(stop(1, BUY, "39000", "0.1", trigger_above=False)) == -2021
+
+
+def test_index_price_stop_watches_the_index_alone() -> None:
+    desk = Desk()
+    algo = desk.stop(SELL, "39000", "0.1", working_type=WorkingType.INDEX_PRICE)
+    desk.do(MovePrice(SYMBOL, D("38000"), D("38500"), D("39500")))
+    assert desk.algo(algo).status is AlgoStatus.NEW
+
+    desk.do(MovePrice(SYMBOL, D("38000"), D("38500"), D("38999")))
+
+    assert desk.algo(algo).status is AlgoStatus.FINISHED
+
+
+def test_price_protect_holds_back_while_last_and_mark_are_far_apart() -> None:
+    desk = Desk()
+    algo = desk.stop(SELL, "39000", "0.1", price_protect=True)
+
+    desk.move("37500", mark="40000")
+    assert desk.algo(algo).status is AlgoStatus.NEW
+    desk.move("38500", mark="40000")
+
+    assert desk.algo(algo).status is AlgoStatus.FINISHED
+
+
+def test_amended_conditional_order_fires_by_its_new_terms() -> None:
+    desk = Desk()
+    algo = desk.stop(BUY, "41000", "0.1", order_type=OrderType.STOP, price=D("41100"))
+
+    amended = desk.do(AmendAlgoOrder(1, algo.algo_id, quantity=D("0.2"), price=D("40500"), trigger_price=D("40400")))
+    assert (amended.quantity, amended.price, amended.trigger_price) == (D("0.2"), D("40500"), D("40400"))
+    desk.move("40450")
+
+    assert desk.position().quantity == D("0.2")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"trigger_price": D("40000")}, -2021),
+        ({"trigger_price": D("40500.05")}, -4014),
+        ({"quantity": D("0")}, -4003),
+        ({"price": D("39000")}, -1106),
+    ],
+)
+def test_bad_amendment_is_refused_and_changes_nothing(fields: dict[str, Decimal], code: int) -> None:
+    desk = Desk()
+    algo = desk.stop(BUY, "41000", "0.1")
+
+    assert desk.code(AmendAlgoOrder(1, algo.algo_id, **fields)) == code
+    assert desk.algo(algo) == algo
+
+
+def test_amendment_of_a_closed_conditional_order_is_refused() -> None:
+    desk = Desk()
+    algo = desk.stop(BUY, "41000", "0.1", client_algo_id="mine")
+    desk.do(CancelAlgoOrder(1, algo.algo_id))
+
+    assert desk.code(AmendAlgoOrder(1, client_algo_id="mine", quantity=D("0.2"))) == -2011
