@@ -69,11 +69,23 @@ def test_limit_order_pays_no_more_than_its_price_and_rests_with_the_remainder() 
     assert desk.venue.open_orders(desk.uid) == (order,)
 
 
-def test_resting_limit_fills_as_maker_only_when_the_price_trades_through() -> None:
-    desk = Desk()
+@pytest.mark.parametrize("seed", range(6))
+def test_resting_limit_fills_at_its_price_when_the_new_touch_would_cross_it(seed: int) -> None:
+    desk = Desk(seed=seed)
     order = desk.limit(BUY, "0.1", "39000")
 
     desk.move("39000")
+
+    ticker = desk.venue.ticker(SYMBOL)
+    assert ticker is not None
+    assert (desk.order(order).status is OrderStatus.FILLED) == (ticker.ask == D("39000"))
+
+
+def test_resting_limit_fills_as_maker_when_the_price_trades_through() -> None:
+    desk = Desk()
+    order = desk.limit(BUY, "0.1", "39000")
+
+    desk.move("39000.2")
     assert desk.order(order).status is OrderStatus.NEW
     desk.move("38999.9")
 
@@ -101,12 +113,14 @@ def test_immediate_or_cancel_expires_what_is_left() -> None:
     assert D(0) < order.filled_quantity < D("50")
 
 
-def test_fill_or_kill_that_cannot_fill_takes_nothing() -> None:
+def test_fill_or_kill_that_cannot_fill_is_refused_or_expires_having_taken_nothing() -> None:
     desk = Desk(balance="10000000")
 
-    order = desk.limit(BUY, "50", "40003.0", time_in_force=TimeInForce.FOK)
+    assert desk.code(limit(1, BUY, "50", "40003.0", time_in_force=TimeInForce.FOK)) == -5021
+    order = desk.limit(BUY, "50", "40003.0", time_in_force=TimeInForce.FOK, refuse_late=True)
 
     assert (order.status, order.filled_quantity) == (OrderStatus.EXPIRED, D(0))
+    assert desk.venue.orders(desk.uid) == (order,)
     assert desk.venue.trades(desk.uid) == ()
 
 

@@ -13,9 +13,10 @@ from typing import Final
 
 from patriot.sim.engine import filters, refusals, trailing
 from patriot.sim.engine.account import Account
+from patriot.sim.engine.counterparties import reducible
 from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.engine.floor import Floor
-from patriot.sim.engine.matching import check_money, check_position_side, enter, reducible
+from patriot.sim.engine.matching import check_money, check_position_side, enter
 from patriot.sim.engine.operations import AmendAlgoOrder, CancelAlgoOrder, CancelAllAlgoOrders, PlaceAlgoOrder
 from patriot.sim.engine.records import AlgoOrder, Order, Ticker
 from patriot.sim.engine.words import (
@@ -251,7 +252,6 @@ def follow(floor: Floor, account: Account, ticker: Ticker) -> None:
             followed = trailing.followed(order, working_price(ticker, order.working_type), market.instrument)
             if followed is not order:
                 account.store_algo_order(followed)
-                market.wires = None
 
 
 def trigger(floor: Floor, account: Account, algo: AlgoOrder) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
+from patriot.sim.engine import wires
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.margin import maintenance_margin
@@ -71,7 +72,7 @@ def _ranked(floor: Floor, symbol: str, *, long: bool) -> list[tuple[Account, Pos
 
 
 def _holders(floor: Floor, symbol: str) -> Iterator[tuple[Account, Position]]:
-    for uid in floor.markets[symbol].interested:
+    for uid in wires.standing_in(floor, symbol):
         account = floor.accounts[uid]
         for position in account.held(symbol):
             yield account, position

@@ -8,10 +8,12 @@ from typing import Final
 
 from patriot.sim.engine import refusals
 from patriot.sim.engine.records import Instrument
-from patriot.sim.engine.words import ZERO, Side
+from patriot.sim.engine.words import ZERO, Side, TimeInForce
 
 _CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]+")
 _CLIENT_ID_LENGTH: Final = 36
+_SHORTEST_GOOD_TILL_MS: Final = 600_000  # from now
+_LATEST_GOOD_TILL_MS: Final = 253_402_300_799_000  # the end of the year 9999
 
 
 def check_client_id(client_id: str, parameter: str) -> None:
@@ -29,6 +31,19 @@ def given(amount: Decimal | None, parameter: str) -> Decimal:
     if amount is None or not amount.is_finite():
         raise refusals.MANDATORY.because(parameter=parameter)
     return amount
+
+
+def checked_good_till(time_in_force: TimeInForce, good_till_ms: int, now_ms: int) -> int:
+    """Return the time a GTD order ends, in whole seconds as the venue keeps it, 0 for any other; or refuse."""
+    if time_in_force is not TimeInForce.GTD:
+        if good_till_ms:
+            raise refusals.NOT_REQUIRED.because(parameter="goodTillDate")
+        return 0
+    if not good_till_ms:
+        raise refusals.MANDATORY.because(parameter="goodTillDate")
+    if not now_ms + _SHORTEST_GOOD_TILL_MS < good_till_ms < _LATEST_GOOD_TILL_MS:
+        raise refusals.BAD_GOOD_TILL.because()
+    return good_till_ms - good_till_ms % 1_000
 
 
 def check_quantity(instrument: Instrument, quantity: Decimal, *, market: bool) -> None:

@@ -9,11 +9,12 @@ from typing import Final
 
 from patriot.sim.engine import refusals
 from patriot.sim.engine.account import Account
+from patriot.sim.engine.deadlines import Deadlines, Due
 from patriot.sim.engine.events import AccountUpdated, AlgoOrderUpdated, OrderUpdated, VenueEvent
 from patriot.sim.engine.margin import after_fill
 from patriot.sim.engine.market import Market
 from patriot.sim.engine.pools import PoolLedger
-from patriot.sim.engine.records import AlgoOrder, Instrument, Order, Position, Ticker, Trade
+from patriot.sim.engine.records import AlgoOrder, Amendment, Instrument, Order, Position, Ticker, Trade
 from patriot.sim.engine.words import (
     ZERO,
     AlgoStatus,
@@ -29,6 +30,10 @@ from patriot.sim.engine.words import (
 )
 
 _MONEY_DECIMALS: Final = 8
+_ENDED_BY: Final = {
+    OrderStatus.CANCELED: ExecutionType.CANCELED,
+    OrderStatus.EXPIRED_IN_MATCH: ExecutionType.TRADE_PREVENTION,
+}
 
 
 def _decimals(number: Decimal) -> int:
@@ -36,14 +41,35 @@ def _decimals(number: Decimal) -> int:
     return -exponent if isinstance(exponent, int) else 0
 
 
+def keeps_money_exact(instrument: Instrument) -> bool:
+    """Whether quantity x price on these grids never needs more decimals than the venue keeps."""
+    return _decimals(instrument.tick_size) + _decimals(instrument.step_size) <= _MONEY_DECIMALS
+
+
 class Floor:
     """Markets by symbol, accounts by uid. Also the two writes that all rules share: a fill, and the end of an order."""
 
-    __slots__ = ("accounts", "emitted", "first_uid", "liquidity", "markets", "now_ms", "pools", "seed", "unprotected")
+    __slots__ = (
+        "_priority",
+        "accounts",
+        "amendments",
+        "deadlines",
+        "emitted",
+        "first_uid",
+        "liquidity",
+        "markets",
+        "now_ms",
+        "pools",
+        "seed",
+        "stale",
+        "standing",
+        "touched",
+        "unprotected",
+    )
 
     def __init__(self, seed: int, instruments: Sequence[Instrument], liquidity: Liquidity, first_uid: int) -> None:
         for instrument in instruments:
-            if _decimals(instrument.tick_size) + _decimals(instrument.step_size) > _MONEY_DECIMALS:
+            if not keeps_money_exact(instrument):
                 raise ValueError(f"{instrument.symbol}: tick x step must not need more than {_MONEY_DECIMALS} decimals")
         self.seed = seed
         self.liquidity = liquidity
@@ -52,7 +78,13 @@ class Floor:
         self.markets: dict[str, Market] = {i.symbol: Market(i, seed) for i in instruments}
         self.accounts: dict[int, Account] = {}
         self.pools = PoolLedger(bounded=liquidity is Liquidity.SHARED)
+        self.deadlines = Deadlines()
+        self.amendments: dict[int, list[Amendment]] = {}  # by order id, oldest first
+        self.stale: set[int] = set()  # accounts whose trip wires have to be renewed
+        self.standing: dict[int, tuple[str, ...]] = {}  # by uid: the symbols in which its trip wires are
+        self.touched: dict[str, None] = {}  # symbols whose public book the operation has changed, in sequence
         self.emitted: list[VenueEvent] = []
+        self._priority = 0
         self.unprotected: list[Order] = []  # just filled for the first time, with an attached protection to apply
 
     def market(self, symbol: str) -> Market:
@@ -92,20 +124,37 @@ class Floor:
     def store_algo(self, account: Account, order: AlgoOrder) -> AlgoOrder:
         """Keep and emit an algo order's new state."""
         account.store_algo_order(order)
+        if order.good_till_ms:
+            deadline = (Due.ALGO_ORDER, order.uid, str(order.algo_id))
+            if order.is_open:
+                self.deadlines.set(deadline, order.good_till_ms)
+            else:
+                self.deadlines.drop(deadline)
         self.emitted.append(AlgoOrderUpdated(account.uid, self.now_ms, order))
         return order
 
-    # ------------------------------------------------------------------------------------------------ interest
+    # ------------------------------------------------------------------------------------------------ the book
+
+    def next_priority(self, account: Account | None = None) -> int:
+        """Return the next place in time: one sequence for all, or the account's own where nobody meets another."""
+        if self.liquidity is Liquidity.PRIVATE:
+            return account.next_id("priority") if account is not None else 0
+        self._priority += 1
+        return self._priority
+
+    def touch(self, symbol: str) -> None:
+        """Note that the public book of a symbol has changed."""
+        if self.liquidity is Liquidity.SHARED:
+            self.touched[symbol] = None
+
+    def rest(self, order: Order) -> None:
+        """Let an open order rest in the book."""
+        self.markets[order.symbol].book.rest(order)
+        self.touch(order.symbol)
 
     def refresh_interest(self, account: Account) -> None:
-        """Tell the markets where this account stands; its own prices of concern have to be looked up again."""
-        for symbol, market in self.markets.items():
-            if account.is_interested_in(symbol):
-                market.interested.add(account.uid)
-                market.wires = None
-            elif account.uid in market.interested:
-                market.interested.discard(account.uid)
-                market.wires = None
+        """Note that an account's prices of concern have to be looked up again before the next move."""
+        self.stale.add(account.uid)
 
     # ------------------------------------------------------------------------------------------------ shared writes
 
@@ -161,6 +210,7 @@ class Floor:
             updated_ms=self.now_ms,
         )
         account.store_order(order)
+        self._settle_in_book(order)
         self.tell_account(account, UpdateReason.ORDER, positions=[(order.symbol, order.position_side)])
         self.tell_order(order, ExecutionType.CALCULATED if order.closing else ExecutionType.TRADE, trade)
         if before.quantity and (not position.quantity or (before.quantity > ZERO) != (position.quantity > ZERO)):
@@ -179,8 +229,16 @@ class Floor:
         """Cancel or expire what is left of an order."""
         order = replace(order, status=status, updated_ms=self.now_ms)
         account.store_order(order)
-        self.tell_order(order, ExecutionType.CANCELED if status is OrderStatus.CANCELED else ExecutionType.EXPIRED)
+        self._settle_in_book(order)
+        self.tell_order(order, _ENDED_BY.get(status, ExecutionType.EXPIRED))
         return order
+
+    def _settle_in_book(self, order: Order) -> None:
+        """Let the book know an order's new state, and its deadline that it is closed."""
+        self.markets[order.symbol].book.update(order)
+        self.touch(order.symbol)
+        if order.good_till_ms and not order.is_open:
+            self.deadlines.drop((Due.ORDER, order.uid, str(order.order_id)))
 
     def finish_parent(self, account: Account, order: Order) -> None:
         """Finish the algo order that made an order, once that order is closed."""

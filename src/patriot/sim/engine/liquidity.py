@@ -1,7 +1,8 @@
 """Seeded liquidity: spreads, book levels, funding rates. Every number is a hash of what it belongs to.
 
-The top of the book is the same for everyone; what rests at each level is the account's own, so that no account's
-arrival ever changes another's fill. Nothing here keeps state.
+The levels of uid 0 are the public ones. In private liquidity the best prices are the same for everyone, and what
+rests at each level is the account's own, so that no account's arrival ever changes another's fill. Nothing here keeps
+state.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ def keyed_bits(seed: int, uid: int, symbol: str, at_ms: int, salt: str) -> int:
     return int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
 
 
+def touch_bits(seed: int, symbol: str, at_ms: int) -> int:
+    """Return the bits of which the touch, its public quantities and the print of one move are made."""
+    return keyed_bits(seed, 0, symbol, at_ms, "touch")
+
+
 def touch(instrument: Instrument, center: Decimal, bits: int) -> tuple[Decimal, Decimal]:
     """Return best bid and ask around a last price: one or two ticks apart, the last price on one of them."""
     tick = instrument.tick_size
@@ -42,13 +48,29 @@ def levels(
     tick = instrument.tick_size if side is Side.BUY else -instrument.tick_size
     price, number = best, 0
     while price > ZERO:
-        bits = keyed_bits(seed, uid, instrument.symbol, at_ms, f"{side}{number}")
         stage = number // _LEVELS_PER_STAGE
-        notional = instrument.level_notional * (10 + bits % 100) * (1 + stage) / 100
-        quantity = notional / price // instrument.step_size * instrument.step_size
-        yield price, max(quantity, instrument.step_size)
+        if number or uid:
+            bits = keyed_bits(seed, uid, instrument.symbol, at_ms, f"{side}{number}")
+        else:
+            bits = _top_bits(side, touch_bits(seed, instrument.symbol, at_ms))
+        yield price, _level_quantity(instrument, price, bits, stage)
         price += tick * ((1 + (bits >> 8) % 3) << min(stage, 16))
         number += 1
+
+
+def top_quantity(instrument: Instrument, side: Side, best: Decimal, bits: int) -> Decimal:
+    """Return the quantity of the first public level, from the bits of the touch."""
+    return _level_quantity(instrument, best, _top_bits(side, bits), 0)
+
+
+def _top_bits(side: Side, bits: int) -> int:
+    return bits >> 32 if side is Side.BUY else bits >> 16 & 0xFFFF
+
+
+def _level_quantity(instrument: Instrument, price: Decimal, bits: int, stage: int) -> Decimal:
+    notional = instrument.level_notional * ((10 + bits % 100) * (1 + stage)) / 100
+    quantity = notional / price // instrument.step_size * instrument.step_size
+    return max(quantity, instrument.step_size)
 
 
 def printed_quantity(instrument: Instrument, bits: int) -> Decimal:

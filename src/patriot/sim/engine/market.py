@@ -1,60 +1,75 @@
-"""One symbol's market: its prices, its bars, and the trip wires that tell which moves concern anybody."""
+"""One symbol's market: its prices, its bars, its book, and who is concerned at which price."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 from patriot.sim.engine import liquidity
+from patriot.sim.engine.book import Book
 from patriot.sim.engine.events import PriceMoved
 from patriot.sim.engine.klines import Klines
 from patriot.sim.engine.operations import MovePrice
 from patriot.sim.engine.records import Instrument, Ticker
+from patriot.sim.engine.watch import Watch
+from patriot.sim.engine.words import Side
 
 
 class Market:
-    """Prices and bars of one symbol.
-
-    `interested` holds the uid of every account with a position or an open order here; `wires` are the nearest prices
-    below and above which one of them is concerned (None: not known, look at all of them).
-    """
+    """Mutable; only the engine's functions change it, inside one operation."""
 
     __slots__ = (
         "_seed",
         "before",
+        "book",
+        "fill_parts",
         "funding_due_ms",
         "funding_rate",
+        "house_ask",
+        "house_bid",
         "instrument",
-        "interested",
         "jumped",
         "klines",
-        "moves",
+        "moved_priority",
+        "prints",
+        "taken",
         "ticker",
-        "wires",
+        "updates",
+        "watch",
     )
 
     def __init__(self, instrument: Instrument, seed: int) -> None:
         self.instrument = instrument
         self.klines = Klines()
+        self.book = Book()
+        self.watch = Watch()
         self.ticker: Ticker | None = None
         self.before: Ticker | None = None  # the ticker of the move before
+        self.house_bid = self.house_ask = Decimal(0)
+        self.moved_priority = 0  # orders of a lower priority were there before the last move
+        # what everybody has taken from the house since the last move: by the price it stands around, side and price
+        self.taken: dict[Decimal, dict[tuple[Side, Decimal], Decimal]] = {}
         self.jumped = False
-        self.moves = 0
+        self.prints = 0  # aggregate trade ids given so far
+        self.updates = 0  # changes of the public book so far
+        self.fill_parts = 1
         self.funding_due_ms = 0
         self.funding_rate = Decimal(0)
-        self.interested: set[int] = set()
-        self.wires: tuple[Decimal, Decimal] | None = None
         self._seed = seed
 
     def move(self, operation: MovePrice, at_ms: int) -> PriceMoved:
         """Let the price move; return the print that says so."""
         instrument, last = self.instrument, operation.last
-        bits = liquidity.keyed_bits(self._seed, 0, instrument.symbol, at_ms, "touch")
+        bits = liquidity.touch_bits(self._seed, instrument.symbol, at_ms)
         bid, ask = liquidity.touch(instrument, last, bits)
         mark = last if operation.mark is None else operation.mark
         if at_ms >= self.funding_due_ms:
             self._schedule_funding(at_ms)
         self.before, self.jumped = self.ticker, operation.jump
-        self.moves += 1
+        self.house_bid, self.house_ask = bid, ask
+        self.prints += 1
+        self.updates += 1
+        if self.taken:
+            self.taken = {}
         self.ticker = Ticker(
             instrument.symbol,
             last,
@@ -64,31 +79,21 @@ class Market:
             self.funding_rate,
             self.funding_due_ms,
             bid,
-            liquidity.printed_quantity(instrument, bits >> 2),
+            liquidity.top_quantity(instrument, Side.SELL, bid, bits),
             ask,
-            liquidity.printed_quantity(instrument, bits >> 3),
+            liquidity.top_quantity(instrument, Side.BUY, ask, bits),
         )
         self.klines.move(last, at_ms)
         quantity = operation.quantity
         if quantity is None:
             quantity = liquidity.printed_quantity(instrument, bits)
         sold = last == bid if operation.buyer_is_maker is None else operation.buyer_is_maker
-        return PriceMoved(at_ms, self.moves, quantity, sold, self.ticker)
+        return PriceMoved(at_ms, self.prints, quantity, sold, self.ticker)
 
     def _schedule_funding(self, at_ms: int) -> None:
         interval = self.instrument.funding_interval_ms
         self.funding_due_ms = at_ms - at_ms % interval + interval
         self.funding_rate = liquidity.seeded_funding_rate(self._seed, self.instrument.symbol, self.funding_due_ms)
-
-    def concerns_anybody(self) -> bool:
-        """Whether the last move reached a wire, or nobody knows where the wires are."""
-        if not self.interested:
-            return False
-        if self.wires is None or self.ticker is None:
-            return True
-        low, high = self.wires
-        ticker = self.ticker
-        return not all(low < price < high for price in (ticker.last, ticker.mark, ticker.index))
 
     def met_on_the_way(self, level: Decimal) -> Decimal:
         """Return the price at which something at this level met the last move: the level, or beyond a jump the last."""

@@ -1,26 +1,69 @@
-"""Orders: acceptance, the walk through the seeded book, resting fills, cancels."""
+"""Orders: acceptance, the walk through the book, resting fills, cancels.
+
+Sources: developers.binance.com, USD-M futures, "New Order", "Error Code", "Self Trade Prevention (STP) FAQ", read
+2026-11-22. What self-trade prevention does is said by the order that takes; the mode of a resting order is ignored.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
-from patriot.sim.engine import filters, liquidity, refusals
+from patriot.sim.engine import filters, refusals
 from patriot.sim.engine.account import Account
+from patriot.sim.engine.counterparties import offers, reducible, taken_of
+from patriot.sim.engine.deadlines import Due
+from patriot.sim.engine.events import Printed
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.margin import max_notional
 from patriot.sim.engine.market import Market
 from patriot.sim.engine.operations import CancelAllOrders, CancelOrder, PlaceOrder
 from patriot.sim.engine.records import Order
-from patriot.sim.engine.words import ZERO, ExecutionType, OrderStatus, OrderType, PositionSide, Side, TimeInForce
+from patriot.sim.engine.words import (
+    ZERO,
+    ExecutionType,
+    InstrumentStatus,
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 
 _MARKET_BUY_ALLOWANCE: Final = Decimal("1.0005")  # the venue reserves margin for a market buy at ask x this
+_RESTING: Final = (TimeInForce.GTC, TimeInForce.GTX, TimeInForce.GTD)
+_EXPIRES_TAKER: Final = (SelfTradePrevention.EXPIRE_TAKER, SelfTradePrevention.EXPIRE_BOTH)
+_PREVENTING: Final = (
+    SelfTradePrevention.EXPIRE_TAKER,
+    SelfTradePrevention.EXPIRE_MAKER,
+    SelfTradePrevention.EXPIRE_BOTH,
+)
+_EXPIRES_MAKER: Final = (SelfTradePrevention.EXPIRE_MAKER, SelfTradePrevention.EXPIRE_BOTH)
+
+
+class _Match(NamedTuple):
+    price: Decimal
+    quantity: Decimal
+    maker: Order | None  # None: the house
+    prevented: bool  # a trade of an account with itself that must not be
 
 
 def place_order(floor: Floor, account: Account, wish: PlaceOrder) -> Order:
     """Accept an order and match it, or refuse it having changed nothing."""
+    order = admitted(floor, account, wish)
+    order_id = account.next_id("order")
+    order = replace(order, order_id=order_id, client_order_id=order.client_order_id or f"web_{order_id}")
+    return enter(floor, account, order)
+
+
+def admitted(floor: Floor, account: Account, wish: PlaceOrder) -> Order:
+    """Return the order that would be placed, without an id; or refuse. Changes nothing."""
     market, ticker = floor.priced(wish.symbol)
+    if market.instrument.status is not InstrumentStatus.TRADING:
+        raise refusals.NOT_TRADING.because()
     order = _accepted(floor, account, market, wish)
     if not order.reduce_only:
         reference = order.price if order.order_type is OrderType.LIMIT else ticker.mark
@@ -28,16 +71,17 @@ def place_order(floor: Floor, account: Account, wish: PlaceOrder) -> Order:
             raise refusals.BELOW_MIN_NOTIONAL.because(minimum=market.instrument.min_notional)
     if len(account.orders_in(order.symbol)) >= market.instrument.max_open_orders:
         raise refusals.MAX_OPEN_ORDERS.because()
+    if order.order_type is OrderType.MARKET:
+        best, bound = (ticker.ask if order.side is Side.BUY else ticker.bid), _limit(market, order, ticker.mark)
+        if best > bound if order.side is Side.BUY else best < bound:
+            raise refusals.NO_BEST_PRICE.because()
     check_money(floor, account, order)
-    takes = order.time_in_force is TimeInForce.GTX and _crosses(market, order)
-    if takes and not wish.refuse_late:
-        raise refusals.POST_ONLY_REJECTED.because()
-    order_id = account.next_id("order")
-    order = replace(order, order_id=order_id, client_order_id=order.client_order_id or f"web_{order_id}")
-    if takes:
-        floor.tell_order(order, ExecutionType.NEW)
-        return floor.end_order(account, order, OrderStatus.EXPIRED)
-    return enter(floor, account, order)
+    if not wish.refuse_late:
+        if order.time_in_force is TimeInForce.GTX and would_take(floor, account, order):
+            raise refusals.POST_ONLY_REJECTED.because()
+        if order.time_in_force is TimeInForce.FOK and _plan(floor, account, order, ticker.last, order.price)[1]:
+            raise refusals.FILL_OR_KILL_REJECTED.because()
+    return order
 
 
 def _accepted(floor: Floor, account: Account, market: Market, wish: PlaceOrder) -> Order:
@@ -59,6 +103,7 @@ def _accepted(floor: Floor, account: Account, market: Market, wish: PlaceOrder) 
             raise refusals.MANDATORY.because(parameter="timeInForce")
         price, time_in_force = filters.given(wish.price, "price"), wish.time_in_force
         filters.check_price(market.instrument, price)
+    good_till_ms = filters.checked_good_till(time_in_force, wish.good_till_ms, floor.now_ms)
     filters.check_quantity(market.instrument, quantity, market=is_market)
     if not is_market and market.ticker is not None:
         filters.check_band(market.instrument, wish.side, price, market.ticker.mark)
@@ -80,6 +125,8 @@ def _accepted(floor: Floor, account: Account, market: Market, wish: PlaceOrder) 
         price=price,
         reduce_only=wish.reduce_only or _closes_side(wish.position_side, wish.side),
         original_type=wish.order_type,
+        good_till_ms=good_till_ms,
+        self_trade_prevention=wish.self_trade_prevention,
         attached=wish.attached,
     )
     if order.reduce_only and not reducible(account, order):
@@ -104,18 +151,15 @@ def _closes_side(position_side: PositionSide, side: Side) -> bool:
     )
 
 
-def reducible(account: Account, order: Order) -> Decimal:
-    """Return how much of the position an order of this side could still take off."""
-    held = account.position(order.symbol, order.position_side).quantity
-    return max(held if order.side is Side.SELL else -held, ZERO)
-
-
 def _only_closes(account: Account, order: Order) -> bool:
     return ZERO < order.quantity <= reducible(account, order)
 
 
-def check_money(floor: Floor, account: Account, order: Order) -> None:
-    """Refuse exposure that the margin or the bracket of the leverage cannot carry; what only reduces always passes."""
+def check_money(floor: Floor, account: Account, order: Order, instead_of: Order | None = None) -> None:
+    """Refuse exposure that the margin or the bracket of the leverage cannot carry; what only reduces always passes.
+
+    instead_of: the order as it rests, when this is what an amendment would make of it.
+    """
     market, ticker = floor.priced(order.symbol)
     if order.reduce_only:
         return
@@ -123,7 +167,10 @@ def check_money(floor: Floor, account: Account, order: Order) -> None:
     if order.order_type is OrderType.MARKET:
         price = ticker.ask * _MARKET_BUY_ALLOWANCE if order.side is Side.BUY else max(ticker.bid, ticker.mark)
     before = account.symbol_notional(order.symbol, ticker.mark, None)
-    extra = (order.side, order.position_side, order.quantity * price)
+    notional = order.leaves_quantity * price
+    if instead_of is not None:
+        notional -= instead_of.leaves_quantity * instead_of.price
+    extra = (order.side, order.position_side, notional)
     after = account.symbol_notional(order.symbol, ticker.mark, extra)
     if after <= before:
         return
@@ -134,14 +181,6 @@ def check_money(floor: Floor, account: Account, order: Order) -> None:
         raise refusals.MARGIN_INSUFFICIENT.because()
 
 
-def _crosses(market: Market, order: Order) -> bool:
-    if market.ticker is None:
-        return False
-    if order.side is Side.BUY:
-        return order.price >= market.ticker.ask
-    return order.price <= market.ticker.bid
-
-
 # -------------------------------------------------------------------------------------------------- the book
 
 
@@ -150,75 +189,159 @@ def enter(floor: Floor, account: Account, order: Order, center: Decimal | None =
 
     center: the price around which the book stands, when it is not the last price (a stop met on the way of a move).
     """
+    order = replace(order, priority=floor.next_priority(account))
     account.store_order(order)
     floor.tell_order(order, ExecutionType.NEW)
-    order = take(floor, account, order, center)
+    if order.time_in_force is TimeInForce.GTX and would_take(floor, account, order, center):
+        return floor.end_order(account, order, OrderStatus.EXPIRED)
+    return settle(floor, account, take(floor, account, order, center))
+
+
+def settle(floor: Floor, account: Account, order: Order) -> Order:
+    """Let what is left of an order rest or expire, after it took what it could."""
     if order.is_open:
-        may_rest = order.order_type is OrderType.LIMIT and order.time_in_force in (TimeInForce.GTC, TimeInForce.GTX)
+        may_rest = order.order_type is OrderType.LIMIT and order.time_in_force in _RESTING
         if not may_rest or (order.reduce_only and not reducible(account, order)):
             order = floor.end_order(account, order, OrderStatus.EXPIRED)
+        else:
+            floor.rest(order)
+            if order.good_till_ms:
+                floor.deadlines.set((Due.ORDER, order.uid, str(order.order_id)), order.good_till_ms)
     expire_pointless(floor, account, order.symbol)
     floor.refresh_interest(account)
     return order
 
 
-def take(floor: Floor, account: Account, order: Order, center: Decimal | None) -> Order:
-    """Walk the account's book up to the order's limit."""
+def would_take(floor: Floor, account: Account, order: Order, center: Decimal | None = None) -> bool:
+    """Whether a limit order would meet somebody at once."""
+    _, ticker = floor.priced(order.symbol)
+    best = next(offers(floor, account, order, ticker.last if center is None else center), None)
+    return best is not None and not _is_worse(order.side, best.price, order.price)
+
+
+def take(floor: Floor, account: Account, order: Order, center: Decimal | None = None) -> Order:
+    """Let an order take what stands within its limit, the best price first, then the oldest."""
     market, ticker = floor.priced(order.symbol)
-    center = ticker.last if center is None else center
-    best, limit = _best_and_limit(floor, market, order, center)
-    wanted = order.leaves_quantity
-    if order.reduce_only:
-        wanted = min(wanted, reducible(account, order))
-    taken = _taken_at(account, order.symbol, (floor.now_ms, center))
-    parts: list[tuple[Decimal, Decimal]] = []
-    depth = liquidity.levels(market.instrument, order.side, best, seed=floor.seed, uid=account.uid, at_ms=floor.now_ms)
-    for price, resting in depth:
-        if not wanted or (price > limit if order.side is Side.BUY else price < limit):
+    around = ticker.last if center is None else center
+    limit = _limit(market, order, ticker.mark if center is None else center)
+    while order.is_open:
+        matches, left = _plan(floor, account, order, around, limit)
+        if not matches or (left and order.time_in_force is TimeInForce.FOK):
             break
-        part = min(wanted, resting - taken.get((order.side, price), ZERO))
-        if part > ZERO:
-            parts.append((price, part))
-            wanted -= part
-    if order.time_in_force is TimeInForce.FOK and wanted:
-        return order
-    for price, part in parts:
-        taken[order.side, price] = taken.get((order.side, price), ZERO) + part
-        order, _ = floor.fill(account, order, price, part, maker=False)
+        for match in matches:
+            order = _meet(floor, account, market, order, match, around)
+            if not order.is_open:
+                break
     return order
 
 
-def _best_and_limit(floor: Floor, market: Market, order: Order, center: Decimal) -> tuple[Decimal, Decimal]:
-    """Return the first price a taker meets, and the last it may pay."""
-    _, ticker = floor.priced(order.symbol)
-    if center == ticker.last:
-        bid, ask = ticker.bid, ticker.ask
-    else:
-        bits = liquidity.keyed_bits(floor.seed, 0, order.symbol, floor.now_ms, f"touch{center}")
-        bid, ask = liquidity.touch(market.instrument, center, bits)
-    best = ask if order.side is Side.BUY else bid
+def _is_worse(side: Side, price: Decimal, limit: Decimal) -> bool:
+    return price > limit if side is Side.BUY else price < limit
+
+
+def _limit(market: Market, order: Order, reference: Decimal) -> Decimal:
+    """Return the last price an order may pay; at market, so far from the reference as the venue bounds it."""
     if order.order_type is OrderType.LIMIT:
-        return best, order.price
+        return order.price
     bound = market.instrument.market_take_bound
-    return best, center * (1 + bound if order.side is Side.BUY else 1 - bound)
+    return reference * (1 + bound if order.side is Side.BUY else 1 - bound)
 
 
-def _taken_at(account: Account, symbol: str, moment: tuple[int, Decimal]) -> dict[tuple[Side, Decimal], Decimal]:
-    """Return what the account has already taken from the book of this moment; a new moment brings a fresh book."""
-    known = account.taken.get(symbol)
-    if known is None or known[0] != moment:
-        account.taken[symbol] = known = (moment, {})
-    return known[1]
+def _plan(
+    floor: Floor, account: Account, order: Order, around: Decimal, limit: Decimal
+) -> tuple[list[_Match], Decimal]:
+    """Return what an order would meet within a limit, and what of it nobody would take. Changes nothing."""
+    wanted = order.leaves_quantity
+    if order.reduce_only:
+        wanted = min(wanted, reducible(account, order))
+    matches: list[_Match] = []
+    if not wanted:
+        return matches, wanted
+    for price, quantity, maker in offers(floor, account, order, around):
+        if _is_worse(order.side, price, limit):
+            break
+        if maker is not None and maker.uid == account.uid and order.self_trade_prevention in _PREVENTING:
+            matches.append(_Match(price, ZERO, maker, True))
+            if order.self_trade_prevention in _EXPIRES_TAKER:
+                break
+            continue
+        part = min(wanted, quantity)
+        matches.append(_Match(price, part, maker, False))
+        wanted -= part
+        if not wanted:
+            break
+    return matches, wanted
+
+
+def _meet(floor: Floor, account: Account, market: Market, order: Order, match: _Match, around: Decimal) -> Order:
+    """Carry out one match of a plan; an order that has gone meanwhile is passed over."""
+    if match.maker is None:
+        shared = floor.liquidity is Liquidity.SHARED
+        taken = taken_of(floor, market, None if shared else account, around)
+        taken[order.side, match.price] = taken.get((order.side, match.price), ZERO) + match.quantity
+        for part in parts_of(market, match.quantity):
+            order, _ = floor.fill(account, order, match.price, part, maker=False)
+            _print(floor, market, match.price, part, taker=order.side)
+        return order
+    resting = market.book.orders.get(match.maker.order_id)
+    if resting is None:
+        return order
+    if match.prevented:
+        return _prevent(floor, account, order, resting)
+    owner = floor.accounts[resting.uid]
+    quantity = min(match.quantity, resting.leaves_quantity)
+    if resting.reduce_only:
+        quantity = min(quantity, reducible(owner, resting))
+    for part in parts_of(market, quantity):
+        resting, _ = floor.fill(owner, resting, match.price, part, maker=True)
+        order, _ = floor.fill(account, order, match.price, part, maker=False)
+        _print(floor, market, match.price, part, taker=order.side)
+    floor.finish_parent(owner, resting)
+    expire_pointless(floor, owner, order.symbol)
+    floor.refresh_interest(owner)
+    return account.orders[order.order_id]
+
+
+def _prevent(floor: Floor, account: Account, order: Order, resting: Order) -> Order:
+    """Expire the taker, the maker or both, instead of a trade of an account with itself."""
+    if order.self_trade_prevention in _EXPIRES_MAKER:
+        floor.finish_parent(account, floor.end_order(account, resting, OrderStatus.EXPIRED_IN_MATCH))
+    if order.self_trade_prevention in _EXPIRES_TAKER:
+        return floor.end_order(account, order, OrderStatus.EXPIRED_IN_MATCH)
+    return order
+
+
+def parts_of(market: Market, quantity: Decimal) -> list[Decimal]:
+    """Return a match in the parts in which it is told: on the step grid, at least one step each."""
+    if not quantity:
+        return []
+    step = market.instrument.step_size
+    number = min(market.fill_parts, int(quantity // step))
+    if number < 2:
+        return [quantity]
+    part = quantity // step // number * step
+    return [part] * (number - 1) + [quantity - part * (number - 1)]
+
+
+def _print(floor: Floor, market: Market, price: Decimal, quantity: Decimal, *, taker: Side) -> None:
+    """Tell a trade to everybody, where everybody shares the book."""
+    if floor.liquidity is Liquidity.SHARED:
+        market.prints += 1
+        symbol = market.instrument.symbol
+        floor.emitted.append(Printed(floor.now_ms, market.prints, symbol, price, quantity, taker is Side.SELL))
 
 
 def fill_resting(floor: Floor, account: Account, order: Order) -> None:
-    """Fill a resting order that the price has traded through, at its own price."""
+    """Let the house fill a resting order that a move has met, at the order's own price."""
+    market = floor.markets[order.symbol]
     quantity = order.leaves_quantity
     if order.reduce_only:
         quantity = min(quantity, reducible(account, order))
-    if quantity:
-        order, _ = floor.fill(account, order, order.price, quantity, maker=True)
-        floor.finish_parent(account, order)
+    taker = Side.SELL if order.side is Side.BUY else Side.BUY
+    for part in parts_of(market, quantity):
+        order, _ = floor.fill(account, order, order.price, part, maker=True)
+        _print(floor, market, order.price, part, taker=taker)
+    floor.finish_parent(account, order)
     expire_pointless(floor, account, order.symbol)
 
 
@@ -248,16 +371,17 @@ def cancel_order(floor: Floor, account: Account, wish: CancelOrder) -> Order:
     order = find_order(account, wish.symbol, wish.order_id, wish.client_order_id)
     if order is None or not order.is_open:
         raise refusals.UNKNOWN_ORDER.because()
-    return _cancel(floor, account, order)
+    return cancel(floor, account, order)
 
 
 def cancel_all_orders(floor: Floor, account: Account, wish: CancelAllOrders) -> tuple[Order, ...]:
     """Cancel every open order of a symbol; algo orders stay."""
     floor.market(wish.symbol)
-    return tuple(_cancel(floor, account, order) for order in account.orders_in(wish.symbol))
+    return tuple(cancel(floor, account, order) for order in account.orders_in(wish.symbol))
 
 
-def _cancel(floor: Floor, account: Account, order: Order) -> Order:
+def cancel(floor: Floor, account: Account, order: Order) -> Order:
+    """Cancel what is left of an open order."""
     order = floor.end_order(account, order, OrderStatus.CANCELED)
     floor.finish_parent(account, order)
     floor.refresh_interest(account)

@@ -3,59 +3,82 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import NamedTuple
 
-from patriot.sim.engine import conditional, matching
+from patriot.sim.engine import conditional, matching, wires
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.liquidation import liquidate_if_due
 from patriot.sim.engine.market import Market
 from patriot.sim.engine.operations import MovePrice, SettleFunding
-from patriot.sim.engine.records import AlgoOrder, Income, Order, Ticker
-from patriot.sim.engine.words import ZERO, IncomeType, Side, UpdateReason, round_money
+from patriot.sim.engine.records import Income, Order, Ticker
+from patriot.sim.engine.words import IncomeType, InstrumentStatus, UpdateReason, round_money
 
-_NOWHERE_LOW: Final = Decimal("-Infinity")
-_NOWHERE_HIGH: Final = Decimal("Infinity")
+
+class _Met(NamedTuple):
+    """Something that a move met, in the sequence in which it is dealt with."""
+
+    distance: Decimal  # along the way of the move
+    triggers: bool  # resting orders at a price go before what that price triggers
+    since: int  # priority of an order, time of a conditional order
+    uid: int
+    identifier: int
 
 
 def move_price(floor: Floor, operation: MovePrice) -> Ticker:
-    """Move the price of a symbol and let everybody concerned meet it."""
+    """Move the price of a symbol and let everybody concerned meet it.
+
+    In shared liquidity the touch that is told is the one that everybody left, see counterparties.tell_touch.
+    """
     market = floor.market(operation.symbol)
-    floor.emitted.append(market.move(operation, floor.now_ms))
-    if market.concerns_anybody():
-        for uid in sorted(market.interested):
-            _meet(floor, floor.accounts[uid], market)
-        if market.wires is None:
-            market.wires = _stretch_wires(floor, market)
-    _, ticker = floor.priced(operation.symbol)
-    return ticker
+    market.moved_priority = floor.next_priority()
+    moved = market.move(operation, floor.now_ms)
+    floor.emitted.append(moved)
+    if market.instrument.status is InstrumentStatus.TRADING:
+        meet(floor, market)
+    if market.book.orders:
+        floor.touch(operation.symbol)
+    return moved.ticker
 
 
-def _meet(floor: Floor, account: Account, market: Market) -> None:
-    """Let one account meet a move: orders in the sequence in which the price passed them, then liquidation."""
-    _, ticker = floor.priced(market.instrument.symbol)
-    symbol = ticker.symbol
-    met: list[tuple[Decimal, int, Order | AlgoOrder]] = []
-    sign = 1 if market.rising else -1
-    for order in account.orders_in(symbol):
-        if ticker.last < order.price if order.side is Side.BUY else ticker.last > order.price:
-            met.append((sign * order.price, order.order_id, order))
-    for algo in account.algo_orders_in(symbol):
-        if conditional.is_triggered(algo, ticker):
-            met.append((sign * algo.trigger_price, algo.algo_id, algo))
-    met.sort(key=lambda entry: entry[:2])
-    for distance, identifier, order_or_algo in met:
-        if _liquidated_before(floor, account, market, distance * sign):
-            liquidate_if_due(floor, account, symbol)
-        if isinstance(order_or_algo, AlgoOrder):
-            if identifier in account.open_algo_orders:
-                conditional.trigger(floor, account, order_or_algo)
-        elif identifier in account.open_orders:
-            matching.fill_resting(floor, account, account.open_orders[identifier])
-    liquidate_if_due(floor, account, symbol)
-    conditional.follow(floor, account, ticker)
-    if met:
+def meet(floor: Floor, market: Market) -> None:
+    """Let everybody concerned meet the prices of the moment: by price on the way, then by time; then liquidate."""
+    ticker = market.ticker
+    if ticker is None:
+        return
+    if floor.stale:
+        wires.refresh(floor)
+    prices = (ticker.last, ticker.mark, ticker.index)
+    crossed = market.book.met_by(ticker.last, market.house_bid, market.house_ask) if market.book.orders else []
+    uids = market.watch.reached(min(prices), max(prices))
+    if not crossed and not uids:
+        return
+    concerned = sorted({order.uid for order in crossed} | uids)
+    for met in sorted(_met(floor, market, ticker, crossed, uids)):
+        account = floor.accounts[met.uid]
+        if _liquidated_before(floor, account, market, met.distance if market.rising else -met.distance):
+            liquidate_if_due(floor, account, ticker.symbol)
+        if met.triggers:
+            if met.identifier in account.open_algo_orders:
+                conditional.trigger(floor, account, account.open_algo_orders[met.identifier])
+        elif met.identifier in account.open_orders:
+            matching.fill_resting(floor, account, account.open_orders[met.identifier])
+    for uid in concerned:
+        account = floor.accounts[uid]
+        liquidate_if_due(floor, account, ticker.symbol)
+        conditional.follow(floor, account, ticker)
         floor.refresh_interest(account)
+
+
+def _met(floor: Floor, market: Market, ticker: Ticker, crossed: list[Order], uids: set[int]) -> list[_Met]:
+    """Return what the move met: resting orders, and conditional orders that it triggers."""
+    sign = 1 if market.rising else -1
+    met = [_Met(sign * o.price, False, o.priority, o.uid, o.order_id) for o in crossed]
+    for uid in uids:
+        for algo in floor.accounts[uid].algo_orders_in(ticker.symbol):
+            if conditional.is_triggered(algo, ticker):
+                met.append(_Met(sign * algo.trigger_price, True, algo.created_ms, uid, algo.algo_id))
+    return met
 
 
 def _liquidated_before(floor: Floor, account: Account, market: Market, price: Decimal) -> bool:
@@ -67,41 +90,12 @@ def _liquidated_before(floor: Floor, account: Account, market: Market, price: De
     return False
 
 
-def _stretch_wires(floor: Floor, market: Market) -> tuple[Decimal, Decimal] | None:
-    """Find the nearest prices at which a resting order, a trigger or a liquidation waits.
-
-    None when they cannot be known from this symbol alone: an account with crossed positions in several rows.
-    """
-    low, high = _NOWHERE_LOW, _NOWHERE_HIGH
-    symbol = market.instrument.symbol
-    for uid in market.interested:
-        account = floor.accounts[uid]
-        for order in account.orders_in(symbol):
-            if order.side is Side.BUY:
-                low = max(low, order.price)
-            else:
-                high = min(high, order.price)
-        for algo in account.algo_orders_in(symbol):
-            below, above = conditional.concerned_between(algo)
-            low = low if below is None else max(low, below)
-            high = high if above is None else min(high, above)
-        for position in account.held(symbol):
-            if not account.is_isolated(symbol) and len(account.held()) > 1:
-                return None
-            level = account.liquidation_price_of(position, floor.markets)
-            if level is not None and position.quantity > ZERO:
-                low = max(low, level)
-            elif level is not None:
-                high = min(high, level)
-    return low, high
-
-
 def settle_funding(floor: Floor, operation: SettleFunding) -> tuple[Income, ...]:
     """Pay or take funding on every open position of a symbol: minus quantity x mark x rate, rounded once."""
     market, ticker = floor.priced(operation.symbol)
     rate = market.funding_rate if operation.rate is None else operation.rate
     records: list[Income] = []
-    for uid in sorted(market.interested):
+    for uid in wires.standing_in(floor, operation.symbol):
         account = floor.accounts[uid]
         for position in account.held(operation.symbol):
             amount = round_money(-position.quantity * ticker.mark * rate)

@@ -41,7 +41,10 @@ class SetPermissions(_Operation, frozen=True):
 
 
 class PlaceOrder(_Operation, frozen=True):
-    """Result: Order. An empty client_order_id lets the venue make one."""
+    """Result: Order. An empty client_order_id lets the venue make one.
+
+    An FOK that cannot fill and a GTX that would take are refused; with refuse_late they are kept as EXPIRED.
+    """
 
     uid: int
     symbol: str
@@ -56,7 +59,7 @@ class PlaceOrder(_Operation, frozen=True):
     good_till_ms: int = 0
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.NONE
     attached: Protection | None = None
-    refuse_late: bool = False  # a post-only order that would take is accepted and expires, instead of being refused
+    refuse_late: bool = False  # GTX that would take, FOK that cannot fill: accepted, and expires
 
 
 class AmendOrder(_Operation, frozen=True):

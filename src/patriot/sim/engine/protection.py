@@ -79,13 +79,13 @@ def set_protection(floor: Floor, account: Account, wish: SetProtection) -> Posit
 
 def place_order(floor: Floor, account: Account, wish: PlaceOrder) -> Order:
     """Accept an order beside what its position is to carry; both or neither are refused."""
-    _check_attached(floor, wish, wish.price)
+    check_attached(floor, wish, wish.price)
     return matching.place_order(floor, account, wish)
 
 
 def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> AlgoOrder:
     """Accept a conditional order beside what its position is to carry; both or neither are refused."""
-    _check_attached(floor, wish, wish.trigger_price if wish.price is None else wish.price)
+    check_attached(floor, wish, wish.trigger_price if wish.price is None else wish.price)
     return conditional.place_algo_order(floor, account, wish)
 
 
@@ -108,7 +108,7 @@ def apply_attached(floor: Floor) -> None:
 # -------------------------------------------------------------------------------------------------- rules
 
 
-def _check_attached(floor: Floor, wish: PlaceOrder | PlaceAlgoOrder, reference: Decimal | None) -> None:
+def check_attached(floor: Floor, wish: PlaceOrder | PlaceAlgoOrder, reference: Decimal | None) -> None:
     """Refuse what an order would give its position, seen from the order's own price."""
     if wish.attached is None:
         return

@@ -311,6 +311,23 @@ class Countdown:
 
 
 @dataclass(frozen=True, slots=True)
+class Amendment:
+    """One change of an open order: a row of GET /fapi/v1/orderAmendment."""
+
+    uid: int
+    amendment_id: int
+    order_id: int
+    client_order_id: str
+    symbol: str
+    at_ms: int
+    price_before: Decimal
+    price_after: Decimal
+    quantity_before: Decimal
+    quantity_after: Decimal
+    count: int  # of this order so far, 1 for the first
+
+
+@dataclass(frozen=True, slots=True)
 class Pools:
     """Who stands against the accounts. Money is conserved over accounts and pools.
 

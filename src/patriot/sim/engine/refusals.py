@@ -38,6 +38,7 @@ INVALID_SYMBOL: Final = Words(-1121, "Invalid symbol.")
 INVALID_CALLBACK: Final = Words(-2007, "Invalid callBack rate.")
 UNKNOWN_ORDER: Final = Words(-2011, "Unknown order sent.")
 NO_SUCH_ORDER: Final = Words(-2013, "Order does not exist.")
+INVALID_DATA: Final = Words(-1130, "Data sent for parameter '{parameter}' is not valid.")
 MARGIN_INSUFFICIENT: Final = Words(-2019, "Margin is insufficient.")
 IMMEDIATE_TRIGGER: Final = Words(-2021, "Order would immediately trigger.")
 REDUCE_ONLY_REJECTED: Final = Words(-2022, "ReduceOnly Order is rejected.")
@@ -79,6 +80,7 @@ CLOSE_POSITION_EXISTS: Final = Words(
     -4130, "An open stop or take profit order with GTE and closePosition in the direction is existing."
 )
 NO_BEST_PRICE: Final = Words(-4131, "The counterparty's best price does not meet the PERCENT_PRICE filter limit.")
+NOT_TRADING: Final = Words(-4140, "Invalid symbol status for opening position.")
 LEVERAGE_CUT_ISOLATED: Final = Words(
     -4161, "Leverage reduction is not supported in Isolated Margin Mode with open positions."
 )
@@ -91,10 +93,25 @@ ENDS_WITHOUT_POSITION: Final = Words(
 )
 TRANSFER_TOO_LARGE: Final = Words(-5013, "Asset transfer failed: insufficient balance")
 INVALID_AMOUNT: Final = Words(-5021, "Amount must be a finite number other than zero, at most 8 decimals.")
+FILL_OR_KILL_REJECTED: Final = Words(
+    -5021,
+    "Due to the order could not be filled immediately, the FOK order has been rejected. "
+    "The order will not be recorded in the order history",
+)
 POST_ONLY_REJECTED: Final = Words(
     -5022,
     "Due to the order could not be executed as maker, the Post Only order will be rejected. "
     "The order will not be recorded in the order history",
+)
+NOT_TRADING_TO_AMEND: Final = Words(-5024, "Symbol is not in trading status. Order amendment is not permitted.")
+LIMIT_ORDERS_ONLY: Final = Words(-5025, "Only limit order is supported.")
+TOO_MANY_AMENDMENTS: Final = Words(-5026, "Exceed maximum modify order limit.")
+SAME_ORDER: Final = Words(-5027, "No need to modify the order.")
+AMENDED_BELOW_MIN_NOTIONAL: Final = Words(-5029, "Order's notional must be no smaller than {minimum}")
+BAD_GOOD_TILL: Final = Words(
+    -5040,
+    "The goodTillDate timestamp must be greater than the current time plus 600 seconds "
+    "and smaller than 253402300799000 (UTC 9999-12-31 23:59:59)",
 )
 
 # What Binance has no code for, since its positions carry no protection of their own: numbers of this engine.

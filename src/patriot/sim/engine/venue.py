@@ -7,8 +7,12 @@ from decimal import Context, Decimal, localcontext
 from typing import Any, Final
 
 from patriot.sim.engine import (
+    amending,
+    changes,
     conditional,
+    counterparties,
     deleveraging,
+    expiry,
     klines,
     liquidity,
     matching,
@@ -24,17 +28,22 @@ from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.operations import (
     AdjustMargin,
     AmendAlgoOrder,
+    AmendOrder,
     CancelAlgoOrder,
     CancelAllAlgoOrders,
     CancelAllOrders,
     CancelOrder,
+    ChangeInstrument,
     CloseBar,
     CreateAccount,
     FundInsurance,
     MovePrice,
     Operation,
+    PassTime,
     PlaceAlgoOrder,
     PlaceOrder,
+    SetCountdown,
+    SetFillParts,
     SetLeverage,
     SetMarginType,
     SetPermissions,
@@ -46,6 +55,7 @@ from patriot.sim.engine.operations import (
 from patriot.sim.engine.records import (
     AccountView,
     AlgoOrder,
+    Amendment,
     Bar,
     Depth,
     Income,
@@ -93,10 +103,24 @@ class Venue:
             with localcontext(_ARITHMETIC):
                 result = _HANDLERS[type(operation)](floor, operation)
                 protection.apply_attached(floor)
+                if floor.touched:
+                    counterparties.tell_touch(floor)
         except VenueRefusal as refusal:
             floor.now_ms = before_ms
             return Outcome(None, VenueRefusal(refusal.code, refusal.message))
         return Outcome(result, None, tuple(floor.emitted))
+
+    def check(self, operation: PlaceOrder, at_ms: int) -> None:
+        """Raise the VenueRefusal with which this order would be refused, if it would be; changes nothing."""
+        floor = self._floor
+        before_ms = floor.now_ms
+        floor.now_ms = max(at_ms, before_ms)
+        try:
+            with localcontext(_ARITHMETIC):
+                protection.check_attached(floor, operation, operation.price)
+                matching.admitted(floor, floor.accounts[operation.uid], operation)
+        finally:
+            floor.now_ms = before_ms
 
     # ------------------------------------------------------------------------------------------------ market
 
@@ -108,7 +132,7 @@ class Venue:
     @property
     def next_deadline_ms(self) -> int | None:
         """When the next GTD order or countdown is due, None when nothing is: apply PassTime then."""
-        return None
+        return self._floor.deadlines.next_ms
 
     @property
     def liquidity(self) -> Liquidity:
@@ -129,16 +153,12 @@ class Venue:
         return self._floor.market(symbol).ticker
 
     def depth(self, symbol: str, limit: int = 500) -> Depth:
-        """Return the public book. What one account meets has the same best prices and quantities of its own."""
+        """Return the public book, its first level the ticker's touch. In shared liquidity a taker meets just this."""
         floor, market = self._floor, self._floor.market(symbol)
-        ticker = market.ticker
-        if ticker is None:
-            return Depth(symbol, 0, floor.now_ms, (), ())
-        sides: list[tuple[tuple[Decimal, Decimal], ...]] = []
-        for taker, best in ((Side.SELL, ticker.bid), (Side.BUY, ticker.ask)):
-            rows = liquidity.levels(market.instrument, taker, best, seed=floor.seed, uid=0, at_ms=ticker.at_ms)
-            sides.append(tuple(row for row, _ in zip(rows, range(limit), strict=False)))
-        return Depth(symbol, market.moves, ticker.at_ms, *sides)
+        at_ms = market.ticker.at_ms if market.ticker is not None else floor.now_ms
+        with localcontext(_ARITHMETIC):
+            bids, asks = (counterparties.rows(floor, market, taker, limit) for taker in (Side.SELL, Side.BUY))
+        return Depth(symbol, market.updates, at_ms, bids, asks)
 
     def funding_rate(self, symbol: str, at_ms: int) -> Decimal:
         """Return the seeded rate of the settlement at a time, a fraction of notional."""
@@ -207,6 +227,15 @@ class Venue:
     def orders(self, uid: int, symbol: str | None = None) -> tuple[Order, ...]:
         """Return every order ever, ascending by order id."""
         return tuple(o for o in self._account(uid).orders.values() if symbol is None or o.symbol == symbol)
+
+    def amendments(self, uid: int, symbol: str, order_id: int | None = None) -> tuple[Amendment, ...]:
+        """Return what was changed of the orders of a symbol, or of one of them, oldest first."""
+        self._floor.market(symbol)
+        return amending.amendments(self._floor, self._account(uid), symbol, order_id)
+
+    def last_trade_id(self, symbol: str) -> int:
+        """Return the newest aggregate trade id of a symbol, 0 before the first."""
+        return self._floor.market(symbol).prints
 
     def algo_order(self, uid: int, *, algo_id: int | None = None, client_algo_id: str | None = None) -> AlgoOrder:
         """Return an algo order (the newest of a reused client id), or VenueRefusal -2013."""
@@ -280,6 +309,7 @@ _HANDLERS: Final[dict[type[Operation], Callable[[Floor, Any], Result]]] = {
     CreateAccount: settings.create_account,
     SetPermissions: _for_account(_set_permissions),
     PlaceOrder: _for_account(protection.place_order),
+    AmendOrder: _for_account(amending.amend_order),
     CancelOrder: _for_account(matching.cancel_order),
     CancelAllOrders: _for_account(matching.cancel_all_orders),
     PlaceAlgoOrder: _for_account(protection.place_algo_order),
@@ -292,5 +322,9 @@ _HANDLERS: Final[dict[type[Operation], Callable[[Floor, Any], Result]]] = {
     SetProtection: _for_account(protection.set_protection),
     AdjustMargin: _for_account(settings.adjust_margin),
     Transfer: _for_account(settings.transfer),
+    SetCountdown: _for_account(expiry.set_countdown),
+    PassTime: expiry.pass_time,
+    ChangeInstrument: changes.change_instrument,
+    SetFillParts: changes.set_fill_parts,
     FundInsurance: settings.fund_insurance,
 }

@@ -1,0 +1,67 @@
+"""The resting orders of one symbol, by price and then time. Whose they are and what they may do is not known here."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from decimal import Decimal
+
+from patriot.sim.engine.records import Order
+from patriot.sim.engine.words import Side
+
+_Place = tuple[Decimal, int, int]  # price (negated for a buyer), priority, order id: the lowest is met first
+
+
+def _place(order: Order) -> _Place:
+    return (-order.price if order.side is Side.BUY else order.price), order.priority, order.order_id
+
+
+class Book:
+    """Mutable; holds the newest state of every resting order."""
+
+    __slots__ = ("_queues", "orders")
+
+    def __init__(self) -> None:
+        self.orders: dict[int, Order] = {}
+        self._queues: dict[Side, list[_Place]] = {Side.BUY: [], Side.SELL: []}
+
+    def rest(self, order: Order) -> None:
+        """Let an order rest; one that rests already changes place when its price or priority did."""
+        self.remove(order.order_id)
+        self.orders[order.order_id] = order
+        insort(self._queues[order.side], _place(order))
+
+    def update(self, order: Order) -> bool:
+        """Take the new state of an order if it rests here, and let it go when it is closed; whether it rested."""
+        if order.order_id not in self.orders:
+            return False
+        if order.is_open:
+            self.orders[order.order_id] = order
+        else:
+            self.remove(order.order_id)
+        return True
+
+    def remove(self, order_id: int) -> None:
+        """Let an order go that rests here, or none."""
+        order = self.orders.pop(order_id, None)
+        if order is not None:
+            queue = self._queues[order.side]
+            del queue[bisect_left(queue, _place(order))]
+
+    def queue(self, side: Side) -> Iterator[Order]:
+        """Yield the orders of a side, first in turn first. The book must not change meanwhile."""
+        for place in self._queues[side]:
+            yield self.orders[place[2]]
+
+    def met_by(self, last: Decimal, bid: Decimal, ask: Decimal) -> list[Order]:
+        """Return the orders that a move met: the last price went through them, or the new touch would cross them."""
+        met: list[Order] = []
+        for order in self.queue(Side.BUY):
+            if not (last < order.price or ask <= order.price):
+                break
+            met.append(order)
+        for order in self.queue(Side.SELL):
+            if not (last > order.price or bid >= order.price):
+                break
+            met.append(order)
+        return met
