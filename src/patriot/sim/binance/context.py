@@ -60,6 +60,7 @@ class FaceContext:
     limits: Limits
     tape: Tape
     announce_expiry: Callable[[int, str], None]  # uid, listen key: tell its streams
+    observe_book: Callable[[str], None]  # symbol: somebody sees its book now, so that its streams lead on from there
 
     @property
     def now_ms(self) -> int:

@@ -80,7 +80,9 @@ class BinanceFace:
             self.listen_keys.restore(uid, listen_key)
         tape = Tape()
         self.hub = StreamHub(exchange, self.listen_keys, tape, faults, clock, live=live)
-        self._context = FaceContext(exchange, self.listen_keys, limits, tape, self.hub.announce_expiry)
+        self._context = FaceContext(
+            exchange, self.listen_keys, limits, tape, self.hub.announce_expiry, self.hub.observe_book
+        )
         self._exchange = exchange
         self._faults = faults
         self._clock = clock

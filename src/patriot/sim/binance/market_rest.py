@@ -75,7 +75,9 @@ def _depth(face: FaceContext, call: Call, default: int, legal: tuple[int, ...]) 
     limit = default if limit is None else limit
     if limit not in legal:
         raise refusals.bad_depth_limit(limit)
-    return render.depth(face.exchange.venue.depth(listed_symbol(face, call), limit))
+    symbol = listed_symbol(face, call)
+    face.observe_book(symbol)
+    return render.depth(face.exchange.venue.depth(symbol, limit))
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/trades", weight=5)

@@ -196,6 +196,12 @@ class StreamHub:
         self._publish_to(symbol, Kind.BOOK_TICKER, lambda: message)
         self._publish_to("", Kind.BOOK_TICKER, lambda: message)
 
+    def observe_book(self, symbol: str) -> None:
+        """Let the depth streams of a symbol lead on from the book as it is now, since somebody sees it."""
+        for topic in self._subscriptions.of(symbol).get(Kind.DEPTH, ()):
+            if topic in self._armed and topic.teller is not None:
+                topic.teller.observe(self._exchange.venue.depth(symbol, DEPTH_LEVELS))
+
     def _publish_depth(self, topic: Topic) -> None:
         self._armed.discard(topic)
         teller = topic.teller
@@ -246,6 +252,14 @@ class StreamHub:
             self._send_private(uid, topic, messages.listen_key_expired(listen_key, self._exchange.now_ms))
 
     # ------------------------------------------------------------------------------------------------ every second
+
+    def end_listen_keys(self, uid: int | None, announced: bool) -> int:
+        """End the listen key of an account, or all of them, and leave the sockets open; return how many ended."""
+        uids = tuple(self._exchange.listen_keys) if uid is None else (uid,)
+        ended = [(owner, key) for owner in uids if (key := self._listen_keys.close(owner)) is not None]
+        for owner, listen_key in ended if announced else ():
+            self.announce_expiry(owner, listen_key)
+        return len(ended)
 
     def housekeeping(self) -> None:
         """Do what is due each second of real time: expiries, pings, overdue sockets, and what is told each second."""
