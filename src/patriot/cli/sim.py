@@ -69,6 +69,9 @@ def sim(
     speed: Annotated[Speed, typer.Option(help="venue seconds per second, or step by POST /clock")] = Speed.REAL,
     journal: Annotated[Path | None, typer.Option(help="folder that brings everything back after a kill")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="put an old journal aside and begin anew")] = False,
+    scenario: Annotated[
+        Path | None, typer.Option(help="YAML file of faults, each at a time or after so many orders")
+    ] = None,
     announce: Annotated[bool, typer.Option("--announce", help="print the ports as one JSON line")] = False,
     parent_pipe: Annotated[bool, typer.Option("--parent-pipe", help="end when standard input closes")] = False,
 ) -> None:
@@ -92,6 +95,7 @@ def sim(
             speed=None if speed is Speed.STEP else int(speed.value),
             journal=journal,
             fresh=fresh,
+            scenario=scenario,
         )
         _run(settings, announce=announce, parent_pipe=parent_pipe)
     except (PatriotError, OSError) as error:

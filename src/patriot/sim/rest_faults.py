@@ -60,13 +60,13 @@ async def under_faults(
         case RestFault.DROP_BEFORE | RestFault.DROP_AFTER:
             return _broken_off(request)
         case _:
-            return failure(exchange.name, rule, now_ms=exchange.now_ms, address=request.remote or "")
+            return failure(exchange.name, rule, now_ms=exchange.wire_now_ms, address=request.remote or "")
 
 
 def refused_socket(faults: Faults, exchange: Exchange, request: web.Request) -> web.Response | None:
     """Return the answer to an upgrade that a fault forbids: maintenance, or a ban of the address; None lets it in."""
     rule = faults.on_connect(exchange.name, request.remote or "") if faults.on_rest else None
-    return None if rule is None else failure(exchange.name, rule, now_ms=exchange.now_ms, address=request.remote or "")
+    return None if rule is None else failure(exchange.name, rule, now_ms=exchange.wire_now_ms, address=request.remote or "")
 
 
 async def _rule_for(faults: Faults, exchange: Exchange, request: web.Request) -> RestRule | None:
