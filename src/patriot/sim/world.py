@@ -380,7 +380,10 @@ def _played(venue: Venue, operation: Operation, at_ms: int, emitted: list[VenueE
 
 
 def _words(header: Header) -> str:
-    return f"prices {header.prices}, seed {header.seed} and venues {', '.join(header.venues)}"
+    return (
+        f"prices {header.prices}, seed {header.seed}, venues {', '.join(header.venues)} "
+        f"and {header.liquidity.lower()} books"
+    )
 
 
 def _reasons(emitted: Iterable[VenueEvent]) -> tuple[str, ...]:
