@@ -123,14 +123,14 @@ def trade_row(instrument: Instrument, price: Decimal, direction: str, event: Pri
         "v": number(event.quantity),
         "p": on_tick(price, instrument),
         "L": direction,
-        "i": _print_id(instrument.symbol, event.trade_id),
+        "i": print_id(instrument.symbol, event.trade_id),
         "BT": False,
         "RPI": False,
         "seq": event.trade_id,
     }
 
 
-def _print_id(symbol: str, trade_id: int) -> str:
+def print_id(symbol: str, trade_id: int) -> str:
     """Return the public id of a print: a UUID that depends on nothing but the print."""
     digest = hashlib.blake2b(f"{symbol}|{trade_id}".encode(), digest_size=16).hexdigest()
     return "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:]))
