@@ -7,11 +7,11 @@ Source: bybit-exchange.github.io/docs/v5, "WebSocket Stream, Private", read 2026
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final, assert_never
 
-from patriot.sim.bybit import render, render_account
+from patriot.sim.bybit import lookup, position_rest, query_rest, render, render_account
 from patriot.sim.bybit.context import FaceContext
 from patriot.sim.bybit.text import money
 from patriot.sim.engine.events import (
@@ -22,8 +22,8 @@ from patriot.sim.engine.events import (
     MarginCalled,
     OrderUpdated,
 )
-from patriot.sim.engine.records import AlgoOrder, Order, Trade
-from patriot.sim.engine.words import ZERO, AlgoStatus, PositionSide, Side
+from patriot.sim.engine.records import Income, Order, Trade
+from patriot.sim.engine.words import ZERO, AlgoStatus, IncomeType, PositionSide, Side, UpdateReason
 
 Json = dict[str, Any]
 Wanted = Callable[[str], bool]  # whether anybody listens to a topic of the account
@@ -84,7 +84,8 @@ class AccountStreams:
                 case OrderUpdated():
                     rows.append(self._order(event.order, event.trade))
                 case AlgoOrderUpdated(order=order) if order.status in _TOLD:
-                    rows.append(_in_topic(render.conditional(order), closed_pnl=ZERO))
+                    row = _in_topic(render.conditional(order), closed_pnl=ZERO)
+                    rows.insert(_place_of(row, rows), row)
                 case _:
                     continue
         last = {row["orderId"]: place for place, row in enumerate(rows)}
@@ -99,39 +100,53 @@ class AccountStreams:
             gained += _closed_by(trade, ledger.closed_by(trade))
         if order.is_open and gained:
             self._closed_pnl[order.order_id] = gained
-        fee = ledger.fee_of(order.uid, order.order_id) if order.filled_quantity else ZERO
-        return _in_topic(render.order(order, fee=fee, parent=self._parent(order)), closed_pnl=gained)
-
-    def _parent(self, order: Order) -> AlgoOrder | None:
-        if order.algo_id is None:
-            return None
-        return self._venue.algo_order(order.uid, algo_id=order.algo_id)
+        found = lookup.of_order(self._context, order)
+        return _in_topic(lookup.row(self._context, found), closed_pnl=gained)
 
     # ------------------------------------------------------------------------------------------------ executions
 
-    def _executions(self, events: Iterable[AccountEvent]) -> Iterator[Json]:
+    def _executions(self, events: Sequence[AccountEvent]) -> Iterator[Json]:
+        funding = self._newest_funding(events)
         for event in events:
-            if not isinstance(event, OrderUpdated) or event.trade is None:
-                continue
-            order, trade = event.order, event.trade
-            closed = self._context.ledger.closed_by(trade)
-            row = render.execution(trade, order, closed=closed, parent=self._parent(order), sequence=trade.trade_id)
+            match event:
+                case OrderUpdated(order=order, trade=trade) if trade is not None:
+                    closed = self._context.ledger.closed_by(trade)
+                    parent = lookup.of_order(self._context, order).condition
+                    row = render.execution(trade, order, closed=closed, parent=parent, sequence=trade.trade_id)
+                case AccountUpdated(reason=UpdateReason.FUNDING_FEE):
+                    row = query_rest.funding_row(self._context, next(funding))
+                case _:
+                    continue
             yield {"category": "linear", **row, "isLeverage": "0", "marketUnit": "", "feeCurrency": "USDT"}
+
+    def _newest_funding(self, events: Sequence[AccountEvent]) -> Iterator[Income]:
+        """Return the payments behind the funding among these events, one for each, in order."""
+        paid = [e for e in events if isinstance(e, AccountUpdated) and e.reason is UpdateReason.FUNDING_FEE]
+        if not paid:
+            return iter(())
+        income = self._venue.income(paid[0].uid)
+        return iter([record for record in income if record.income_type is IncomeType.FUNDING_FEE][-len(paid) :])
 
     # ------------------------------------------------------------------------------------------------ positions
 
     def _positions(self, uid: int, moved: Iterable[tuple[str, PositionSide | None]]) -> Iterator[Json]:
         """Yield the rows of positions, flat ones too; a side of None stands for all rows of the symbol."""
         for symbol, position_side in moved:
-            instrument = self._venue.instrument(symbol)
-            guards = self._venue.open_algo_orders(uid, symbol)
             for view in self._venue.positions(uid, symbol):
                 if position_side in (None, view.position.position_side):
-                    yield _position(render_account.position(view, instrument, guards))
+                    yield _position(position_rest.row(self._context, uid, view))
 
 
 def _in_topic(row: Json, *, closed_pnl: Decimal) -> Json:
     return {"category": "linear", **row, "closedPnl": money(closed_pnl), "feeCurrency": ""}
+
+
+def _place_of(row: Json, rows: list[Json]) -> int:
+    """Return where a condition's row belongs: a met one before the rows of the order that it made."""
+    if row["orderStatus"] != "Triggered":
+        return len(rows)
+    mine = (place for place, other in enumerate(rows) if other["orderId"] == row["orderId"])
+    return next((place for place in mine if rows[place]["orderStatus"] != "Untriggered"), len(rows))
 
 
 def _closed_by(trade: Trade, closed: Decimal) -> Decimal:

@@ -14,8 +14,9 @@ import structlog
 from aiohttp import WSMessage, WSMsgType, web
 
 from patriot.sim.bybit.context import FaceContext
+from patriot.sim.bybit.order_rest import cancel_all
 from patriot.sim.bybit.refusals import BAD_KEY
-from patriot.sim.bybit.requests import is_signed
+from patriot.sim.bybit.requests import Call, is_signed
 from patriot.sim.bybit.socket_answers import (
     PARAMS_ERROR,
     Request,
@@ -27,9 +28,10 @@ from patriot.sim.bybit.socket_answers import (
     trade_authenticated,
     undecodable,
 )
-from patriot.sim.bybit.streams import ClientSession, Door, StreamHub, SubscriptionRefused
+from patriot.sim.bybit.streams import DISCONNECT_TOPIC, ClientSession, Door, StreamHub, SubscriptionRefused
 from patriot.sim.bybit.trade_socket import OrderDesk
 from patriot.sim.engine.events import VenueEvent
+from patriot.sim.engine.words import QUOTE_ASSET
 from patriot.sim.keys import ApiKey
 from patriot.sim.rest_faults import refused_socket
 from patriot.sim.sockets import Attempts, accept
@@ -63,6 +65,7 @@ class SocketDoors:
     def __init__(self, context: FaceContext, on_lost_journal: Callable[[JournalLost], None]) -> None:
         self.hub = StreamHub(context)
         self._context = context
+        self._on_lost_journal = on_lost_journal
         self._desk = OrderDesk(context, on_lost_journal)
         self._attempts = Attempts(MAX_ATTEMPTS, ATTEMPTS_SECONDS, context.clock.monotonic)
         self._opened = 0
@@ -112,8 +115,25 @@ class SocketDoors:
         try:
             await context.sessions.run(session, lambda message: self._receive(session, message))
         finally:
-            self.hub.unsubscribe(session, tuple(session.topics))
+            self._leave(session)
         return socket
+
+    def _leave(self, session: ClientSession) -> None:
+        """Forget a closed socket; the last one that watches over an account's orders sets their end."""
+        key, watched = session.key, DISCONNECT_TOPIC in session.topics
+        self.hub.unsubscribe(session, tuple(session.topics))
+        seconds = self._context.disconnect_windows.get(key.uid) if key is not None else None
+        if key is not None and watched and seconds is not None and not self.hub.is_watched(key.uid):
+            self._context.sessions.call_later(seconds, lambda: self._end_orders(key))
+
+    def _end_orders(self, key: ApiKey) -> None:
+        if self.hub.is_watched(key.uid):
+            return  # somebody came back in time
+        call = Call({"category": "linear", "settleCoin": QUOTE_ASSET}, key.uid, key)
+        try:
+            cancel_all(self._context, call)
+        except JournalLost as error:
+            self._on_lost_journal(error)
 
     def _lets_in(self, address: str, door: Door) -> bool:
         if not self._attempts.allow(address):

@@ -32,6 +32,7 @@ from patriot.sim.keys import ApiKey
 from patriot.sim.sockets import Session, text_frame
 from patriot.sim.stream_faults import Line
 
+DISCONNECT_TOPIC: Final = "dcp.future"
 MAX_ARGUMENT_CHARACTERS: Final = 21_000  # of the args of one request
 _PRIVATE_EVENTS: Final = (OrderUpdated, AlgoOrderUpdated, AccountUpdated, LeverageChanged, MarginCalled)
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -203,6 +204,10 @@ class StreamHub:
                 if not listeners:
                     del self._listeners[name]
                     self._markets.end(topic)
+
+    def is_watched(self, uid: int) -> bool:
+        """Whether a socket of an account asks that its orders end with the last such socket."""
+        return DISCONNECT_TOPIC in self._private.get(uid, ())
 
     def _leave_account(self, session: ClientSession, uid: int, name: str) -> None:
         account = self._private[uid]
