@@ -100,13 +100,23 @@ class Market:
 
     def open_interest(self, symbol: str) -> Decimal:
         """Return how much of a symbol is held, base asset; what one side of the accounts lacks, the book holds."""
-        if not self._known:
-            self._known = True
-            for uid in self._exchange.venue.uids:
-                for view in self._exchange.venue.positions(uid):
-                    held = view.position
-                    self._set(uid, held.symbol, held.position_side, held.quantity)
+        self._read_once()
         return max(self._longs.get(symbol, ZERO), self._shorts.get(symbol, ZERO))
+
+    def holders(self, symbol: str) -> tuple[int, int]:
+        """Return how many hold a symbol long, and how many short."""
+        self._read_once()
+        held = [quantity for (_, name, _), quantity in self._held.items() if name == symbol]
+        return sum(quantity > ZERO for quantity in held), sum(quantity < ZERO for quantity in held)
+
+    def _read_once(self) -> None:
+        if self._known:
+            return
+        self._known = True
+        for uid in self._exchange.venue.uids:
+            for view in self._exchange.venue.positions(uid):
+                held = view.position
+                self._set(uid, held.symbol, held.position_side, held.quantity)
 
     def _set(self, uid: int, symbol: str, position_side: PositionSide, quantity: Decimal) -> None:
         key = (uid, symbol, position_side)

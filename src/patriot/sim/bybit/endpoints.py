@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from patriot.sim.bybit import refusals
 from patriot.sim.bybit.context import FaceContext
@@ -25,6 +25,7 @@ class Reply:
 
 
 Answer = Callable[[FaceContext, Call], Json | Reply]
+A = TypeVar("A", bound=Answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,20 @@ class Endpoint:
     counts_items: bool  # a batch counts as many requests as it has orders
 
 
+_UNGRANTED: Final = tuple(
+    f"/v5/{product}/"
+    for product in (
+        *("affiliate", "apilimit", "asset", "broker", "crypto-loan", "crypto-loan-common", "crypto-loan-fixed"),
+        *("crypto-loan-flexible", "earn", "fiat", "ins-loan", "lending", "p2p", "pre-upgrade", "rfq", "spot-cross"),
+        *("spot-lever-token", "spot-margin-trade", "spread", "user"),
+    )
+)
+
+
+def _ungranted(_face: FaceContext, _call: Call) -> Json:
+    raise Refused(*refusals.PERMISSION)
+
+
 class EndpointTable:
     """Endpoints by method and path, filled by decorators beside the functions that answer."""
 
@@ -45,7 +60,11 @@ class EndpointTable:
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
 
     def find(self, method: str, path: str) -> Endpoint | None:
-        return self._endpoints.get((method, path))
+        """Return the endpoint of a path; products that keys here have no right to are refused as a whole."""
+        found = self._endpoints.get((method, path))
+        if found is None and method in ("GET", "POST") and path.startswith(_UNGRANTED):
+            return Endpoint(path, _ungranted, Security.UNGRANTED, 0, counts_items=False)
+        return found
 
     def paths(self) -> frozenset[tuple[str, str]]:
         return frozenset(self._endpoints)
@@ -58,11 +77,11 @@ class EndpointTable:
         *,
         per_second: int | None = None,
         counts_items: bool = False,
-    ) -> Callable[[Answer], Answer]:
+    ) -> Callable[[A], A]:
         """Decorate the function that answers this method and path."""
         rate = per_second if per_second is not None else (0 if security is Security.NONE else 50)
 
-        def register(answer: Answer) -> Answer:
+        def register(answer: A) -> A:
             self._endpoints[method, path] = Endpoint(path, answer, security, rate, counts_items)
             return answer
 

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from patriot.kernel.clock import Clock
-from patriot.sim.bybit import refusals
+from patriot.sim.bybit import account_rest, asset_rest, market_rest, order_rest, position_rest, query_rest, refusals
 from patriot.sim.bybit.context import FaceContext, Market, Tape
 from patriot.sim.bybit.endpoints import ENDPOINTS, Endpoint, Reply, carry_out
 from patriot.sim.bybit.ledger import TradeLedger
@@ -29,6 +29,14 @@ from patriot.sim.sockets import Sessions
 from patriot.sim.world import JournalLost
 
 MAX_BODY_BYTES: Final = 256 * 1024
+ENDPOINT_MODULES: Final = (  # imported for the endpoints they register
+    account_rest,
+    asset_rest,
+    market_rest,
+    order_rest,
+    position_rest,
+    query_rest,
+)
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 log = structlog.get_logger()
@@ -101,7 +109,7 @@ class BybitFace:
         except AddressBanned:
             return web.Response(text="403, access too frequent", status=403)
         except Refused as refusal:
-            return self._response(refusal.code, Reply({}, message=refusal.message), refusal.status, headers)
+            return self._response(refusal.code, Reply(refusal.result, message=refusal.message), refusal.status, headers)
         except JournalLost as error:
             self._on_lost_journal(error)
             return self._response(refusals.INTERNAL[0], Reply({}, message=refusals.INTERNAL[1]), 503, headers)

@@ -39,6 +39,7 @@ class _Book:
     fees: defaultdict[int, Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
     held: defaultdict[tuple[str, PositionSide], Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
     by_trade: dict[int, Execution] = field(default_factory=dict)
+    realized: Decimal = ZERO
     first_ms: dict[tuple[str, PositionSide], int] = field(default_factory=dict)
 
     def add(self, trade: Trade) -> None:
@@ -48,6 +49,7 @@ class _Book:
         self.held[key] = after = before + signed
         closed = min(abs(before), trade.quantity) if before * signed < ZERO else ZERO
         self.fees[trade.order_id] += trade.commission
+        self.realized += trade.realized_pnl
         execution = self.by_trade[trade.trade_id] = Execution(trade, closed, after)
         self.first_ms.setdefault(key, trade.at_ms)
         self.executions.append(execution)
@@ -87,6 +89,10 @@ class TradeLedger:
     def closed_by(self, trade: Trade) -> Decimal:
         """Return how much of the position a trade took off."""
         return self.execution(trade).closed
+
+    def realized(self, uid: int) -> Decimal:
+        """Return the profit of all of an account's executions, before fees."""
+        return self._book(uid).realized
 
     def opened_ms(self, uid: int, symbol: str, position_side: PositionSide) -> int:
         """Return when an account first held a symbol, 0 when it never did."""

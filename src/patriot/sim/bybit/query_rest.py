@@ -154,10 +154,10 @@ def _funding_rows(face: FaceContext, uid: int, start: int, end: int) -> list[Jso
         for record in face.exchange.venue.income(uid)
         if record.income_type is IncomeType.FUNDING_FEE and start <= record.at_ms <= end
     ]
-    return [_funding_row(face, record) for record in records]
+    return [funding_row(face, record) for record in records]
 
 
-def _funding_row(face: FaceContext, record: Income) -> Json:
+def funding_row(face: FaceContext, record: Income) -> Json:
     """Return a funding payment as an execution; a fee above zero was paid."""
     settled = next(
         (one for one in face.exchange.settlements if (one.symbol, one.at_ms) == (record.symbol, record.at_ms)), None

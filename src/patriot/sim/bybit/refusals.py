@@ -6,8 +6,9 @@ Source: bybit-exchange.github.io/docs/v5/error, read 2026-11-22; words of client
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from patriot.sim.engine import refusals as engine
 from patriot.sim.engine.events import VenueRefusal
@@ -65,6 +66,7 @@ PARTLY_FILLED: Final = (110059, "Not allowed to modify the TP/SL of a partially 
 ONLY_UNIFIED: Final = (10001, "accountType only support UNIFIED.")
 NO_NET_POSITION: Final = (110034, "There is no net position")
 TOO_MUCH_TAKEN: Final = (110078, "Added margin more than max can reduce margin")
+NO_FUNDS: Final = (131212, "User insufficient balance")
 NOT_MODIFIED: Final = (34040, "not modified")
 NO_POSITION: Final = (10001, "can not set tp/sl/ts for zero position")
 NO_SYMBOL: Final = (10001, "Not supported symbols")
@@ -126,7 +128,7 @@ _OF_ENGINE: Final[dict[int, Words]] = {
     engine.NO_BEST_PRICE.code: PRICE_RANGE,
     engine.LEVERAGE_CUT_ISOLATED.code: LEVERAGE_MARGIN,
     engine.BELOW_MIN_NOTIONAL.code: MIN_NOTIONAL,
-    engine.TRANSFER_TOO_LARGE.code: (131212, "User insufficient balance"),
+    engine.TRANSFER_TOO_LARGE.code: NO_FUNDS,
     engine.INVALID_AMOUNT.code: PARAMETER,
     engine.POST_ONLY_REJECTED.code: (170218, "The LIMIT-MAKER order is rejected due to invalid price."),
     engine.ENDS_WITHOUT_POSITION.code: NO_POSITION,
@@ -148,11 +150,12 @@ _SCALE: Final = 10_000  # the venue writes prices of these messages as whole num
 class Refused(Exception):
     """Bybit says no: its retCode and retMsg, and the HTTP status it travels with."""
 
-    def __init__(self, code: int, message: str, status: int = 200) -> None:
+    def __init__(self, code: int, message: str, status: int = 200, result: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.status = status
+        self.result = dict(result or {})
 
 
 def known_codes() -> frozenset[int]:
