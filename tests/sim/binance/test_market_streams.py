@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patriot.kernel.clock import FakeClock
 from patriot.sim.binance.render import depth as snapshot_of
 from patriot.sim.binance.stream_depth import DepthTeller
 from patriot.sim.binance.stream_names import Entry, Kind, market_stream
+from patriot.sim.binance.subscriptions import SLACK_MS
 from patriot.sim.engine.records import Depth
 from tests.sim.binance.client import Sim, flat, running_sim, write_dump
 from tests.sim.binance.listeners import listening, settled
@@ -142,11 +143,11 @@ async def test_day_ticker_tells_open_high_low_and_change(sim: Sim) -> None:
 
 async def test_halt_of_a_symbol_is_told_as_contract_info(sim: Sim) -> None:
     async with listening(sim, "/market/ws/!contractInfo") as market:
-        halted = await sim.control("POST", "/faults", {"instrument": {"symbol": "BTCUSDT", "status": "HALTED"}})
+        await sim.control("POST", "/faults", {"action": "halt", "symbol": "BTCUSDT"})
         await settled(sim)
 
-    if halted.status == 200:
-        assert [(m["s"], m["ct"]) for m in market.named("contractInfo")] == [("BTCUSDT", "PERPETUAL")]
+    told = [(m["s"], m["ct"], m["bks"][0]["bs"]) for m in market.named("contractInfo")]
+    assert told == [("BTCUSDT", "PERPETUAL", 1)]
 
 
 async def test_running_clock_tells_prices_and_tickers_each_second(
@@ -156,15 +157,15 @@ async def test_running_clock_tells_prices_and_tickers_each_second(
     data = write_dump(tmp_path / "BTCUSDT.csv", flat("100.0", 3))
     names = [*(name for name in EVERY_STREAM if "rice" in name or "icker" in name), "btcusdt@markPrice@1s"]
     async with (
-        running_sim(data, speed=1, clock=FakeClock()) as sim,
+        running_sim(data, speed=60) as sim,
         listening(sim, f"/market/stream?streams={'/'.join([*names, *EVERY_LIST])}") as market,
     ):
         wanted = {*names, "!markPrice@arr", "!markPrice@arr@1s"}
         await eventually(lambda: {m["stream"] for m in market.messages} >= wanted)
 
-    slow = sum(m["stream"] == "btcusdt@markPrice" for m in market.messages)
-    fast = sum(m["stream"] == "btcusdt@markPrice@1s" for m in market.messages)
-    assert slow < fast
+    for name, every_ms in (("btcusdt@markPrice", 3_000), ("btcusdt@markPrice@1s", 1_000)):
+        times = [m["data"]["E"] for m in market.messages if m["stream"] == name]
+        assert all(later - earlier >= every_ms - SLACK_MS for earlier, later in pairwise(times))
 
 
 # ---------------------------------------------------------------------------------------------------- the book

@@ -3,8 +3,9 @@
 A stream is served on its own door only (/public: book; /market: trades, prices, klines; /private: user data); on
 another one it is accepted and stays silent, as on the venue since the split of April 2026.
 
-While the clock runs by itself, streams with an update speed are sent at that speed of real time. In a stepped replay
-every price move stands for all of it: what is sent depends on the moves alone.
+While the clock runs by itself, streams with an update speed are sent no faster than that in venue time, looked after
+each second of real time and, for one symbol, with each move. In a stepped replay every price move stands for all of it:
+what is sent depends on the moves alone.
 Source: USD-M WebSocket documents and public measurements, read 2026-11-22.
 """
 
@@ -76,7 +77,7 @@ class StreamHub:
         self._tops: dict[str, object] = {}  # best bid and ask as told, by symbol
         self._liquidations: dict[str, OrderUpdated] = {}  # the largest of this second, by symbol
         self._moved: set[str] = set()  # symbols with a print in this second
-        self._seconds = 0
+        self._listed = frozenset(exchange.symbols)
         self._pinged_at = clock.monotonic()
 
     # ------------------------------------------------------------------------------------------------ events out
@@ -112,7 +113,9 @@ class StreamHub:
         self._publish_print(
             symbol, Print(event.trade_id, ticker.last, event.quantity, event.at_ms, event.buyer_is_maker)
         )
-        if not self._live:
+        if self._live:
+            self._tell_symbol(symbol, event.at_ms)
+        else:
             self._publish_prices(ticker, event.at_ms)
             self._publish_day(symbol, event.at_ms)
         self._touch_book(symbol, event.at_ms)
@@ -274,43 +277,45 @@ class StreamHub:
             self._tell_second()
 
     def _tell_second(self) -> None:
-        self._seconds += 1
         at_ms = self._exchange.now_ms
         liquidations, self._liquidations = self._liquidations, {}
         for event in liquidations.values():
             self._publish_liquidation(event)
-        moved, self._moved = self._moved, set()
         for symbol in self._subscriptions.symbols():
-            self._tell_prices_of(symbol, at_ms)
-            self._tell_day_of(symbol, at_ms)
-        for topic in tuple(self._subscriptions.of("").get(Kind.MARK_PRICE, ())):
-            if self._is_due(topic):
-                tickers = [self._exchange.venue.ticker(symbol) for symbol in self._exchange.symbols]
-                rows = [market_messages.mark_price(ticker, at_ms) for ticker in tickers if ticker is not None]
-                self._send(topic, _ENCODE(rows), "")
+            self._tell_symbol(symbol, at_ms)
+        for topic in self._due("", Kind.MARK_PRICE, at_ms):
+            tickers = [self._exchange.venue.ticker(symbol) for symbol in self._exchange.symbols]
+            rows = [market_messages.mark_price(ticker, at_ms) for ticker in tickers if ticker is not None]
+            self._send(topic, _ENCODE(rows), "")
+        moved, self._moved = self._moved, set()
         for kind, render in _TICKERS:
             if moved and self._subscriptions.of("").get(kind):
                 days = [(symbol, self._days.of(symbol, at_ms)) for symbol in sorted(moved)]
                 self._publish_to("", kind, partial(_listed, render, days, at_ms))
 
-    def _tell_prices_of(self, symbol: str, at_ms: int) -> None:
-        topics = [t for t in self._subscriptions.of(symbol).get(Kind.MARK_PRICE, ()) if self._is_due(t)]
-        ticker = self._exchange.venue.ticker(symbol) if topics and symbol in self._exchange.symbols else None
+    def _tell_symbol(self, symbol: str, at_ms: int) -> None:
+        """Tell one symbol's mark price and last 24 hours on those streams whose time has come."""
+        if symbol not in self._listed:
+            return
+        topics = self._due(symbol, Kind.MARK_PRICE, at_ms)
+        ticker = self._exchange.venue.ticker(symbol) if topics else None
         if ticker is not None:
             data = _ENCODE(market_messages.mark_price(ticker, at_ms))
             for topic in topics:
                 self._send(topic, data, symbol)
-
-    def _tell_day_of(self, symbol: str, at_ms: int) -> None:
         for kind, render in _TICKERS:
-            topics = [topic for topic in self._subscriptions.of(symbol).get(kind, ()) if self._is_due(topic)]
-            if topics and symbol in self._exchange.symbols:
+            topics = self._due(symbol, kind, at_ms)
+            if topics:
                 data = _ENCODE(render(symbol, self._days.of(symbol, at_ms), at_ms))
                 for topic in topics:
                     self._send(topic, data, symbol)
 
-    def _is_due(self, topic: Topic) -> bool:
-        return topic.name is not None and self._seconds % (topic.name.every_ms // 1000) == 0
+    def _due(self, symbol: str, kind: Kind, at_ms: int) -> list[Topic]:
+        """Return the topics of a kind that may speak again, which they are then taken to do."""
+        due = [topic for topic in self._subscriptions.of(symbol).get(kind, ()) if topic.is_due(at_ms)]
+        for topic in due:
+            topic.told_ms = at_ms
+        return due
 
     # ------------------------------------------------------------------------------------------------ sessions
 
@@ -358,7 +363,7 @@ class StreamHub:
         name = topic.name
         if name is None:
             session.uids.update(uid for uid, key in self._exchange.listen_keys.items() if key == topic.text)
-        elif name.kind in _DEPTHS and topic.teller is None and name.symbol in self._exchange.symbols:
+        elif name.kind in _DEPTHS and topic.teller is None and name.symbol in self._listed:
             topic.teller = DepthTeller(name, self._exchange.venue.depth(name.symbol, name.levels or DEPTH_LEVELS))
 
     async def _receive(self, session: StreamSession, message: WSMessage) -> None:

@@ -9,6 +9,7 @@ from patriot.sim.binance.stream_depth import DepthTeller
 from patriot.sim.binance.stream_names import Entry, Kind, StreamName, market_stream
 from patriot.sim.sockets import Session, text_frame
 
+SLACK_MS = 100  # a second of housekeeping is not quite a second of the venue
 _ENCODE = msgspec.json.Encoder().encode
 _NOTHING: Mapping[Kind, list["Topic"]] = {}
 
@@ -26,12 +27,13 @@ class StreamSession(Session):
 class Topic:
     """One stream that somebody listens to. A message is built once, or twice when some listen with envelopes."""
 
-    __slots__ = ("_combined", "_prefix", "_raw", "event", "name", "teller", "text")
+    __slots__ = ("_combined", "_prefix", "_raw", "event", "name", "teller", "text", "told_ms")
 
     def __init__(self, text: str, name: StreamName | None) -> None:
         self.text = text
         self.name = name  # None: the user data of a listen key
         self.teller: DepthTeller | None = None  # of a depth stream
+        self.told_ms = 0  # venue time of the newest message, where there is an update speed
         self.event = text.partition("@")[2] or text.removeprefix("!")
         self._prefix = b'{"stream":' + _ENCODE(text) + b',"data":'
         self._raw: set[StreamSession] = set()
@@ -39,6 +41,10 @@ class Topic:
 
     def __bool__(self) -> bool:
         return bool(self._raw or self._combined)
+
+    def is_due(self, at_ms: int) -> bool:
+        """Whether the stream's update speed lets it speak again at this venue time."""
+        return self.name is not None and at_ms - self.told_ms >= self.name.every_ms - SLACK_MS
 
     def add(self, session: StreamSession) -> None:
         (self._combined if session.combined else self._raw).add(session)
