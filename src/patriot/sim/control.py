@@ -119,7 +119,7 @@ class Control:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let only the token's bearer in, and everyone to the page."""
-        if request.path == PAGE and request.method == "GET":
+        if request.path == PAGE:
             return await handler(request)
         offered = request.headers.get("Authorization", "").removeprefix("Bearer ").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(offered, self._token):
