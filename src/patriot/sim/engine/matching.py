@@ -127,6 +127,7 @@ def _accepted(floor: Floor, account: Account, market: Market, wish: PlaceOrder) 
         original_type=wish.order_type,
         good_till_ms=good_till_ms,
         self_trade_prevention=wish.self_trade_prevention,
+        price_match=wish.price_match,
         attached=wish.attached,
     )
     if order.reduce_only and not reducible(account, order):

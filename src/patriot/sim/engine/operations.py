@@ -60,6 +60,7 @@ class PlaceOrder(_Operation, frozen=True):
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.NONE
     attached: Protection | None = None
     refuse_late: bool = False  # GTX that would take, FOK that cannot fill: accepted, and expires
+    price_match: str = "NONE"  # kept with the order; the price was found by who sends this
 
 
 class AmendOrder(_Operation, frozen=True):

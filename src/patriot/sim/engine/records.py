@@ -109,6 +109,7 @@ class Order:
     closing: Closing = Closing.NOBODY
     good_till_ms: int = 0  # of GTD
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.NONE
+    price_match: str = "NONE"  # how a face found the price in the book, in its own words
     priority: int = 0  # place in the queue of its price: lower is earlier; given anew when an amendment loses it
     attached: Protection | None = None  # what the position it opens is to carry
     origin: AlgoOrigin = AlgoOrigin.USER  # of the conditional order that made this one
