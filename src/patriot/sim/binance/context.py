@@ -65,4 +65,4 @@ class FaceContext:
     @property
     def now_ms(self) -> int:
         """The time that the venue shows on the wire."""
-        return self.exchange.now_ms
+        return self.exchange.wire_now_ms

@@ -18,6 +18,7 @@ UNFILLED_KEPT_MS = 3 * DAY_MS  # an order that ended without any fill, from its 
 ORDERS_KEPT_MS = 90 * DAY_MS  # every order, from its creation
 TRADES_KEPT_MS = 180 * DAY_MS  # six months
 INCOME_KEPT_MS = 90 * DAY_MS  # three months
+AMENDMENTS_KEPT_MS = 90 * DAY_MS  # three months
 WINDOW_MS = 7 * DAY_MS  # between startTime and endTime, and what is shown where neither is sent
 
 _ENDED = (

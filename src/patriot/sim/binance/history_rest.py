@@ -7,7 +7,7 @@ from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS, by_symbol
 from patriot.sim.binance.history import Page
 from patriot.sim.binance.order_rest import optional_symbol
-from patriot.sim.binance.order_wishes import symbol_of
+from patriot.sim.binance.order_wishes import order_name, symbol_of
 from patriot.sim.binance.requests import DAY_MS, Call, Security
 from patriot.sim.engine.words import Closing, IncomeType
 
@@ -102,6 +102,23 @@ def force_orders(face: FaceContext, call: Call) -> list[Json]:
         if record.closing in wanted and start <= record.created_ms and (end is None or record.created_ms <= end)
     ]
     return found[-limit:]
+
+
+@ENDPOINTS.add("GET", "/fapi/v1/orderAmendment", Security.READ)
+def order_amendments(face: FaceContext, call: Call) -> list[Json]:
+    """Answer how an order was modified in the last three months, newest first."""
+    symbol, order_id, client_order_id = order_name(call)
+    venue = face.exchange.venue
+    order = venue.order(call.uid, symbol, order_id=order_id, client_order_id=client_order_id)
+    start, end = call.time_range()
+    first_ms = max(start or 0, face.now_ms - history.AMENDMENTS_KEPT_MS)
+    limit = call.limit(50, 100)
+    found = [
+        render.amendment(record)
+        for record in venue.amendments(call.uid, symbol, order.order_id)
+        if record.at_ms >= first_ms and (end is None or record.at_ms <= end)
+    ]
+    return found[::-1][:limit]
 
 
 def _refuse_export(_face: FaceContext, call: Call) -> Json:

@@ -10,7 +10,7 @@ from patriot.sim.binance.requests import Call, Security
 from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.engine.operations import CancelAllOrders, SetCountdown
 from patriot.sim.engine.records import Order
-from patriot.sim.engine.words import OrderStatus, OrderType, TimeInForce
+from patriot.sim.engine.words import ZERO, OrderType, TimeInForce
 
 Json = dict[str, Any]
 RESPONSE_TYPES = ("ACK", "RESULT")
@@ -20,12 +20,35 @@ RESPONSE_TYPES = ("ACK", "RESULT")
 def place_order(face: FaceContext, call: Call) -> Json:
     """Place a plain order."""
     full = wants_result(call)
-    record = face.exchange.order_from(new_order(face, call))
-    if record.time_in_force is TimeInForce.FOK and record.status is OrderStatus.EXPIRED and not record.filled_quantity:
-        raise VenueRefusal(*refusals.FOK_REJECTED)
-    answer = render.placed(record, full=full)
-    answer["priceMatch"] = call.text("priceMatch") or "NONE"
-    return answer
+    return render.placed(face.exchange.order_from(new_order(face, call)), full=full)
+
+
+@ENDPOINTS.add("POST", "/fapi/v1/order/test", Security.TRADE)
+def test_order(face: FaceContext, call: Call) -> Json:
+    """Check a plain order without placing it; the answer is one of an order that was taken, without a number."""
+    wants_result(call)
+    wish, now_ms = new_order(face, call), face.exchange.now_ms
+    face.exchange.venue.check(wish, now_ms)
+    record = Order(
+        call.uid,
+        0,
+        wish.client_order_id,
+        wish.symbol,
+        wish.side,
+        wish.order_type,
+        wish.quantity or ZERO,
+        now_ms,
+        now_ms,
+        position_side=wish.position_side,
+        time_in_force=wish.time_in_force or TimeInForce.GTC,
+        price=wish.price or ZERO,
+        reduce_only=wish.reduce_only,
+        original_type=wish.order_type,
+        good_till_ms=wish.good_till_ms,
+        self_trade_prevention=wish.self_trade_prevention,
+        price_match=wish.price_match,
+    )
+    return render.placed(record, full=False)
 
 
 def wants_result(call: Call) -> bool:

@@ -37,6 +37,7 @@ def new_order(face: FaceContext, call: Call) -> PlaceOrder:
         order_type=order_type,
         quantity=call.decimal("quantity"),
         price=_price(face, call, symbol, side, order_type),
+        price_match=call.text("priceMatch") or "NONE",
         time_in_force=time_in_force,
         reduce_only=call.flag("reduceOnly"),
         position_side=_position_side(call),

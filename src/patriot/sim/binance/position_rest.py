@@ -43,12 +43,11 @@ def _quantile(face: FaceContext, call: Call, view: PositionView) -> int:
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/adlQuantile", Security.READ, weight=5)
-def adl_quantiles(face: FaceContext, call: Call) -> Json | list[Json]:
+def adl_quantiles(face: FaceContext, call: Call) -> list[Json]:
     """Answer where the account's positions stand in the queue of deleveraging; 4 is closed first."""
     asked, venue = optional_symbol(face, call), face.exchange.venue
     held = dict.fromkeys(view.position.symbol for view in venue.positions(call.uid))
-    rows = [_adl_row(face, call, symbol) for symbol in (held if asked is None else (asked,))]
-    return rows if asked is None else rows[0]
+    return [_adl_row(face, call, symbol) for symbol in (held if asked is None else (asked,))]
 
 
 def _adl_row(face: FaceContext, call: Call, symbol: str) -> Json:

@@ -117,11 +117,6 @@ USE_ALGO_ENDPOINT = (
 QUANTITY_WITH_CLOSE = (-4137, "Quantity must be zero with closePosition equals true")
 BAD_PAIR = (-4144, "Invalid pair")
 SAME_MARGIN_MODE = (-4171, "No need to change margin mode.")
-FOK_REJECTED = (
-    -5021,
-    "Due to the order could not be filled immediately, the FOK order has been rejected. "
-    "The order will not be recorded in the order history",
-)
 LIMIT_ORDERS_ONLY = (-5025, "Only limit order is supported.")
 BAD_PRICE_MATCH = (-5037, "Invalid price match")
 PRICE_MATCH_TYPE = (-5038, "Price match only supports order type: LIMIT, STOP AND TAKE_PROFIT")

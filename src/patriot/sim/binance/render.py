@@ -7,7 +7,18 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from patriot.sim.engine.records import AccountView, AlgoOrder, Bar, Depth, Income, Order, PositionView, Ticker, Trade
+from patriot.sim.engine.records import (
+    AccountView,
+    AlgoOrder,
+    Amendment,
+    Bar,
+    Depth,
+    Income,
+    Order,
+    PositionView,
+    Ticker,
+    Trade,
+)
 from patriot.sim.engine.words import MarginType, OrderStatus, OrderType, Permission, PositionSide
 
 Json = dict[str, Any]
@@ -60,7 +71,7 @@ def order(record: Order) -> Json:
         "positionSide": record.position_side.value,
         "stopPrice": "0",
         "workingType": record.working_type.value,
-        "priceMatch": "NONE",
+        "priceMatch": record.price_match,
         "selfTradePreventionMode": record.self_trade_prevention.value,
         "goodTillDate": record.good_till_ms,
         "priceProtect": False,
@@ -101,6 +112,23 @@ def modified(record: Order, modify_id: int | None) -> Json:
     if modify_id is not None:
         answer["modifyId"] = modify_id
     return answer
+
+
+def amendment(record: Amendment) -> Json:
+    """Return one row of orderAmendment."""
+    return {
+        "amendmentId": record.amendment_id,
+        "symbol": record.symbol,
+        "pair": record.symbol,
+        "orderId": record.order_id,
+        "clientOrderId": record.client_order_id,
+        "time": record.at_ms,
+        "amendment": {
+            "price": {"before": plain(record.price_before), "after": plain(record.price_after)},
+            "origQty": {"before": plain(record.quantity_before), "after": plain(record.quantity_after)},
+            "count": record.count,
+        },
+    }
 
 
 def algo_order(record: AlgoOrder) -> Json:
