@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -316,7 +316,7 @@ def test_amended_conditional_order_fires_by_its_new_terms() -> None:
         ({"price": D("39000")}, -1106),
     ],
 )
-def test_bad_amendment_is_refused_and_changes_nothing(fields: dict[str, Decimal], code: int) -> None:
+def test_bad_amendment_is_refused_and_changes_nothing(fields: dict[str, Any], code: int) -> None:
     desk = Desk()
     algo = desk.stop(BUY, "41000", "0.1")
 

@@ -18,7 +18,8 @@ TAKE_PROFIT, STOP_LOSS, TRAILING = AlgoOrigin.TAKE_PROFIT, AlgoOrigin.STOP_LOSS,
 
 def protect(**fields: Any) -> SetProtection:
     side = fields.pop("position_side", PositionSide.BOTH)
-    return SetProtection(1, SYMBOL, Protection(**{k: D(v) if type(v) is str else v for k, v in fields.items()}), side)
+    parts: dict[str, Any] = {name: D(value) if type(value) is str else value for name, value in fields.items()}
+    return SetProtection(1, SYMBOL, Protection(**parts), side)
 
 
 def standing(desk: Desk) -> dict[AlgoOrigin, AlgoOrder]:
