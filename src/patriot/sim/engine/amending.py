@@ -57,7 +57,7 @@ def _checked(floor: Floor, account: Account, market: Market, order: Order, wish:
     """Return the order as it would be after its filters and the money for it were looked at."""
     price = order.price if wish.price is None else filters.given(wish.price, "price")
     quantity = order.quantity if wish.quantity is None else filters.given(wish.quantity, "quantity")
-    if (price, quantity) == (order.price, order.quantity):
+    if (price, quantity) == (order.price, order.quantity) and wish.attached is None:
         raise refusals.SAME_ORDER.because()
     if price != order.price:
         filters.check_price(market.instrument, price)
@@ -65,7 +65,7 @@ def _checked(floor: Floor, account: Account, market: Market, order: Order, wish:
         filters.check_quantity(market.instrument, quantity, market=False)
     _, ticker = floor.priced(order.symbol)
     filters.check_band(market.instrument, order.side, price, ticker.mark)
-    changed = replace(order, price=price, quantity=quantity)
+    changed = replace(order, price=price, quantity=quantity, attached=wish.attached or order.attached)
     if order.reduce_only:
         if order.position_side is not PositionSide.BOTH and changed.leaves_quantity > reducible(account, order):
             raise refusals.REDUCE_ONLY_REJECTED.because()
