@@ -78,7 +78,7 @@ def _checked(floor: Floor, account: Account, market: Market, order: Order, wish:
 
 def _moved(floor: Floor, account: Account, order: Order, changed: Order) -> Order:
     """Put the changed order into its new place and let it take what it now meets."""
-    keeps_place = changed.price == order.price and changed.quantity < order.quantity
+    keeps_place = changed.price == order.price and changed.quantity <= order.quantity
     if not keeps_place:
         changed = replace(changed, priority=floor.next_priority(account))
     floor.markets[order.symbol].book.remove(order.order_id)
