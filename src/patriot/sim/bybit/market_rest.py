@@ -140,13 +140,13 @@ def klines(face: FaceContext, call: Call) -> Json:
 @ENDPOINTS.add("GET", "/v5/market/mark-price-kline")
 @ENDPOINTS.add("GET", "/v5/market/index-price-kline")
 def price_klines(face: FaceContext, call: Call) -> Json:
-    """Answer bars of mark or index price: in the model both follow the last price."""
+    """Answer bars of mark or index price: those of the last price, which is all that bars are kept of."""
     return _bars(face, call, render_market.price_kline)
 
 
 @ENDPOINTS.add("GET", "/v5/market/premium-index-price-kline")
 def premium_klines(face: FaceContext, call: Call) -> Json:
-    """Answer bars of the premium, which is nothing as long as mark and index are the same."""
+    """Answer bars of the premium, which is nothing where mark and index have the same bars."""
     return _bars(face, call, lambda bar: [str(bar.open_ms), "0", "0", "0", "0"])
 
 

@@ -15,7 +15,6 @@ from patriot.sim.bybit.order_rest import orders_asked_for, position_side_of, sym
 from patriot.sim.bybit.query_rest import WEEK_MS, any_symbol, listing
 from patriot.sim.bybit.refusals import Refused
 from patriot.sim.bybit.requests import Call, Security
-from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.engine.operations import AdjustMargin, SetLeverage, SetPositionMode, SetProtection
 from patriot.sim.engine.records import PositionView, Protection
 from patriot.sim.engine.words import MarginType
@@ -179,15 +178,7 @@ def add_margin(face: FaceContext, call: Call) -> Json:
     symbol, side = symbol_of(face, call), position_side_of(call)
     amount = call.required_decimal("margin")
     venue = face.exchange.venue
-    if venue.symbol_settings(call.uid, symbol).margin_type is MarginType.CROSSED:
-        raise Refused(*refusals.IS_CROSS)
-    held = [view for view in venue.positions(call.uid, symbol) if view.position.position_side is side]
-    if not held or not held[0].position.quantity:
-        raise Refused(*refusals.NO_NET_POSITION)
-    try:
-        face.exchange.apply(AdjustMargin(uid=call.uid, symbol=symbol, amount=amount, position_side=side))
-    except VenueRefusal:
-        raise Refused(*(refusals.NO_MARGIN_TO_ADD if amount > 0 else refusals.TOO_MUCH_TAKEN)) from None
+    face.exchange.apply(AdjustMargin(uid=call.uid, symbol=symbol, amount=amount, position_side=side))
     return row(face, call.uid, next(v for v in venue.positions(call.uid, symbol) if v.position.position_side is side))
 
 

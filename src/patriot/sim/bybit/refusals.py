@@ -66,6 +66,7 @@ PARTLY_FILLED: Final = (110059, "Not allowed to modify the TP/SL of a partially 
 ONLY_UNIFIED: Final = (10001, "accountType only support UNIFIED.")
 NO_NET_POSITION: Final = (110034, "There is no net position")
 TOO_MUCH_TAKEN: Final = (110078, "Added margin more than max can reduce margin")
+ILLEGAL_ORDER: Final = (110032, "Order is illegal")
 NO_FUNDS: Final = (131212, "User insufficient balance")
 NOT_MODIFIED: Final = (34040, "not modified")
 NO_POSITION: Final = (10001, "can not set tp/sl/ts for zero position")
@@ -141,6 +142,20 @@ _OF_ENGINE: Final[dict[int, Words]] = {
     engine.PROTECTION_LIMIT_PRICE.code: (10001, "params error: tpslMode invalid"),
     engine.TRAILING_DISTANCE.code: (10001, "params error: trailingStop invalid"),
     engine.ACTIVATION_SIDE.code: (10001, "params error: activePrice invalid"),
+    engine.INVALID_CALLBACK.code: (10001, "params error: trailingStop invalid"),
+    engine.INVALID_DATA.code: PARAMETER,
+    engine.MARGIN_ONLY_ISOLATED.code: IS_CROSS,
+    engine.CROSS_BALANCE_INSUFFICIENT.code: NO_MARGIN_TO_ADD,
+    engine.ISOLATED_BALANCE_INSUFFICIENT.code: TOO_MUCH_TAKEN,
+    engine.MARGIN_WITHOUT_POSITION.code: NO_NET_POSITION,
+    engine.MARGIN_NOT_POSITIVE.code: PARAMETER,
+    engine.NOT_TRADING.code: HALTED,
+    engine.NOT_TRADING_TO_AMEND.code: HALTED,
+    engine.LIMIT_ORDERS_ONLY.code: ILLEGAL_ORDER,
+    engine.TOO_MANY_AMENDMENTS.code: ILLEGAL_ORDER,
+    engine.SAME_ORDER.code: UNCHANGED,
+    engine.AMENDED_BELOW_MIN_NOTIONAL.code: MIN_NOTIONAL,
+    engine.BAD_GOOD_TILL.code: PARAMETER,
 }
 _SIDES: Final = {engine.TAKE_PROFIT_SIDE.code: "TakeProfit", engine.STOP_LOSS_SIDE.code: "StopLoss"}
 _AMOUNT: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
