@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from patriot.cli.sim_clients import epilog
 from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import InvalidInput, PatriotError
 from patriot.sim.exchange import VenueName
@@ -23,16 +24,6 @@ from patriot.sim.server import SimServer, SimSettings, end_on_signals, end_with_
 
 TOKEN_VARIABLE = "PATRIOT_SIM_TOKEN"  # noqa: S105 - the name of a variable, not a token
 MODEL = "model"
-
-EPILOG = """
-An unmodified ccxt client trades here: make an account with POST /accounts on the control port, then
-
-exchange = ccxt.binanceusdm({"apiKey": ..., "secret": ..., "options": {"fetchCurrencies": False}})
-
-for name, path in {"fapiPublic": "/fapi/v1", "fapiPublicV2": "/fapi/v2", "fapiPrivate": "/fapi/v1",
-"fapiPrivateV2": "/fapi/v2", "fapiPrivateV3": "/fapi/v3", "sapi": "/sapi/v1"}.items():
-exchange.urls["api"]\\[name] = "http://127.0.0.1:9101" + path
-"""
 
 
 class Speed(StrEnum):
@@ -46,7 +37,7 @@ class Speed(StrEnum):
 app = typer.Typer(add_completion=False)
 
 
-@app.command(name="sim", epilog=EPILOG)
+@app.command(name="sim", epilog=epilog())
 def sim(
     binance_port: Annotated[
         int, typer.Option(help="REST and WebSocket of the Binance face; 0 takes a free port")
@@ -59,7 +50,9 @@ def sim(
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     data: Annotated[
         list[str] | None,
-        typer.Option(help="recorded klines or aggTrades (CSV, .gz, .zip), or a folder of them; once for each [model]"),
+        typer.Option(
+            help="recorded klines or aggTrades (CSV, .gz, .zip), or a folder of them; repeatable; else a seeded model"
+        ),
     ] = None,
     symbols: Annotated[
         str, typer.Option(help="of the model: names with commas between, or how many of the listed ones")
