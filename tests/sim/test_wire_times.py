@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from patriot.sim.engine.events import VenueEvent
 from patriot.sim.engine.words import Side
 from patriot.sim.wire_times import WireTimes
@@ -54,3 +56,14 @@ def test_what_was_noted_keeps_its_first_time() -> None:
 
     assert times(wire) == before != {}
     assert wire.state()["now"] == 5_000
+
+
+def test_oldest_times_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("patriot.sim.wire_times.KEPT", 2)
+    desk, wire = Desk(), WireTimes(Stopwatch())
+    for _ in range(3):
+        desk.market(Side.BUY, "0.5")
+        wire.note(desk.emitted)
+
+    trades = [trade.trade_id for trade in desk.venue.trades(desk.uid)]
+    assert list(times(wire)[str(desk.uid)]) == [f"trade:{trade_id}" for trade_id in trades[-2:]]

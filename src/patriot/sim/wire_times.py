@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable
 from patriot.sim.engine.events import AlgoOrderUpdated, OrderUpdated, VenueEvent
 
 
+KEPT = 20_000  # of one account; the oldest are forgotten first
+
+
 class WireTimes:
-    """Monotonic milliseconds of each account's executions and conditional orders, by what happened."""
+    """Monotonic milliseconds of each account's newest executions and conditional orders, by what happened."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -23,12 +26,18 @@ class WireTimes:
         for event in emitted:
             match event:
                 case OrderUpdated(trade=trade) if trade is not None:
-                    self._noted[event.uid].setdefault(f"trade:{trade.trade_id}", now_ms)
+                    self._note(event.uid, f"trade:{trade.trade_id}", now_ms)
                 case AlgoOrderUpdated():
                     what = "placed" if event.order.is_open else "ended"
-                    self._noted[event.uid].setdefault(f"{what}:{event.order.algo_id}", now_ms)
+                    self._note(event.uid, f"{what}:{event.order.algo_id}", now_ms)
                 case _:
                     continue
+
+    def _note(self, uid: int, what: str, now_ms: int) -> None:
+        noted = self._noted[uid]
+        noted.setdefault(what, now_ms)
+        if len(noted) > KEPT:
+            del noted[next(iter(noted))]
 
     def state(self) -> dict[str, object]:
         """Return the times by account, and by `trade:`, `placed:` or `ended:` with the id of the trade or order."""
