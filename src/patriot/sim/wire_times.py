@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 
 from patriot.sim.engine.events import AlgoOrderUpdated, OrderUpdated, VenueEvent
 
-
 KEPT = 20_000  # of one account; the oldest are forgotten first
 
 
