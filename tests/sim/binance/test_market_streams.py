@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patriot.kernel.clock import FakeClock
 from patriot.sim.binance.render import depth as snapshot_of
 from patriot.sim.binance.stream_depth import DepthTeller
 from patriot.sim.binance.stream_names import Entry, Kind, market_stream
@@ -199,6 +200,42 @@ async def test_snapshot_in_a_quiet_market_is_followed_without_a_gap(sim: Sim) ->
             book.take(update)
 
         assert book.equals(await snapshot(sim))
+
+
+async def test_running_clock_tells_orders_that_change_the_book_and_meet_in_it(tmp_path: Path) -> None:
+    data = write_dump(tmp_path / "BTCUSDT.csv", flat("40000.0", 3))
+    wish = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.500", "price": "39990.0"}
+    book = LocalBook()
+    async with (
+        running_sim(data, speed=1, clock=FakeClock()) as sim,
+        listening(sim, "/public/stream?streams=btcusdt@depth@100ms/btcusdt@bookTicker") as public,
+        listening(sim, "/market/ws/btcusdt@aggTrade") as trades,
+    ):
+        maker, taker = await sim.trader("1000000"), await sim.trader("1000000")
+        book.start(await snapshot(sim))
+        resting = await maker.signed("POST", "/fapi/v1/order", **wish, side="BUY")
+        await maker.signed("DELETE", "/fapi/v1/order", symbol="BTCUSDT", orderId=resting.body["orderId"])
+        seen_between = LocalBook()
+        seen_between.start(await snapshot(sim))  # in the middle of what the stream tells at once
+        await maker.signed("POST", "/fapi/v1/order", **wish, side="BUY")
+        await taker.signed("POST", "/fapi/v1/order", **{**wish, "price": "39980.0", "quantity": "5"}, side="SELL")
+        wanted = await snapshot(sim)
+        updates = [m["data"] for m in public.messages if m["stream"].endswith("100ms")]
+
+        def followed() -> bool:
+            updates[:] = [m["data"] for m in public.messages if m["stream"].endswith("100ms")]
+            return bool(updates) and updates[-1]["u"] == wanted["lastUpdateId"] - 1
+
+        await eventually(followed)
+        await eventually(lambda: trades.messages)
+        tops = [m["data"] for m in public.messages if m["stream"].endswith("bookTicker")]
+
+    for follower in (book, seen_between):
+        for update in updates:
+            follower.take(update)
+        assert follower.equals(wanted)
+    assert (tops[-1]["b"], tops[-1]["a"]) == (wanted["bids"][0][0], wanted["asks"][0][0])
+    assert all(m["m"] for m in trades.messages)  # the sellers took
 
 
 _PRICES = [Decimal(price) for price in range(1, 9)]

@@ -6,7 +6,7 @@ Source: USD-M user data streams, read 2026-11-22.
 from decimal import Decimal
 from typing import Any, Final, assert_never
 
-from patriot.sim.binance.render import SELF_TRADE_PREVENTION, money, plain
+from patriot.sim.binance.render import money, plain
 from patriot.sim.engine.events import (
     AccountEvent,
     AccountUpdated,
@@ -23,7 +23,6 @@ from patriot.sim.engine.words import (
     MarginType,
     OrderStatus,
     OrderType,
-    SelfTradePrevention,
     TimeInForce,
 )
 
@@ -106,8 +105,8 @@ def _order(event: OrderUpdated) -> Json:
         "pP": False,
         "si": record.algo_id or 0,
         "ss": 0,
-        "V": _prevention(record.self_trade_prevention),
-        "pm": "NONE",
+        "V": record.self_trade_prevention.value,
+        "pm": record.price_match,
         "gtd": record.good_till_ms,
         "er": _expiry_reason(event),
     }
@@ -125,10 +124,6 @@ def _expiry_reason(event: OrderUpdated) -> str:
     if takes:
         return TAKER_REST
     return NOTHING_TO_REDUCE if record.reduce_only else NO_REASON
-
-
-def _prevention(mode: SelfTradePrevention) -> str:
-    return SELF_TRADE_PREVENTION if mode is SelfTradePrevention.NONE else mode.value
 
 
 def _fill(trade: Trade) -> Json:
@@ -173,7 +168,7 @@ def _algo_order(record: AlgoOrder) -> Json:
         "ai": "",
         "tp": plain(record.trigger_price),
         "p": plain(record.price),
-        "V": _prevention(record.self_trade_prevention),
+        "V": record.self_trade_prevention.value,
         "wt": record.working_type.value,
         "pm": "NONE",
         "cp": record.close_position,
