@@ -13,7 +13,9 @@ TOKEN = "conformance"
 
 
 async def serve() -> None:
-    settings = SimSettings(TOKEN, binance_port=0, bybit_port=0, control_port=0, speed=60, limits=UNLIMITED)
+    settings = SimSettings(
+        TOKEN, binance_port=0, bybit_port=0, control_port=0, speed=60, limits=UNLIMITED, bybit_limits=False
+    )
     server = SimServer(settings, SystemClock())
     await server.start()
     end_on_signals(server)
