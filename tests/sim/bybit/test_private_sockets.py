@@ -97,7 +97,7 @@ async def test_conditional_order_keeps_one_id_from_untriggered_to_filled(venue: 
         assert Decimal(rows[-1]["closedPnl"]) < 0
         assert {fill["orderId"] for fill in private.rows("execution")} == {order_id}
         flat = private.rows("position")[-1]
-        assert (flat["size"], flat["side"]) == ("0", "")
+        assert (flat["size"], flat["side"], flat["positionValue"], flat["takeProfit"]) == ("0", "", "0", "0")
 
 
 async def test_conditional_order_that_is_cancelled_before_it_triggers_is_deactivated(
@@ -162,6 +162,43 @@ async def test_funding_is_told_as_an_execution(tmp_path: Path) -> None:
             assert [(row["execType"], row["symbol"]) for row in paid] == [("Funding", "BTCUSDT")]
             assert Decimal(paid[0]["execFee"]) != 0
             assert len(private.rows("wallet")) == 1
+
+
+async def test_liquidation_is_told_to_the_account_and_to_everyone(venue: Venue) -> None:
+    account = await venue.account("100")
+    leverage = {"category": "linear", "symbol": "BTCUSDT", "buyLeverage": "100", "sellLeverage": "100"}
+    topics = ("allLiquidation.BTCUSDT", "liquidation.BTCUSDT")
+    async with venue.private(account, "execution", "position") as private, venue.socket("public/linear") as public:
+        await public.subscribe(*topics)
+        await venue.post(account, "/v5/position/set-leverage", leverage)
+        await placed(venue, account, {**MARKET, "qty": "0.2"})
+        await venue.step(16)
+        await venue.settled()
+
+        first, last = private.rows("position")[0], private.rows("position")[-1]
+        assert (first["leverage"], first["size"], last["size"]) == ("100", "0", "0")
+        assert private.rows("execution")[-1]["execType"] == "BustTrade"
+        fills = public.rows("allLiquidation.BTCUSDT")
+        assert {(fill["s"], fill["S"]) for fill in fills} == {("BTCUSDT", "Buy")}  # a long position ended
+        assert sum(Decimal(fill["v"]) for fill in fills) == Decimal("0.2")
+        assert public.of("liquidation.BTCUSDT")[0]["data"]["side"] == "Buy"
+
+
+async def test_protection_of_a_position_is_told_as_orders_and_on_the_position(venue: Venue, account: Account) -> None:
+    guarded = {**MARKET, "takeProfit": "40500", "stopLoss": "39100", "tpslMode": "Full"}
+    async with venue.private(account, "order", "position") as private:
+        await placed(venue, account, guarded)
+        await venue.step(16)
+        await venue.settled()
+
+        told = [(row["stopOrderType"], row["orderStatus"]) for row in private.rows("order")]
+        assert told[:3] == [("", "Filled"), ("TakeProfit", "Untriggered"), ("StopLoss", "Untriggered")]
+        assert sorted(status for _, status in told[3:]) == ["Deactivated", "Filled", "Triggered"]
+        assert (private.rows("position")[0]["takeProfit"], private.rows("position")[0]["stopLoss"]) == (
+            "40500",
+            "39100",
+        )
+        assert private.rows("position")[-1]["size"] == "0"
 
 
 async def test_no_topic_no_message(venue: Venue, account: Account) -> None:

@@ -210,6 +210,26 @@ async def test_running_clock_updates_the_open_bar_the_book_and_the_ticker(tmp_pa
         await eventually(lambda: public.rows("publicTrade.BTCUSDT"))
 
 
+async def test_orders_of_accounts_show_in_the_book_and_on_the_tape_of_a_running_venue(tmp_path: Path) -> None:
+    async with (
+        running_venue(small_recording(tmp_path), speed=1) as venue,
+        venue.socket("public/linear") as public,
+        venue.trade(await venue.account()) as trade,
+    ):
+        await public.subscribe("orderbook.50.BTCUSDT", "publicTrade.BTCUSDT")
+        await eventually(lambda: public.of("orderbook.50.BTCUSDT"))
+        price, size = public.of("orderbook.50.BTCUSDT")[-1]["data"]["b"][3]
+        order = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "price": price}
+        await trade.ask(venue.request("order.create", {**order, "qty": "0.025"}))
+        await trade.ask(venue.request("order.create", {**order, "orderType": "Market", "qty": "0.017"}))
+        more = str(Decimal(size) + Decimal("0.025"))
+
+        await eventually(lambda: kept(public.of("orderbook.50.BTCUSDT"))[0].get(Decimal(price)) == more)
+        await eventually(
+            lambda: any((row["S"], row["v"]) == ("Buy", "0.017") for row in public.rows("publicTrade.BTCUSDT"))
+        )
+
+
 async def test_quiet_book_of_one_level_is_told_again_as_it_was(tmp_path: Path) -> None:
     clock = FakeClock()
     async with (

@@ -35,6 +35,8 @@ POSITION: Final = "position"
 WALLET: Final = "wallet"
 _PASSING: Final = ("New", "PartiallyFilled")  # states that are not told when the same step went on from them
 _TOLD: Final = (AlgoStatus.NEW, AlgoStatus.TRIGGERED, AlgoStatus.CANCELED, AlgoStatus.EXPIRED, AlgoStatus.REJECTED)
+_GREEKS: Final = ("delta", "gamma", "vega", "theta")  # pushed for options only
+_NEVER_EMPTY: Final = ("positionValue", "unrealisedPnl", "takeProfit", "stopLoss", "sessionAvgPrice")
 _FAST_FIELDS: Final = (
     *("category", "symbol", "execId", "execPrice", "execQty", "orderId", "isMaker", "orderLinkId", "side"),
     *("execTime", "seq"),
@@ -117,6 +119,7 @@ class AccountStreams:
                     row = query_rest.funding_row(self._context, next(funding))
                 case _:
                     continue
+            row.pop("execFeeV2", None)
             yield {"category": "linear", **row, "isLeverage": "0", "marketUnit": "", "feeCurrency": "USDT"}
 
     def _newest_funding(self, events: Sequence[AccountEvent]) -> Iterator[Income]:
@@ -168,9 +171,13 @@ def _fast(row: Json) -> Json:
 
 
 def _position(row: Json) -> Json:
-    """Return a row of the position topic: the REST row with two fields under other names."""
+    """Return a row of the position topic: two REST fields under other names, no greeks, nothing left empty but zero."""
     row["entryPrice"] = row.pop("avgPrice")
     row["mmrSysUpdatedTime"] = row.pop("mmrSysUpdateTime", "")
+    for name in _GREEKS:
+        row.pop(name, None)
+    for name in _NEVER_EMPTY:
+        row[name] = row[name] or "0"
     return {"category": "linear", **row}
 
 
