@@ -38,8 +38,10 @@ class Account:
 
     __slots__ = (
         "_counters",
+        "_open_in",
         "algo_by_client_id",
         "algo_orders",
+        "called",
         "hedge_by_symbol",
         "hedge_mode",
         "income",
@@ -66,9 +68,11 @@ class Account:
         self.wallet = ZERO
         self.updated_ms = 0
         self.positions: dict[tuple[str, PositionSide], Position] = {}  # flat ones are kept for their realized sum
+        self.called: set[tuple[str, PositionSide]] = set()  # rows of which a margin call has been told
         self.settings: dict[str, Settings] = {}
         self.orders: dict[int, Order] = {}
         self.open_orders: dict[int, Order] = {}
+        self._open_in: dict[str, dict[int, Order]] = {}  # the same, by symbol
         self.order_by_client_id: dict[str, int] = {}  # the newest of a reused id
         self.algo_orders: dict[int, AlgoOrder] = {}
         self.open_algo_orders: dict[int, AlgoOrder] = {}
@@ -117,8 +121,9 @@ class Account:
         self.order_by_client_id[order.client_order_id] = order.order_id
         if order.is_open:
             self.open_orders[order.order_id] = order
-        else:
-            self.open_orders.pop(order.order_id, None)
+            self._open_in.setdefault(order.symbol, {})[order.order_id] = order
+        elif self.open_orders.pop(order.order_id, None) is not None:
+            del self._open_in[order.symbol][order.order_id]
 
     def store_algo_order(self, order: AlgoOrder) -> None:
         """Keep the newest state of an algo order."""
@@ -145,7 +150,7 @@ class Account:
 
     def orders_in(self, symbol: str) -> list[Order]:
         """Return the open orders of a symbol, oldest first."""
-        return [order for order in self.open_orders.values() if order.symbol == symbol]
+        return list(self._open_in.get(symbol, {}).values())
 
     def algo_orders_in(self, symbol: str) -> list[AlgoOrder]:
         """Return the open algo orders of a symbol, oldest first."""

@@ -9,7 +9,6 @@ it is those that only lower the quantity.
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from typing import Final
 
 from patriot.sim.engine import filters, matching, refusals

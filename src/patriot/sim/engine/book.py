@@ -53,6 +53,13 @@ class Book:
         for place in self._queues[side]:
             yield self.orders[place[2]]
 
+    def stands_at(self, bid: Decimal, ask: Decimal) -> bool:
+        """Whether an order stands at this touch or within it, so that the first public level is not the house's."""
+        if not self.orders:
+            return False
+        buys, sells = self._queues[Side.BUY], self._queues[Side.SELL]
+        return bool((buys and -buys[0][0] >= bid) or (sells and sells[0][0] <= ask))
+
     def met_by(self, last: Decimal, bid: Decimal, ask: Decimal) -> list[Order]:
         """Return the orders that a move met: the last price went through them, or the new touch would cross them."""
         met: list[Order] = []

@@ -34,6 +34,7 @@ def change_instrument(floor: Floor, wish: ChangeInstrument) -> Instrument:
     if changed.min_quantity > changed.max_quantity:
         raise refusals.INVALID_DATA.because(parameter="min_quantity")
     market.instrument = changed
+    market.levels.clear()
     floor.emitted.append(InstrumentChanged(floor.now_ms, changed))
     floor.touch(wish.symbol)
     if before.status is InstrumentStatus.HALTED and changed.status is InstrumentStatus.TRADING:

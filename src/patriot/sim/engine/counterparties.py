@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 from typing import NamedTuple
 
 from patriot.sim.engine import liquidity
@@ -16,7 +17,7 @@ from patriot.sim.engine.account import Account
 from patriot.sim.engine.events import PriceMoved
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.market import Market
-from patriot.sim.engine.records import Order
+from patriot.sim.engine.records import Order, Ticker
 from patriot.sim.engine.words import (
     ZERO,
     InstrumentStatus,
@@ -106,18 +107,45 @@ def _house(floor: Floor, market: Market, taker: Side, center: Decimal, account: 
     ticker = market.ticker
     if ticker is None:
         return
-    instrument = market.instrument
-    bid, ask = market.house_bid, market.house_ask
-    if center != ticker.last:
-        bits = liquidity.keyed_bits(floor.seed, 0, instrument.symbol, floor.now_ms, f"touch{center}")
-        bid, ask = liquidity.touch(instrument, center, bits)
     taken = taken_of(floor, market, account, center)
-    uid, at_ms = (0, ticker.at_ms) if account is None else (account.uid, floor.now_ms)
-    best = ask if taker is Side.BUY else bid
-    for price, quantity in liquidity.levels(instrument, taker, best, seed=floor.seed, uid=uid, at_ms=at_ms):
+    for price, quantity in _levels(floor, market, ticker, taker, center, account):
         left = quantity - taken.get((taker, price), ZERO) if taken else quantity
         if left > ZERO:
             yield price, left
+
+
+def _levels(
+    floor: Floor, market: Market, ticker: Ticker, taker: Side, center: Decimal, account: Account | None
+) -> Iterator[Row]:
+    """Return the seeded levels around a price, those of uid 0 for everybody."""
+    instrument = market.instrument
+    bid, ask = market.house_bid, market.house_ask
+    if account is None and center == ticker.last:
+        return public_levels(floor, market, ticker, taker)
+    if center != ticker.last:
+        bits = liquidity.keyed_bits(floor.seed, 0, instrument.symbol, floor.now_ms, f"touch{center}")
+        bid, ask = liquidity.touch(instrument, center, bits)
+    uid, at_ms = (0, ticker.at_ms) if account is None else (account.uid, floor.now_ms)
+    best = ask if taker is Side.BUY else bid
+    return liquidity.levels(instrument, taker, best, seed=floor.seed, uid=uid, at_ms=at_ms)
+
+
+def public_levels(floor: Floor, market: Market, ticker: Ticker, taker: Side) -> Iterator[Row]:
+    """Yield the levels of the house that everybody sees; they are made once per move."""
+    if taker not in market.levels:
+        best = market.house_ask if taker is Side.BUY else market.house_bid
+        source = liquidity.levels(market.instrument, taker, best, seed=floor.seed, uid=0, at_ms=ticker.at_ms)
+        market.levels[taker] = ([], source)
+    seen, unseen = market.levels[taker]
+    number = 0
+    while True:
+        if number == len(seen):
+            level = next(unseen, None)
+            if level is None:
+                return
+            seen.append(level)
+        yield seen[number]
+        number += 1
 
 
 def taken_of(
@@ -141,12 +169,10 @@ def rows(floor: Floor, market: Market, taker: Side, limit: int) -> tuple[Row, ..
     ticker = market.ticker
     if ticker is None or limit <= 0:
         return ()
+    if floor.liquidity is Liquidity.PRIVATE:
+        return tuple(islice(public_levels(floor, market, ticker, taker), limit))
     found: list[Row] = []
-    house = _house(floor, market, taker, ticker.last, None) if floor.liquidity is Liquidity.SHARED else None
-    if house is None:
-        best = market.house_ask if taker is Side.BUY else market.house_bid
-        house = liquidity.levels(market.instrument, taker, best, seed=floor.seed, uid=0, at_ms=ticker.at_ms)
-        return tuple(row for row, _ in zip(house, range(limit), strict=False))
+    house = _house(floor, market, taker, ticker.last, None)
     makers = _fillable(floor, market, opposite(taker))
     if market.instrument.status is InstrumentStatus.HALTED:
         makers = (maker for maker in makers if not _crosses_house(market, maker[0]))

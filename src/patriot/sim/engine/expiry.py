@@ -38,7 +38,6 @@ def pass_time(floor: Floor, _: PassTime) -> tuple[Order, ...]:
         elif due is Due.ORDER and (order := account.open_orders.get(int(name))) is not None:
             expired = floor.end_order(account, order, OrderStatus.EXPIRED)
             floor.finish_parent(account, expired)
-            floor.refresh_interest(account)
             ended.append(expired)
         elif due is Due.ALGO_ORDER and (algo := account.open_algo_orders.get(int(name))) is not None:
             floor.store_algo(account, replace(algo, status=AlgoStatus.EXPIRED, updated_ms=floor.now_ms))

@@ -211,9 +211,11 @@ class Floor:
         )
         account.store_order(order)
         self._settle_in_book(order)
+        self.refresh_interest(account)
         self.tell_account(account, UpdateReason.ORDER, positions=[(order.symbol, order.position_side)])
         self.tell_order(order, ExecutionType.CALCULATED if order.closing else ExecutionType.TRADE, trade)
         if before.quantity and (not position.quantity or (before.quantity > ZERO) != (position.quantity > ZERO)):
+            account.called.discard((order.symbol, order.position_side))
             self._end_with_position(account, position)
         if order.attached is not None and filled == quantity:
             self.unprotected.append(order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from patriot.sim.engine import liquidity
@@ -29,6 +30,7 @@ class Market:
         "instrument",
         "jumped",
         "klines",
+        "levels",
         "moved_priority",
         "prints",
         "taken",
@@ -48,6 +50,8 @@ class Market:
         self.moved_priority = 0  # orders of a lower priority were there before the last move
         # what everybody has taken from the house since the last move: by the price it stands around, side and price
         self.taken: dict[Decimal, dict[tuple[Side, Decimal], Decimal]] = {}
+        # the public levels of the house since the last move, so far as anybody has looked, and those still unseen
+        self.levels: dict[Side, tuple[list[tuple[Decimal, Decimal]], Iterator[tuple[Decimal, Decimal]]]] = {}
         self.jumped = False
         self.prints = 0  # aggregate trade ids given so far
         self.updates = 0  # changes of the public book so far
@@ -70,6 +74,8 @@ class Market:
         self.updates += 1
         if self.taken:
             self.taken = {}
+        if self.levels:
+            self.levels = {}
         self.ticker = Ticker(
             instrument.symbol,
             last,

@@ -55,7 +55,8 @@ def place_order(floor: Floor, account: Account, wish: PlaceOrder) -> Order:
     """Accept an order and match it, or refuse it having changed nothing."""
     order = admitted(floor, account, wish)
     order_id = account.next_id("order")
-    order = replace(order, order_id=order_id, client_order_id=order.client_order_id or f"web_{order_id}")
+    name = order.client_order_id or f"web_{order_id}"
+    order = replace(order, order_id=order_id, client_order_id=name, priority=floor.next_priority(account))
     return enter(floor, account, order)
 
 
@@ -190,7 +191,8 @@ def enter(floor: Floor, account: Account, order: Order, center: Decimal | None =
 
     center: the price around which the book stands, when it is not the last price (a stop met on the way of a move).
     """
-    order = replace(order, priority=floor.next_priority(account))
+    if not order.priority:
+        order = replace(order, priority=floor.next_priority(account))
     account.store_order(order)
     floor.tell_order(order, ExecutionType.NEW)
     if order.time_in_force is TimeInForce.GTX and would_take(floor, account, order, center):
@@ -209,7 +211,6 @@ def settle(floor: Floor, account: Account, order: Order) -> Order:
             if order.good_till_ms:
                 floor.deadlines.set((Due.ORDER, order.uid, str(order.order_id)), order.good_till_ms)
     expire_pointless(floor, account, order.symbol)
-    floor.refresh_interest(account)
     return order
 
 
@@ -299,7 +300,6 @@ def _meet(floor: Floor, account: Account, market: Market, order: Order, match: _
         _print(floor, market, match.price, part, taker=order.side)
     floor.finish_parent(owner, resting)
     expire_pointless(floor, owner, order.symbol)
-    floor.refresh_interest(owner)
     return account.orders[order.order_id]
 
 
@@ -385,5 +385,4 @@ def cancel(floor: Floor, account: Account, order: Order) -> Order:
     """Cancel what is left of an open order."""
     order = floor.end_order(account, order, OrderStatus.CANCELED)
     floor.finish_parent(account, order)
-    floor.refresh_interest(account)
     return order

@@ -36,7 +36,7 @@ def move_price(floor: Floor, operation: MovePrice) -> Ticker:
     floor.emitted.append(moved)
     if market.instrument.status is InstrumentStatus.TRADING:
         meet(floor, market)
-    if market.book.orders:
+    if market.book.stands_at(market.house_bid, market.house_ask):
         floor.touch(operation.symbol)
     return moved.ticker
 
