@@ -16,6 +16,7 @@ from patriot.sim.engine.words import Permission
 Json = dict[str, Any]
 
 
+@ENDPOINTS.add("GET", "/fapi/v1/account", Security.READ, weight=5)
 @ENDPOINTS.add("GET", "/fapi/v2/account", Security.READ, weight=5)
 def account_v2(face: FaceContext, call: Call) -> Json:
     """Answer the account with every symbol's position and settings."""
@@ -29,6 +30,7 @@ def account_v3(face: FaceContext, call: Call) -> Json:
     return render.account(venue.account(call.uid), venue.positions(call.uid), version=3)
 
 
+@ENDPOINTS.add("GET", "/fapi/v1/balance", Security.READ, weight=5)
 @ENDPOINTS.add("GET", "/fapi/v2/balance", Security.READ, weight=5)
 @ENDPOINTS.add("GET", "/fapi/v3/balance", Security.READ, weight=5)
 def balance(face: FaceContext, call: Call) -> list[Json]:

@@ -20,6 +20,7 @@ MARGIN_KEPT_MS = 30 * DAY_MS
 _ADD, _REDUCE = 1, 2
 
 
+@ENDPOINTS.add("GET", "/fapi/v1/positionRisk", Security.READ, weight=5)
 @ENDPOINTS.add("GET", "/fapi/v2/positionRisk", Security.READ, weight=5)
 def position_risk_v2(face: FaceContext, call: Call) -> list[Json]:
     """Answer every symbol's position, flat ones too."""

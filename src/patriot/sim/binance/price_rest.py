@@ -15,7 +15,6 @@ from patriot.sim.engine.records import Bar, Instrument, Ticker
 
 MINUTES_PER_DAY = 1_440
 HOUR_MS = 3_600_000
-USUAL_FUNDING_MS = 8 * HOUR_MS
 FUNDING_CAP = Decimal(
     "0.75"
 )  # times the maintenance ratio; Source: Binance, "Introduction to Funding Rates", 2026-11-22
@@ -52,9 +51,8 @@ def funding_rates(face: FaceContext, call: Call) -> list[Json]:
 
 @ENDPOINTS.add("GET", "/fapi/v1/fundingInfo", weight=0, pool=Pool.FUNDING)
 def funding_info(face: FaceContext, _call: Call) -> list[Json]:
-    """Answer the symbols whose funding is not settled every eight hours."""
-    listed = (face.exchange.venue.instrument(symbol) for symbol in face.exchange.symbols)
-    return [_funding_terms(instrument) for instrument in listed if instrument.funding_interval_ms != USUAL_FUNDING_MS]
+    """Answer how often funding is settled, and how large it may be."""
+    return [_funding_terms(face.exchange.venue.instrument(symbol)) for symbol in face.exchange.symbols]
 
 
 def _funding_terms(instrument: Instrument) -> Json:
