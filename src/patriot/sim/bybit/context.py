@@ -148,4 +148,4 @@ class FaceContext:
 
         So an unmodified client trades on a venue whose recorded clock stands in another year.
         """
-        return self.exchange.now_ms, to_epoch_ms(self.clock.now())
+        return self.exchange.wire_now_ms, to_epoch_ms(self.clock.now())

@@ -136,7 +136,7 @@ class BybitFace:
             "retMsg": reply.message,
             "result": reply.result,
             "retExtInfo": reply.ext_info,
-            "time": self._exchange.now_ms,
+            "time": self._exchange.wire_now_ms,
         }
         return web.Response(body=_ENCODE(body), status=status, content_type="application/json", headers=headers)
 

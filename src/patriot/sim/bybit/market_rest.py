@@ -40,7 +40,7 @@ _STATUSES: Final = {"Trading": True, "PreLaunch": False, "Delivering": False, "C
 @ENDPOINTS.add("GET", "/v5/market/time")
 def server_time(face: FaceContext, _call: Call) -> Json:
     """Answer the venue's clock."""
-    now_ms = face.exchange.now_ms
+    now_ms = face.exchange.wire_now_ms
     return {"timeSecond": str(now_ms // 1000), "timeNano": str(now_ms * 1_000_000)}
 
 
