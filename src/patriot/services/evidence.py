@@ -113,7 +113,7 @@ def read_venue(state: dict[str, Any]) -> tuple[dict[int, VenueAccount], dict[str
 def _account(raw: dict[str, Any], keys: list[dict[str, Any]], wire: dict[str, int], as_of: datetime) -> VenueAccount:
     algos = {row["algo_id"]: row["client_algo_id"] for row in raw["algo_orders"]}
     client_ids = {str(row["order_id"]): algos.get(row["algo_id"], row["client_order_id"]) for row in raw["orders"]}
-    placed = [row for row in raw["orders"] if row["algo_id"] is None and not row["liquidation"]]
+    placed = [row for row in raw["orders"] if row["algo_id"] is None and not row["closing"]]
     return VenueAccount(
         uid=raw["uid"],
         permissions=frozenset(raw["permissions"]).union(*(key["permissions"] for key in keys)),

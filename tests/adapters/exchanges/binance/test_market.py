@@ -9,6 +9,7 @@ import pytest
 
 from patriot.kernel.clock import from_epoch_ms
 from patriot.market.events import Bar, MarkPrice
+from patriot.sim.exchange import VenueName
 from tests.adapters.exchanges.binance.venue_kit import Connection, bars_at, connected
 from tests.sim.binance.client import MINUTE_MS, START_MS
 from tests.support import eventually
@@ -89,7 +90,7 @@ async def test_bars_of_a_gap_come_before_newer_ones(exchange: Connection) -> Non
     watcher = Watcher(exchange, "1m")
     await eventually(lambda: watcher.bars)
 
-    await exchange.sim.server._hub.sessions.close()  # every line breaks at once
+    await exchange.sim.server._sessions[VenueName.BINANCE].close()  # every line breaks at once
     await exchange.step(9)
     await eventually(lambda: exchange.market.gaps >= 1)
     await eventually(lambda: len(watcher.bars) >= 8)
