@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from patriot.kernel.clock import FakeClock
 from tests.sim.bybit.socket_client import FAR_MS, Account, Json, Venue, running_venue, small_recording
 from tests.support import eventually
 
@@ -148,6 +149,25 @@ async def test_every_private_message_counts_as_activity(venue: Venue, account: A
         await venue.settled()
 
         assert (await venue.control("GET", "/state"))["activity"] == before + 1 + len(TOPICS)
+
+
+async def test_the_same_steps_give_the_same_bytes(tmp_path: Path) -> None:
+    told: list[list[Json]] = []
+    for _ in range(2):
+        async with running_venue(small_recording(tmp_path)) as venue:
+            account = await venue.account()
+            async with venue.private(account, *TOPICS) as private, venue.socket("public/linear") as public:
+                await public.subscribe(
+                    "orderbook.50.BTCUSDT", "tickers.BTCUSDT", "publicTrade.BTCUSDT", "kline.1.BTCUSDT"
+                )
+                await placed(venue, account, MARKET)
+                await placed(venue, account, STOP)
+                await venue.step(17)
+                await venue.settled()
+                told.append([*private.messages, *public.messages])
+
+    assert len(told[0]) > 100
+    assert told[0] == told[1]
 
 
 async def test_funding_is_told_as_an_execution(tmp_path: Path) -> None:
@@ -329,6 +349,18 @@ async def test_request_id_is_used_once(venue: Venue, account: Account) -> None:
         request = venue.request("order.create", LIMIT)
         assert (await trade.ask(request))["retCode"] == 0
         assert (await trade.ask(request))["retCode"] == 20006
+
+
+async def test_address_may_ask_so_often_in_a_second_and_no_more(tmp_path: Path) -> None:
+    async with (
+        running_venue(small_recording(tmp_path), limits=True, clock=FakeClock()) as venue,
+        venue.socket("trade") as trade,
+    ):
+        for _ in range(3_001):
+            await trade.socket.send_str('{"op":"order.create"}')
+        await eventually(lambda: len(trade.messages) == 3_001)
+
+        assert [answer["retCode"] for answer in trade.messages] == [10005] * 3_000 + [10403]
 
 
 async def test_order_without_a_key_or_its_right_is_refused(venue: Venue) -> None:

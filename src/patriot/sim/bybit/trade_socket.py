@@ -27,6 +27,7 @@ from patriot.sim.world import JournalLost
 Json = dict[str, Any]
 
 MAX_REQUEST_ID_LENGTH: Final = 36
+MAX_REQUESTS_PER_SECOND: Final = 3_000  # of one address
 METHOD: Final = "WS"  # how rules about requests name what comes over this socket
 _PATHS: Final = {
     "order.create": "/v5/order/create",
@@ -37,6 +38,7 @@ _PATHS: Final = {
     "order.cancel-batch": "/v5/order/cancel-batch",
 }
 _CATEGORIES: Final = ("linear", "inverse", "spot", "option")
+_TOO_MANY_OF_ADDRESS: Final = (10403, "exceed IP rate limit")
 _NO_OPERATION: Final = (10404, "op type is not found")
 _NO_CATEGORY: Final = (10404, "category is not correct/supported")
 _DUPLICATE_ID: Final = (20006, "Duplicate reqId")
@@ -55,6 +57,8 @@ class OrderDesk:
         self._context = context
         self._on_lost_journal = on_lost_journal
         self._answered = 0
+        self._second = -1  # of the newest request, monotonic
+        self._in_second: dict[str, int] = {}  # requests in it, by address
 
     def handle(self, session: ClientSession, request: Request) -> None:
         """Carry out a request and answer it, as the faults in force have it."""
@@ -114,6 +118,7 @@ class OrderDesk:
         return self._body(session, request, code, Reply({}, message=words), headers)
 
     def _reply(self, session: ClientSession, request: Request, headers: dict[str, str]) -> Reply:
+        self._count_address(session.address)
         context, key = self._context, self._key(session)
         path = _PATHS.get(request.op)
         endpoint = ENDPOINTS.find("POST", path) if path is not None else None
@@ -132,6 +137,14 @@ class OrderDesk:
         context.limiter.count(key.uid, endpoint.path, endpoint.per_second, headers, max(amount, 1))
         check_right(key, endpoint.security)
         return carry_out(context, endpoint, Call(parameters, key.uid, key))
+
+    def _count_address(self, address: str) -> None:
+        second = int(self._context.clock.monotonic())
+        if second != self._second:
+            self._second, self._in_second = second, {}
+        count = self._in_second[address] = self._in_second.get(address, 0) + 1
+        if self._context.limiter.on and count > MAX_REQUESTS_PER_SECOND:
+            raise Refused(*_TOO_MANY_OF_ADDRESS)
 
     def _key(self, session: ClientSession) -> ApiKey:
         """Return the key of this socket as it is now: rights may have changed since it was shown."""
