@@ -132,9 +132,21 @@ async def running_sim(
     limits: Limits | None = None,
     clock: Clock | None = None,
     seed: int = 7,
+    scenario: Path | None = None,
 ) -> AsyncIterator[Sim]:
     """Run a simulator on free ports until the block ends."""
-    settings = SimSettings(TOKEN, 0, 0, data=data, seed=seed, speed=speed, journal=journal, limits=limits, bybit_port=0)
+    settings = SimSettings(
+        TOKEN,
+        0,
+        0,
+        data=data,
+        seed=seed,
+        speed=speed,
+        journal=journal,
+        limits=limits,
+        bybit_port=0,
+        scenario=scenario,
+    )
     server = SimServer(settings, clock or SystemClock())
     await server.start()
     try:
