@@ -43,7 +43,17 @@ _UNGRANTED: Final = tuple(
     f"/v5/{product}/"
     for product in (
         *("affiliate", "apilimit", "asset", "broker", "crypto-loan", "crypto-loan-common", "crypto-loan-fixed"),
-        *("crypto-loan-flexible", "earn", "fiat", "ins-loan", "lending", "p2p", "pre-upgrade", "rfq", "spot-cross"),
+        *(
+            "crypto-loan-flexible",
+            "earn",
+            "fiat",
+            "ins-loan",
+            "lending",
+            "p2p",
+            "pre-upgrade",
+            "rfq",
+            "spot-cross-margin-trade",
+        ),
         *("spot-lever-token", "spot-margin-trade", "spread", "user"),
     )
 )

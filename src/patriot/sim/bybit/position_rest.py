@@ -33,7 +33,8 @@ def row(face: FaceContext, uid: int, view: PositionView) -> Json:
         view,
         venue.instrument(held.symbol),
         venue.open_algo_orders(uid, held.symbol),
-        face.ledger.opened_ms(uid, held.symbol, held.position_side),
+        created_ms=face.ledger.opened_ms(uid, held.symbol, held.position_side),
+        rank=venue.adl_quantile(uid, held.symbol).get(held.position_side, 0) + 1 if held.quantity else 0,
     )
 
 
@@ -110,8 +111,6 @@ def set_risk_limit(face: FaceContext, call: Call) -> Json:
     if asked is None or asked not in {bracket.bracket for bracket in instrument.brackets}:
         raise refusals.bad("riskId")
     number = render_account.risk_id(instrument, abs(view.notional))
-    if asked == number:
-        raise Refused(*refusals.RISK_SAME)
     return {"category": "linear", "riskId": number, "riskLimitValue": str(int(view.max_notional))}
 
 
@@ -216,7 +215,18 @@ def confirm_pending_mmr(face: FaceContext, call: Call) -> Reply:
 
 
 @ENDPOINTS.add("POST", "/v5/position/move-positions", Security.UNGRANTED)
-@ENDPOINTS.add("GET", "/v5/position/move-history", Security.UNGRANTED)
 def move_positions(_face: FaceContext, _call: Call) -> Json:
     """Refuse: keys of this venue have no right to move positions between accounts."""
     raise Refused(*refusals.PERMISSION)
+
+
+@ENDPOINTS.add("GET", "/v5/position/move-history", Security.READ)
+def move_history(_face: FaceContext, _call: Call) -> Json:
+    """Answer nothing: positions never move between accounts here."""
+    return {"list": [], "nextPageCursor": ""}
+
+
+@ENDPOINTS.add("GET", "/v5/position/get-closed-positions", Security.READ)
+def closed_options(_face: FaceContext, call: Call) -> Json:
+    """Answer nothing: no options are listed."""
+    return listing(call, [])

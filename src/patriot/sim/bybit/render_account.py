@@ -35,8 +35,10 @@ def risk_id(instrument: Instrument, notional: Decimal) -> int:
     return next(rows, instrument.brackets[-1].bracket)
 
 
-def position(view: PositionView, instrument: Instrument, protections: Iterable[AlgoOrder], created_ms: int = 0) -> Json:
-    """Return a position row; protections are the account's open conditional orders."""
+def position(
+    view: PositionView, instrument: Instrument, protections: Iterable[AlgoOrder], *, created_ms: int = 0, rank: int = 0
+) -> Json:
+    """Return a position row; protections are the account's open conditional orders, rank its place in the ADL queue."""
     held = view.position
     size = abs(held.quantity)
     side = "" if not size else ("Buy" if held.quantity > ZERO else "Sell")
@@ -63,7 +65,7 @@ def position(view: PositionView, instrument: Instrument, protections: Iterable[A
         "tradeMode": 0,
         "positionStatus": "Normal",
         "autoAddMargin": 0,
-        "adlRankIndicator": 2 if size else 0,
+        "adlRankIndicator": rank,
         "leverage": str(view.leverage),
         "positionBalance": money(
             held.isolated_wallet if view.margin_type is MarginType.ISOLATED else view.initial_margin
