@@ -16,9 +16,8 @@ from patriot.sim.engine.words import ExecutionType, InstrumentStatus, OrderStatu
 from tests.sim.engine.support import SYMBOL, D, Desk, limit, market
 
 BUY, SELL = Side.BUY, Side.SELL
-HALT, TRADE = (
-    ChangeInstrument(SYMBOL, status=status) for status in (InstrumentStatus.HALTED, InstrumentStatus.TRADING)
-)
+HALT = ChangeInstrument(SYMBOL, status=InstrumentStatus.HALTED)
+TRADE = ChangeInstrument(SYMBOL, status=InstrumentStatus.TRADING)
 
 
 # ---------------------------------------------------------------------------------------------------- deadlines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.sim.engine.events import KlineClosed, VenueRefusal
-from patriot.sim.engine.klines import INTERVAL_MINUTES, Klines
+from patriot.sim.engine.klines import INTERVAL_MINUTES, Klines, span
 from patriot.sim.engine.operations import CloseBar
 from patriot.sim.engine.records import Bar
 from tests.sim.engine.support import START_MS, SYMBOL, D, Desk
@@ -22,11 +23,11 @@ def minute(number: int, price: int) -> Bar:
     return Bar(START_MS + number * MINUTE, p, p + 2, p - 2, p + 1, Decimal(3), Decimal(3) * p, 5)
 
 
-def rolled(minutes: list[Bar], width_ms: int) -> list[Bar]:
+def rolled(minutes: list[Bar], interval: str) -> list[Bar]:
     """The same bars, the slow and obvious way."""
     windows: dict[int, list[Bar]] = {}
     for bar in minutes:
-        windows.setdefault(bar.open_ms - bar.open_ms % width_ms, []).append(bar)
+        windows.setdefault(span(interval, bar.open_ms)[0], []).append(bar)
     return [
         Bar(
             open_ms,
@@ -42,7 +43,7 @@ def rolled(minutes: list[Bar], width_ms: int) -> list[Bar]:
     ]
 
 
-@given(st.dictionaries(st.integers(0, 700), st.integers(100, 200), min_size=1, max_size=120))
+@given(st.dictionaries(st.integers(0, 700) | st.integers(0, 100_000), st.integers(100, 200), min_size=1, max_size=120))
 def test_every_interval_is_the_roll_up_of_the_minutes_even_with_gaps(prices: dict[int, int]) -> None:
     klines = Klines()
     minutes = [minute(number, prices[number]) for number in sorted(prices)]
@@ -50,8 +51,36 @@ def test_every_interval_is_the_roll_up_of_the_minutes_even_with_gaps(prices: dic
     for bar in minutes:
         klines.close_minute(bar)
 
-    for interval, width in INTERVAL_MINUTES.items():
-        assert list(klines.bars(interval, 2_000, None, None)) == rolled(minutes, width * MINUTE), interval
+    for interval in INTERVAL_MINUTES:
+        assert list(klines.bars(interval, 2_000, None, None)) == rolled(minutes, interval), interval
+
+
+@pytest.mark.parametrize(
+    ("interval", "at", "opens", "closes"),
+    [
+        ("1m", "2024-02-29 12:34:56", "2024-02-29 12:34:00", "2024-02-29 12:35:00"),
+        ("3d", "1970-01-05 00:00:00", "1970-01-04 00:00:00", "1970-01-07 00:00:00"),
+        ("1w", "2024-02-29 12:34:56", "2024-02-26 00:00:00", "2024-03-04 00:00:00"),  # Monday to Monday
+        ("1w", "2024-02-26 00:00:00", "2024-02-26 00:00:00", "2024-03-04 00:00:00"),
+        ("1M", "2024-02-29 12:34:56", "2024-02-01 00:00:00", "2024-03-01 00:00:00"),
+        ("1M", "2023-12-31 23:59:59", "2023-12-01 00:00:00", "2024-01-01 00:00:00"),
+    ],
+)
+def test_bars_open_and_close_with_the_calendar(interval: str, at: str, opens: str, closes: str) -> None:
+    at_ms, opens_ms, closes_ms = (
+        int(datetime.fromisoformat(f"{t}+00:00").timestamp()) * 1_000 for t in (at, opens, closes)
+    )
+
+    assert span(interval, at_ms) == (opens_ms, closes_ms)
+
+
+def test_month_closes_with_its_last_minute() -> None:
+    klines = Klines()
+    last = (31 * 1_440) - 1  # of January 2022
+
+    told = [interval for interval, _ in klines.close_minute(minute(last, 100))]
+
+    assert told == ["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d", "1M", "6h"]
 
 
 def test_closing_a_quarter_of_an_hour_tells_every_bar_that_closed() -> None:

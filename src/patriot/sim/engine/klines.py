@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -24,6 +25,9 @@ INTERVAL_MINUTES: Final = {
     "8h": 480,
     "12h": 720,
     "1d": 1_440,
+    "3d": 4_320,  # counted from 1970-01-01
+    "1w": 10_080,  # from Monday 00:00 UTC
+    "1M": 44_640,  # the longest: a month ends with the calendar
 }
 _PARENTS: Final = {
     "1m": ("3m", "5m"),
@@ -34,14 +38,33 @@ _PARENTS: Final = {
     "2h": ("4h", "6h"),
     "4h": ("8h", "12h"),
     "12h": ("1d",),
+    "1d": ("3d", "1w", "1M"),
 }
 _CHILD: Final = {parent: child for child, parents in _PARENTS.items() for parent in parents}
 _WIDTH_MS: Final = {name: minutes * MILLISECONDS_PER_MINUTE for name, minutes in INTERVAL_MINUTES.items()}
+_FIRST_MONDAY_MS: Final = 4 * _WIDTH_MS["1d"]  # 1970-01-05
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def interval_ms(interval: str) -> int:
-    """Return the length of an interval, KeyError when the venue has none of that name."""
+    """Return the length of an interval (of a month: the longest), KeyError when the venue has none of that name."""
     return _WIDTH_MS[interval]
+
+
+def span(interval: str, at_ms: int) -> tuple[int, int]:
+    """Return the bounds of the bar of an interval that holds a time; the second belongs to the next bar.
+
+    >>> span("1w", 1_641_000_000_000), span("1M", 1_641_000_000_000)
+    ((1640563200000, 1641168000000), (1640995200000, 1643673600000))
+    """
+    if interval == "1M":
+        first = (_EPOCH + at_ms * _MILLISECOND).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        after = (first + timedelta(days=31)).replace(day=1)
+        return (first - _EPOCH) // _MILLISECOND, (after - _EPOCH) // _MILLISECOND
+    width = _WIDTH_MS[interval]
+    open_ms = at_ms - (at_ms - _FIRST_MONDAY_MS if interval == "1w" else at_ms) % width
+    return open_ms, open_ms + width
 
 
 def merged(earlier: Bar | None, later: Bar, open_ms: int) -> Bar:
@@ -94,9 +117,9 @@ class Klines:
 
     def _close_before(self, at_ms: int, closed: list[tuple[str, Bar]]) -> None:
         """Close bars whose last minutes were never recorded, children before parents."""
-        for interval, width in _WIDTH_MS.items():
+        for interval in INTERVAL_MINUTES:
             rolling = self._rolling.get(interval)
-            if rolling is not None and rolling.open_ms + width <= at_ms:
+            if rolling is not None and span(interval, rolling.open_ms)[1] <= at_ms:
                 self._append(interval, self._rolling.pop(interval), closed)
 
     def _append(self, interval: str, bar: Bar, closed: list[tuple[str, Bar]]) -> None:
@@ -104,10 +127,9 @@ class Klines:
         closed.append((interval, bar))
         end_ms = bar.open_ms + _WIDTH_MS[interval]
         for parent in _PARENTS.get(interval, ()):
-            width = _WIDTH_MS[parent]
-            open_ms = bar.open_ms - bar.open_ms % width
+            open_ms, closes_ms = span(parent, bar.open_ms)
             whole = merged(self._rolling.pop(parent, None), bar, open_ms)
-            if end_ms == open_ms + width:
+            if end_ms == closes_ms:
                 self._append(parent, whole, closed)
             else:
                 self._rolling[parent] = whole
@@ -119,7 +141,7 @@ class Klines:
         own, child = self._rolling.get(interval), self.in_progress(_CHILD[interval])
         if child is None:
             return own
-        open_ms = child.open_ms - child.open_ms % _WIDTH_MS[interval]
+        open_ms, _ = span(interval, child.open_ms)
         return own if own is not None and own.open_ms != open_ms else merged(own, child, open_ms)
 
     def bars(self, interval: str, limit: int, start_ms: int | None, end_ms: int | None) -> tuple[Bar, ...]:
