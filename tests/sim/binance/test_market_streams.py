@@ -40,6 +40,7 @@ PUBLIC_STREAMS = {
     "!bookTicker": "bookTicker",
     "btcusdt@depth10@500ms": "depthUpdate",
     "btcusdt@depth": "depthUpdate",
+    "btcusdt@rpiDepth@500ms": "depthUpdate",
 }
 
 
@@ -123,7 +124,7 @@ async def test_streams_of_what_is_not_listed_are_silent(sim: Sim) -> None:
     names = "btcdomusdt@compositeIndex/!assetIndex@arr/tradingSession/xyzusdt@ticker/xyzusdt@aggTrade/btcusdt@kline_7m"
     async with (
         listening(sim, f"/market/stream?streams={names}") as market,
-        listening(sim, "/public/stream?streams=xyzusdt@depth/xyzusdt@depth5/btcusdt@rpiDepth@500ms") as public,
+        listening(sim, "/public/stream?streams=xyzusdt@depth/xyzusdt@depth5/xyzusdt@rpiDepth@500ms") as public,
     ):
         await sim.step(2)
         await settled(sim)

@@ -102,6 +102,26 @@ async def test_new_leverage_is_told_as_account_config(sim: Sim, trader: Trader) 
     assert [m["ac"] for m in private.named("ACCOUNT_CONFIG_UPDATE")] == [{"s": "BTCUSDT", "l": 7}]
 
 
+async def test_liquidation_is_told_to_its_account_and_to_the_market(sim: Sim) -> None:
+    trader = await sim.trader("100")
+    await trader.signed("POST", "/fapi/v1/leverage", symbol="BTCUSDT", leverage=100)
+    async with (
+        listening(sim, f"/private/ws/{await listen_key(trader)}") as private,
+        listening(sim, "/market/ws/!forceOrder@arr") as everyone,
+        listening(sim, "/market/stream?streams=btcusdt@forceOrder") as of_symbol,
+    ):
+        assert (await trader.market("BUY", "0.100")).status == 200
+        await sim.step(17)  # 1000 down
+        await settled(sim)
+
+    closing = [m["o"] for m in private.named("ORDER_TRADE_UPDATE") if m["o"]["c"].startswith("autoclose-")]
+    assert [order["x"] for order in closing if order["x"] != "NEW"] == ["CALCULATED"] * (len(closing) - 1)
+    assert {(order["o"], order["S"]) for order in closing} == {("LIQUIDATION", "SELL")}
+    forced = everyone.named("forceOrder")[-1]["o"]
+    assert (forced["s"], forced["S"], forced["q"], forced["z"]) == ("BTCUSDT", "SELL", "0.100", "0.100")
+    assert [m["data"] for m in of_symbol.messages] == everyone.messages
+
+
 @pytest.mark.parametrize("closing", [Closing.LIQUIDATION, Closing.DELEVERAGING])
 def test_order_of_the_venue_itself_is_of_type_liquidation(closing: Closing) -> None:
     body = told(order(closing=closing, order_type=OrderType.MARKET), ExecutionType.NEW)

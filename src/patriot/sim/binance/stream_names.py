@@ -68,7 +68,8 @@ _OF_SYMBOL = re.compile(
     r"|markPrice(?P<second>@1s)?"
     r"|kline_(?P<interval>\w+)"
     r"|depth(?P<levels>5|10|20)?(?:@(?P<speed>100|250|500)ms)?"
-    r"|(?P<absent>compositeIndex|assetIndex|rpiDepth@500ms))"
+    r"|rpiDepth@(?P<rpi>500)ms"  # with orders of retail price improvement, of which there are none
+    r"|(?P<absent>compositeIndex|assetIndex))"
 )
 _CONTINUOUS = re.compile(r"(?P<pair>[a-z0-9]+)_(?P<contract>perpetual|\w+)@continuousKline_(?P<interval>\w+)")
 _SECOND_MS, _SLOW_MARK_MS, _TICKER_MS = 1_000, 3_000, 2_000
@@ -106,12 +107,12 @@ interval='', levels=5, every_ms=100)
     if found["interval"]:
         return StreamName(Kind.KLINE, Entry.MARKET, symbol, interval=found["interval"])
     if found["absent"]:
-        return StreamName(Kind.ABSENT, Entry.PUBLIC if found["absent"].startswith("rpi") else Entry.MARKET, symbol)
+        return StreamName(Kind.ABSENT, Entry.MARKET, symbol)
     if "@markPrice" in text:
         every_ms = _SECOND_MS if found["second"] else _SLOW_MARK_MS
         return StreamName(Kind.MARK_PRICE, Entry.MARKET, symbol, every_ms=every_ms)
     kind = Kind.PARTIAL_DEPTH if found["levels"] else Kind.DEPTH
-    every_ms = int(found["speed"] or DEFAULT_DEPTH_MS)
+    every_ms = int(found["rpi"] or found["speed"] or DEFAULT_DEPTH_MS)
     return StreamName(kind, Entry.PUBLIC, symbol, levels=int(found["levels"] or 0), every_ms=every_ms)
 
 
