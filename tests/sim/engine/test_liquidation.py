@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from patriot.sim.engine.events import OrderUpdated
+from patriot.sim.engine.events import MarginCalled, OrderUpdated
 from patriot.sim.engine.operations import MovePrice, SetLeverage
 from patriot.sim.engine.records import Order
 from patriot.sim.engine.words import (
@@ -120,3 +120,31 @@ def test_market_price_of_another_symbol_is_its_last() -> None:
     closed = [order for order in desk.venue.orders(1) if order.closing and order.symbol == "ETHUSDT"]
     assert closed
     assert all(D("2990") < order.average_fill_price <= D("3000") for order in closed)
+
+
+def test_margin_call_comes_once_on_the_way_to_liquidation_and_again_after_a_recovery() -> None:
+    desk = long_at_39000()
+    told: list[str] = []
+
+    for price in ("37000", "35300", "35270", "35260", "39000", "38000", "35265", "30000"):
+        desk.move(price)
+        told += [price for event in desk.emitted if isinstance(event, MarginCalled)]
+
+    assert told == ["35270", "35265"]
+    assert desk.position().quantity == 0
+
+
+def test_margin_call_lists_every_crossed_position_that_is_near() -> None:
+    desk = Desk(balance="5000")
+    desk.do(MovePrice("ETHUSDT", D("3000")))
+    desk.market(BUY, "1")
+    desk.market(BUY, "1", symbol="ETHUSDT")
+
+    desk.move("35190")
+
+    [call] = [event for event in desk.emitted if isinstance(event, MarginCalled)]
+    assert {row.position.symbol for row in call.positions} == {SYMBOL, "ETHUSDT"}
+    assert call.cross_wallet == desk.venue.account(1).cross_wallet
+    needed = sum((row.maintenance_margin for row in call.positions), D(0))
+    margin = call.cross_wallet + sum((row.unrealized_pnl for row in call.positions), D(0))
+    assert margin * D("0.8") < needed <= margin

@@ -13,9 +13,11 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from patriot.sim.engine import matching
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.deleveraging import deleverage
+from patriot.sim.engine.events import MarginCalled
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.margin import bankruptcy_price, maintenance_margin
 from patriot.sim.engine.records import Order, Position
+from patriot.sim.engine.wires import MARGIN_CALL_RATIO
 from patriot.sim.engine.words import (
     ZERO,
     Closing,
@@ -31,25 +33,36 @@ from patriot.sim.engine.words import (
 
 
 def liquidate_if_due(floor: Floor, account: Account, symbol: str) -> None:
-    """Close what is due after a move of this symbol: isolated positions one by one, or all crossed ones together."""
+    """Close what is due after a move of this symbol: isolated positions one by one, or all crossed ones together.
+
+    What is near tells a margin call, once until it has recovered.
+    """
     held = account.held(symbol)
     if not held:
         return
     if account.is_isolated(symbol):
+        market, ticker = floor.priced(symbol)
         for position in held:
-            if _isolated_is_due(floor, position):
-                _liquidate(floor, account, [position], symbol)
+            needed = maintenance_margin(market.instrument, abs(position.quantity) * ticker.mark)
+            _judge(floor, account, [position], position.isolated_wallet + position.unrealized_pnl(ticker.mark), needed)
         return
     margin, needed = account.cross_margin(floor.markets)
+    _judge(floor, account, [p for p in account.held() if not account.is_isolated(p.symbol)], margin, needed, symbol)
+
+
+def _judge(
+    floor: Floor, account: Account, positions: list[Position], margin: Decimal, needed: Decimal, moved: str = ""
+) -> None:
     if margin < needed:
-        _liquidate(floor, account, [p for p in account.held() if not account.is_isolated(p.symbol)], symbol)
-
-
-def _isolated_is_due(floor: Floor, position: Position) -> bool:
-    market, ticker = floor.priced(position.symbol)
-    notional = abs(position.quantity) * ticker.mark
-    margin = position.isolated_wallet + position.unrealized_pnl(ticker.mark)
-    return margin < maintenance_margin(market.instrument, notional)
+        _liquidate(floor, account, positions, moved or positions[0].symbol)
+        return
+    rows = [(position.symbol, position.position_side) for position in positions]
+    if margin * MARGIN_CALL_RATIO >= needed:
+        account.called.difference_update(rows)
+    elif not account.called.issuperset(rows):
+        account.called.update(rows)
+        views = tuple(account.position_view(*row, floor.markets) for row in rows)
+        floor.emitted.append(MarginCalled(account.uid, floor.now_ms, account.cross_wallet, views))
 
 
 def _liquidate(floor: Floor, account: Account, positions: list[Position], moved: str) -> None:

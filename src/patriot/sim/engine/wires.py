@@ -51,6 +51,8 @@ def _reaches(floor: Floor, account: Account) -> Iterator[tuple[str, Reach]]:
     for algo in account.open_algo_orders.values():
         low, high = conditional.concerned_between(algo)
         yield algo.symbol, (NOWHERE_LOW if low is None else low, NOWHERE_HIGH if high is None else high)
+    for symbol, _ in account.called:
+        yield symbol, _ALWAYS  # the next move may bring the recovery
     held = account.held()
     crossed = [position for position in held if not account.is_isolated(position.symbol)]
     if crossed:
@@ -68,15 +70,11 @@ def _reaches(floor: Floor, account: Account) -> Iterator[tuple[str, Reach]]:
 def _reach(floor: Floor, position: Position, margin: Decimal, needed: Decimal, rows: int) -> Reach:
     """Return how far the mark price may go before this row has eaten its share of what stands above a limit.
 
-    The limit is the margin call, or the liquidation of an account that is past the call. As long as none of the rows
-    has eaten its share, whatever the others do, the margin stays above the limit: profits are not counted, the
-    maintenance margin of a long position falls with the price, and that of a short one rises by no more than the
-    ratio at twice the price.
+    The limit is the margin call. As long as none of the rows has eaten its share, whatever the others do, the margin
+    stays above the limit: profits are not counted, the maintenance margin of a long position falls with the price, and
+    that of a short one rises by no more than the ratio at twice the price.
     """
-    factor = _CALL_FACTOR
-    room = margin - needed * factor
-    if room <= ZERO:
-        factor, room = Decimal(1), margin - needed
+    room = margin - needed * _CALL_FACTOR
     if room <= ZERO:
         return _ALWAYS
     market, ticker = floor.priced(position.symbol)
@@ -85,4 +83,4 @@ def _reach(floor: Floor, position: Position, margin: Decimal, needed: Decimal, r
     if position.quantity > ZERO:
         return mark - room / size, NOWHERE_HIGH
     ratio = bracket_of(market.instrument, 2 * size * mark).maintenance_ratio
-    return NOWHERE_LOW, min(mark + room / (size * (1 + factor * ratio)), 2 * mark)
+    return NOWHERE_LOW, min(mark + room / (size * (1 + _CALL_FACTOR * ratio)), 2 * mark)
