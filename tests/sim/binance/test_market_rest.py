@@ -38,6 +38,21 @@ async def test_all_bars_follow_the_played_prices(sim: Sim) -> None:
     assert premium[0][1:5] == ["0.00000000"] * 4
 
 
+async def test_bars_longer_than_a_day_open_where_the_venues_do(sim: Sim) -> None:
+    await sim.step(16)
+    opens = {}
+    for interval in ("3d", "1w", "1M"):
+        ((opened, *prices, close_ms, _, _, _, _, _),) = (
+            await sim.public(f"{FAPI}/klines", symbol="BTCUSDT", interval=interval)
+        ).body
+        opens[interval] = (opened, (close_ms + 1 - opened) // DAY_MS)
+        assert prices[:4] == ["40000.0", "40600.0", "39000.0", "39500.0"]
+
+    assert opens["1w"] == (START_MS - DAY_MS, 7)  # the 1st of February 2022 was a Tuesday
+    assert opens["1M"] == (START_MS, 28)
+    assert opens["3d"][1] == 3
+
+
 async def test_tape_is_read_from_an_id_and_from_a_time(sim: Sim, trader: Trader) -> None:
     await sim.step(10)
     newest = (await sim.public(f"{FAPI}/aggTrades", symbol="BTCUSDT", limit=5)).body

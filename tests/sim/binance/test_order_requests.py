@@ -195,7 +195,11 @@ async def test_modification_that_the_venue_does_not_take_leaves_the_order(
 
 
 async def test_batch_answers_each_order_in_its_place(trader: Trader) -> None:
-    orders = [LIMIT | {"newClientOrderId": "b-1"}, LIMIT | {"quantity": "0"}, LIMIT | {"price": 38950, "quantity": 0.02}]
+    orders = [
+        LIMIT | {"newClientOrderId": "b-1"},
+        LIMIT | {"quantity": "0"},
+        LIMIT | {"price": 38950, "quantity": 0.02},
+    ]
     placed = await trader.signed("POST", "/fapi/v1/batchOrders", batchOrders=json.dumps(orders))
 
     assert placed.status == 200

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.kernel.clock import FakeClock
+from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS
 from patriot.sim.binance.limits import Limits
-from patriot.sim.binance.requests import RawRequest, Security, authenticate, parse_parameters
+from patriot.sim.binance.requests import Call, RawRequest, Security, authenticate, parse_parameters
 from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.engine.words import Permission
 from patriot.sim.keys import ApiKey, KeyRing
@@ -370,6 +371,9 @@ FIELDS = (
         "multiAssetsMargin",
         "fromId",
     ),
+    *("batchOrders", "orderIdList", "origClientOrderIdList", "priceMatch", "goodTillDate", "selfTradePreventionMode"),
+    *("countdownTime", "amount", "pair", "contractType", "period", "incomeType", "autoCloseType", "downloadId"),
+    *("callbackRate", "activatePrice", "positionSide", "workingType", "newOrderRespType", "modifyId", "asset"),
 )
 WHOLE = {
     "symbol": "BTCUSDT",
@@ -378,7 +382,28 @@ WHOLE = {
     "interval": "1m",
     "algoType": "CONDITIONAL",
     "leverage": "5",
+    "pair": "BTCUSDT",
+    "contractType": "PERPETUAL",
+    "period": "5m",
+    "orderId": "1",
+    "algoId": "1",
+    "quantity": "0.010",
+    "countdownTime": "0",
+    "amount": "1",
 }
+
+
+async def test_failure_of_our_own_is_told_in_the_words_of_the_venue(sim: Sim) -> None:
+    def fail(_face: FaceContext, _call: Call) -> None:
+        raise RuntimeError("planted")
+
+    ENDPOINTS.add("GET", "/fapi/v1/planted")(fail)
+    try:
+        answer = await sim.public("/fapi/v1/planted")
+    finally:
+        ENDPOINTS.remove("GET", "/fapi/v1/planted")
+
+    assert (answer.status, answer.body["code"]) == (503, -1000)
 
 
 async def test_no_value_of_any_parameter_makes_any_endpoint_fail(trader: Trader) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from patriot.sim.binance import listing, refusals, render
+from patriot.sim.binance import listing, refusals, render, render_account
 from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS, by_symbol
 from patriot.sim.binance.market_rest import order_limits
@@ -20,14 +20,14 @@ Json = dict[str, Any]
 @ENDPOINTS.add("GET", "/fapi/v2/account", Security.READ, weight=5)
 def account_v2(face: FaceContext, call: Call) -> Json:
     """Answer the account with every symbol's position and settings."""
-    return render.account(face.exchange.venue.account(call.uid), every_position(face, call), version=2)
+    return render_account.account(face.exchange.venue.account(call.uid), every_position(face, call), version=2)
 
 
 @ENDPOINTS.add("GET", "/fapi/v3/account", Security.READ, weight=5)
 def account_v3(face: FaceContext, call: Call) -> Json:
     """Answer the account with the positions that are not flat."""
     venue = face.exchange.venue
-    return render.account(venue.account(call.uid), venue.positions(call.uid), version=3)
+    return render_account.account(venue.account(call.uid), venue.positions(call.uid), version=3)
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/balance", Security.READ, weight=5)
@@ -35,7 +35,7 @@ def account_v3(face: FaceContext, call: Call) -> Json:
 @ENDPOINTS.add("GET", "/fapi/v3/balance", Security.READ, weight=5)
 def balance(face: FaceContext, call: Call) -> list[Json]:
     """Answer the balance of the margin asset."""
-    return render.balance(face.exchange.venue.account(call.uid), f"sim{call.uid}")
+    return render_account.balance(face.exchange.venue.account(call.uid), f"sim{call.uid}")
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/symbolConfig", Security.READ, weight=5)

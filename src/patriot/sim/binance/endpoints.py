@@ -52,6 +52,9 @@ class EndpointTable:
     def paths(self) -> frozenset[tuple[str, str]]:
         return frozenset(self._endpoints)
 
+    def remove(self, method: str, path: str) -> None:
+        del self._endpoints[method, path]
+
     def add(
         self,
         method: str,

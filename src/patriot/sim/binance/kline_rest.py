@@ -5,11 +5,11 @@ from typing import Any
 from patriot.sim.binance import refusals, render
 from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS, by_limit
+from patriot.sim.binance.long_bars import LONG_INTERVALS, long_bars
 from patriot.sim.binance.market_rest import listed_symbol
 from patriot.sim.binance.requests import Call
 from patriot.sim.engine.events import VenueRefusal
-from patriot.sim.engine.klines import INTERVAL_MINUTES, interval_ms
-from patriot.sim.engine.records import Bar
+from patriot.sim.engine.klines import BARS_KEPT, INTERVAL_MINUTES, interval_ms
 
 CONTRACT_TYPES = ("PERPETUAL", "CURRENT_QUARTER", "NEXT_QUARTER", "TRADIFI_PERPETUAL")
 _KLINE_WEIGHT = by_limit(((99, 1), (499, 2), (1000, 5)), above=10, default=500)
@@ -21,7 +21,7 @@ Rows = list[list[Any]]
 @ENDPOINTS.add("GET", "/fapi/v1/klines", weight=_KLINE_WEIGHT)
 def klines(face: FaceContext, call: Call) -> Rows:
     """Answer bars that were played, the one in progress last."""
-    return _rows(*_bars(face, call, listed_symbol(face, call)))
+    return _bars(face, call, listed_symbol(face, call))
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/continuousKlines", weight=_KLINE_WEIGHT)
@@ -30,26 +30,26 @@ def continuous_klines(face: FaceContext, call: Call) -> Rows:
     pair, contract_type = listed_pair(face, call), call.required_text("contractType")
     if contract_type not in CONTRACT_TYPES:
         raise VenueRefusal(*refusals.BAD_CONTRACT_TYPE)
-    bars, length = _bars(face, call, pair)
-    return _rows(bars, length) if contract_type == "PERPETUAL" else []
+    bars = _bars(face, call, pair)
+    return bars if contract_type == "PERPETUAL" else []
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/markPriceKlines", weight=_KLINE_WEIGHT)
 def mark_price_klines(face: FaceContext, call: Call) -> Rows:
     """Answer bars of the mark price, which follows the last price and has no volume."""
-    return _without_volume(_rows(*_bars(face, call, listed_symbol(face, call))))
+    return _without_volume(_bars(face, call, listed_symbol(face, call)))
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/indexPriceKlines", weight=_KLINE_WEIGHT)
 def index_price_klines(face: FaceContext, call: Call) -> Rows:
     """Answer bars of the index price, which follows the last price and has no volume."""
-    return _without_volume(_rows(*_bars(face, call, listed_pair(face, call))))
+    return _without_volume(_bars(face, call, listed_pair(face, call)))
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/premiumIndexKlines", weight=_KLINE_WEIGHT)
 def premium_index_klines(face: FaceContext, call: Call) -> Rows:
     """Answer bars of the premium index: nothing, since the mark price follows the index."""
-    rows = _without_volume(_rows(*_bars(face, call, listed_symbol(face, call))))
+    rows = _without_volume(_bars(face, call, listed_symbol(face, call)))
     for row in rows:
         row[1] = row[2] = row[3] = row[4] = _NO_PREMIUM
     return rows
@@ -63,17 +63,17 @@ def listed_pair(face: FaceContext, call: Call) -> str:
     return pair
 
 
-def _bars(face: FaceContext, call: Call, symbol: str) -> tuple[tuple[Bar, ...], int]:
+def _bars(face: FaceContext, call: Call, symbol: str) -> Rows:
     interval = call.required_text("interval")
-    if interval not in INTERVAL_MINUTES:
-        raise VenueRefusal(*refusals.BAD_INTERVAL)
     start, end = call.time_range()
     limit = call.limit(500, 1500)
+    if interval in LONG_INTERVALS:
+        days = face.exchange.venue.klines(symbol, "1d", limit=BARS_KEPT)
+        return [render.kline(*row) for row in long_bars(days, interval, limit, start, end)]
+    if interval not in INTERVAL_MINUTES:
+        raise VenueRefusal(*refusals.BAD_INTERVAL)
     bars = face.exchange.venue.klines(symbol, interval, limit=limit, start_ms=start, end_ms=end)
-    return bars, interval_ms(interval)
-
-
-def _rows(bars: tuple[Bar, ...], length_ms: int) -> Rows:
+    length_ms = interval_ms(interval)
     return [render.kline(bar, length_ms) for bar in bars]
 
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from patriot.sim.binance import refusals, render
+from patriot.sim.binance import refusals, render, render_account
 from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS
 from patriot.sim.binance.order_rest import optional_symbol
@@ -24,7 +24,7 @@ _ADD, _REDUCE = 1, 2
 @ENDPOINTS.add("GET", "/fapi/v2/positionRisk", Security.READ, weight=5)
 def position_risk_v2(face: FaceContext, call: Call) -> list[Json]:
     """Answer every symbol's position, flat ones too."""
-    return [render.position_v2(view) for view in every_position(face, call)]
+    return [render_account.position_v2(view) for view in every_position(face, call)]
 
 
 @ENDPOINTS.add("GET", "/fapi/v3/positionRisk", Security.READ, weight=5)
@@ -33,7 +33,7 @@ def position_risk_v3(face: FaceContext, call: Call) -> list[Json]:
     orders = face.exchange.venue.open_orders(call.uid)
     ordered = {record.symbol for record in orders}
     views = [view for view in every_position(face, call) if view.position.quantity or view.position.symbol in ordered]
-    return [render.position_v3(view, orders, _quantile(face, call, view)) for view in views]
+    return [render_account.position_v3(view, orders, _quantile(face, call, view)) for view in views]
 
 
 def _quantile(face: FaceContext, call: Call, view: PositionView) -> int:
