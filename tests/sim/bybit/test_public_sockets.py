@@ -216,7 +216,7 @@ async def test_orders_of_accounts_show_in_the_book_and_on_the_tape_of_a_running_
         venue.socket("public/linear") as public,
         venue.trade(await venue.account()) as trade,
     ):
-        await public.subscribe("orderbook.50.BTCUSDT", "publicTrade.BTCUSDT")
+        await public.subscribe("orderbook.50.BTCUSDT", "publicTrade.BTCUSDT", "kline.1.BTCUSDT")
         await eventually(lambda: public.of("orderbook.50.BTCUSDT"))
         price, size = public.of("orderbook.50.BTCUSDT")[-1]["data"]["b"][3]
         order = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "price": price}
@@ -228,6 +228,11 @@ async def test_orders_of_accounts_show_in_the_book_and_on_the_tape_of_a_running_
         await eventually(
             lambda: any((row["S"], row["v"]) == ("Buy", "0.017") for row in public.rows("publicTrade.BTCUSDT"))
         )
+        bars = len(public.of("kline.1.BTCUSDT"))
+        await trade.ask(venue.request("order.create", {**order, "qty": "0.025", "price": "38500"}))  # below what shows
+        await eventually(lambda: len(public.of("kline.1.BTCUSDT")) > bars)  # told later than any change of the book
+
+        assert all(message["data"]["b"] or message["data"]["a"] for message in public.of("orderbook.50.BTCUSDT"))
 
 
 async def test_quiet_book_of_one_level_is_told_again_as_it_was(tmp_path: Path) -> None:
