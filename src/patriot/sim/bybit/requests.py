@@ -5,8 +5,6 @@ Source: bybit-exchange.github.io/docs/v5/guide, "Authentication", read 2026-11-2
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
+from patriot.sim.binance.signatures import is_signed_by
 from patriot.sim.bybit import refusals
 from patriot.sim.bybit.refusals import Refused
 from patriot.sim.engine.words import Permission
@@ -204,9 +203,8 @@ def authenticate(raw: RawRequest, keys: KeyRing, clocks_ms: tuple[int, ...]) -> 
 
 
 def is_signed(key: ApiKey, origin: bytes, sign: str) -> bool:
-    """Return whether a signature is the key's HMAC SHA256 of this text, in hex."""
-    expected = hmac.digest(key.secret, origin, hashlib.sha256).hex()
-    return hmac.compare_digest(expected.encode(), sign.lower().encode("utf-8", "surrogateescape"))
+    """Return whether a signature is the key's own: HMAC SHA256 in hex or, of a public key, RSA in base64."""
+    return is_signed_by(key, origin, sign)
 
 
 def check_window(stamp: str, window: str, clocks_ms: tuple[int, ...]) -> None:
