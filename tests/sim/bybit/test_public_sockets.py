@@ -95,6 +95,22 @@ async def test_trades_come_with_side_direction_and_rising_ids(venue: Venue) -> N
         assert len({row["i"] for row in rows}) == len(rows)
 
 
+async def test_direction_of_a_trade_is_known_to_whoever_begins_to_listen_later(venue: Venue) -> None:
+    await venue.step(15.9)
+    async with venue.socket("public/linear") as early, venue.socket("public/linear") as late:
+        await early.subscribe("tickers.BTCUSDT")
+        await venue.step(16)  # the last of four prices of the minute that moved
+        await venue.settled()
+        await late.subscribe("tickers.BTCUSDT")
+        await venue.settled()
+
+        known: Json = {}
+        for message in early.of("tickers.BTCUSDT"):
+            known |= message["data"]
+        assert known == late.of("tickers.BTCUSDT")[0]["data"]
+        assert {"MinusTick", "PlusTick"} >= {known["tickDirection"]}
+
+
 async def test_bar_of_a_stepped_replay_comes_once_and_confirmed(venue: Venue) -> None:
     async with venue.socket("public/linear") as public:
         await public.subscribe("kline.15.BTCUSDT", "kline.D.BTCUSDT")

@@ -15,7 +15,7 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from patriot.sim.bybit import messages
-from patriot.sim.bybit.context import FaceContext
+from patriot.sim.bybit.context import TAPE_LENGTH, FaceContext
 from patriot.sim.bybit.messages import Book
 from patriot.sim.bybit.topics import INTERVALS, Kind, Topic
 from patriot.sim.engine.events import KlineClosed, OrderUpdated, PriceMoved, Printed, VenueEvent
@@ -40,6 +40,7 @@ class MarketStreams:
     def __init__(self, context: FaceContext, send: Callable[[str, bytes], None]) -> None:
         self._exchange = context.exchange
         self._market = context.market
+        self._tape = context.tape
         self._clock = context.clock
         self._later = context.sessions.call_later
         self._live = context.live
@@ -57,6 +58,10 @@ class MarketStreams:
 
     def begin(self, topic: Topic) -> None:
         """Somebody listens to a topic that nobody listened to."""
+        if topic.symbol not in self._open:
+            self._directions.pop(topic.symbol, None)
+            for trade in reversed(self._tape.of(topic.symbol, TAPE_LENGTH)):
+                self._note_price(topic.symbol, trade.price)
         self._open[topic.symbol][topic.name] = topic
 
     def end(self, topic: Topic) -> None:
@@ -91,15 +96,17 @@ class MarketStreams:
 
     def publish(self, events: Sequence[VenueEvent]) -> None:
         """Tell what these events changed, now or when it is due."""
+        if not self._open:
+            return
         prints: dict[str, list[Json]] = {}
         liquidated: dict[str, list[tuple[Order, Trade]]] = {}
         for event in events:
             match event:
-                case PriceMoved(ticker=ticker):
+                case PriceMoved(ticker=ticker) if ticker.symbol in self._open:
                     self._note_price(ticker.symbol, ticker.last)
                     self._print(prints, ticker.symbol, ticker.last, event)
                     self._touch(ticker.symbol)
-                case Printed():
+                case Printed() if event.symbol in self._open:
                     self._note_price(event.symbol, event.price)
                     self._print(prints, event.symbol, event.price, event)
                     self._touch(event.symbol)
