@@ -14,7 +14,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from typer.testing import CliRunner
 
+from patriot.cli import sim as simulator
 from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import HistoryDamaged, InvalidInput, StartupError
 from patriot.sim.server import JOURNAL_FILE, SimServer, SimSettings
@@ -305,3 +307,47 @@ def test_broken_price_file_names_its_line(tmp_path: Path) -> None:
 async def _start(data: Path) -> None:
     async with running_sim(data):
         pass
+
+
+async def test_one_venue_alone_opens_one_port_and_plays_the_symbols_asked_for() -> None:
+    async with process("--venue", "bybit", "--symbols", "3", "--speed", "step") as running:
+        state = await running.control("GET", "/state")
+        refused = await running.control("POST", "/accounts", {"venue": "binance", "balance": "1"})
+
+    assert set(running.ports) == {"bybit_port", "control_port", "pid"}
+    assert set(state["tickers"]) == {"BTCUSDT", "ETHUSDT", "SOLUSDT"}
+    assert "binance" in refused["detail"]
+
+
+async def test_folder_of_recordings_is_played_again_and_again(tmp_path: Path) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    for symbol, price in (("BTCUSDT", "40000.0"), ("ETHUSDT", "2000.00")):
+        write_dump(folder / f"{symbol}-1m.csv", [*flat(price, 4), ("1.0", "1.0", "1.0", "1.0")])
+    async with process("--data", str(folder), "--loop", "--speed", "step") as running:
+        until = {"until_ms": START_MS + 7 * MINUTE_MS, "stop_on_activity": False}
+        moved = await running.control("POST", "/clock", until)
+        state = await running.control("GET", "/state")
+
+    assert (moved["bars_played"], moved["bars_left"]) == (7, None)
+    assert {symbol: ticker["last"] for symbol, ticker in state["tickers"].items()} == {
+        "BTCUSDT": "40000",
+        "ETHUSDT": "2000",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--symbols", "101"), "--symbols: expected 1 to 100, or names, found 101"),
+        (("--symbols", "BTCUSDT,NOPEUSDT"), "found 'NOPEUSDT'"),
+        (("--data", "model", "--data", "x.csv"), "expected recordings or 'model', found both"),
+        (("--data", "/nowhere/x.csv"), "x.csv: expected a readable"),
+    ],
+)
+def test_prices_that_cannot_be_played_end_the_command_with_status_2(arguments: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(simulator.app, arguments, env={"PATRIOT_SIM_TOKEN": TOKEN})
+
+    assert done.exit_code == 2
+    assert said in done.output
+    assert "Traceback" not in done.output
