@@ -38,6 +38,7 @@ class Account:
 
     __slots__ = (
         "_counters",
+        "_isolated",
         "_open_in",
         "algo_by_client_id",
         "algo_orders",
@@ -71,6 +72,7 @@ class Account:
         self.called: set[tuple[str, PositionSide]] = set()  # rows of which a margin call has been told
         self.settings: dict[str, Settings] = {}
         self.orders: dict[int, Order] = {}
+        self._isolated = ZERO  # the sum of the isolated wallets
         self.open_orders: dict[int, Order] = {}
         self._open_in: dict[str, dict[int, Order]] = {}  # the same, by symbol
         self.order_by_client_id: dict[str, int] = {}  # the newest of a reused id
@@ -112,8 +114,7 @@ class Account:
     def pay_funding(self, position: Position, amount: Decimal) -> None:
         """Let funding reach the wallet of an isolated position; the account's own wallet is booked by the caller."""
         if self.is_isolated(position.symbol):
-            changed = replace(position, isolated_wallet=position.isolated_wallet + amount)
-            self.positions[position.symbol, position.position_side] = changed
+            self.hold(replace(position, isolated_wallet=position.isolated_wallet + amount))
 
     def store_order(self, order: Order) -> None:
         """Keep the newest state of an order."""
@@ -146,7 +147,17 @@ class Account:
 
     def held(self, symbol: str | None = None) -> list[Position]:
         """Return the positions that are not flat."""
-        return [p for p in self.positions.values() if p.quantity and (symbol is None or p.symbol == symbol)]
+        if symbol is None:
+            return [position for position in self.positions.values() if position.quantity]
+        rows = (self.positions.get((symbol, position_side)) for position_side in PositionSide)
+        return [position for position in rows if position is not None and position.quantity]
+
+    def hold(self, position: Position) -> None:
+        """Keep the newest state of a position."""
+        row = (position.symbol, position.position_side)
+        before = self.positions.get(row)
+        self._isolated += position.isolated_wallet - (before.isolated_wallet if before is not None else ZERO)
+        self.positions[row] = position
 
     def orders_in(self, symbol: str) -> list[Order]:
         """Return the open orders of a symbol, oldest first."""
@@ -156,10 +167,6 @@ class Account:
         """Return the open algo orders of a symbol, oldest first."""
         return [order for order in self.open_algo_orders.values() if order.symbol == symbol]
 
-    def is_interested_in(self, symbol: str) -> bool:
-        """Whether a price move of the symbol can mean anything to this account."""
-        return bool(self.held(symbol) or self.orders_in(symbol) or self.algo_orders_in(symbol))
-
     def is_isolated(self, symbol: str) -> bool:
         """Whether positions of the symbol carry their own wallet."""
         return self.settings_of(symbol).margin_type is MarginType.ISOLATED
@@ -167,7 +174,7 @@ class Account:
     @property
     def cross_wallet(self) -> Decimal:
         """The wallet without what isolated positions hold."""
-        return self.wallet - sum((p.isolated_wallet for p in self.positions.values()), ZERO)
+        return self.wallet - self._isolated
 
     # ------------------------------------------------------------------------------------------------ margin sums
 

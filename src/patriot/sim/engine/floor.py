@@ -173,7 +173,7 @@ class Floor:
             isolated_leverage=leverage if account.is_isolated(order.symbol) else None,
             at_ms=self.now_ms,
         )
-        account.positions[order.symbol, order.position_side] = position
+        account.hold(position)
         rate = instrument.maker_fee_rate if maker else instrument.taker_fee_rate
         if order.closing is Closing.DELEVERAGING:
             rate = ZERO

@@ -128,9 +128,7 @@ def adjust_margin(floor: Floor, account: Account, operation: AdjustMargin) -> Po
     if amount < ZERO and -amount > spare:
         raise refusals.ISOLATED_BALANCE_INSUFFICIENT.because()
     row = (symbol, operation.position_side)
-    account.positions[row] = replace(
-        position, isolated_wallet=position.isolated_wallet + amount, updated_ms=floor.now_ms
-    )
+    account.hold(replace(position, isolated_wallet=position.isolated_wallet + amount, updated_ms=floor.now_ms))
     account.margin_changes.append(MarginChange(account.uid, *row, amount, floor.now_ms))
     floor.tell_account(account, UpdateReason.MARGIN_TRANSFER, positions=[row])
     floor.refresh_interest(account)
