@@ -99,7 +99,7 @@ def conditional(record: AlgoOrder) -> Json:
         "closeOnTrigger": record.close_position,
         "createType": create_type(record.origin, Closing.NOBODY, partial=not record.close_position),
         **_condition(record),
-        **attached(None),
+        **attached(record.attached),
     }
     return row
 
