@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patriot.kernel.clock import FakeClock
+from patriot.kernel.clock import FakeClock, SystemClock, to_epoch_ms
 from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS
 from patriot.sim.binance.limits import Limits
@@ -119,6 +119,15 @@ async def test_key_and_time_are_checked_as_the_venue_does(sim: Sim, trader: Trad
     assert (refused.status, refused.body["code"]) == (401, -2015)
     malformed = await no_key.signed("GET", "/fapi/v3/account", timestamp=now)
     assert (malformed.status, malformed.body["code"]) == (401, -2014)
+
+
+async def test_skewed_clock_refuses_who_is_right_by_the_clock_of_the_machine(sim: Sim, trader: Trader) -> None:
+    machine_ms = to_epoch_ms(SystemClock().now())
+    right = await trader.signed("GET", "/fapi/v3/account", timestamp=machine_ms)
+    await sim.control("POST", "/faults", {"action": "clock_skew", "venue": "binance", "skew_ms": -20_000})
+    skewed = await trader.signed("GET", "/fapi/v3/account", timestamp=machine_ms)
+
+    assert (right.status, skewed.body["code"]) == (200, -1021)
 
 
 async def test_key_without_trade_right_reads_and_does_not_trade(sim: Sim) -> None:

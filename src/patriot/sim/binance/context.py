@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
 
+from patriot.kernel.clock import Clock, to_epoch_ms
 from patriot.sim.binance.limits import Limits
 from patriot.sim.binance.listen_keys import ListenKeys
 from patriot.sim.engine.events import PriceMoved, Printed
@@ -66,3 +67,7 @@ class FaceContext:
     def now_ms(self) -> int:
         """The time that the venue shows on the wire."""
         return self.exchange.wire_now_ms
+
+    def clocks_ms(self, clock: Clock) -> tuple[int, int]:
+        """Return the times a request may be measured against: the venue's own and the machine's, both as skewed."""
+        return self.exchange.wire_now_ms, to_epoch_ms(clock.now()) + self.exchange.skew_ms

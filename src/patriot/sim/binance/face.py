@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from patriot.kernel.clock import Clock, to_epoch_ms
+from patriot.kernel.clock import Clock
 from patriot.sim.binance import (
     account_rest,
     algo_rest,
@@ -143,7 +143,7 @@ class BinanceFace:
         parameters = parse_parameters(raw)
         weight = endpoint.weight_of(Call(parameters))
         headers["X-MBX-USED-WEIGHT-1M"] = str(self._limiter.count_weight(address, weight, endpoint.pool))
-        clocks_ms = (self._context.now_ms, to_epoch_ms(self._clock.now()))
+        clocks_ms = self._context.clocks_ms(self._clock)
         call = authenticate(raw, endpoint.security, self._exchange.keys, clocks_ms, parameters)
         orders = endpoint.orders
         if orders.in_10_seconds:

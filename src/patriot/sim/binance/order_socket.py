@@ -234,7 +234,7 @@ class OrderSocket:
     # ------------------------------------------------------------------------------------------------ who asks
 
     def _clocks_ms(self) -> tuple[int, ...]:
-        return self._context.now_ms, to_epoch_ms(self._clock.now())
+        return self._context.clocks_ms(self._clock)
 
     def _authenticated(self, session: OrderSession, frame: Frame, endpoint: Endpoint) -> Call:
         """Check who asks: the session's key where the request brings no key of its own."""

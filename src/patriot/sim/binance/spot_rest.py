@@ -1,7 +1,8 @@
 """What clients ask of the venue's other hosts before they trade futures: rights of a key, a snapshot, empty listings.
 
-Source: Binance Wallet, "Get API Key Permission", "Daily Account Snapshot"; spot and COIN-M exchange information; what
-public clients send while they start, read 2026-11-22.
+They weigh next to nothing here, since those hosts count for themselves.
+Source: Binance Wallet, "Get API Key Permission" and "Daily Account Snapshot"; exchange information of spot and COIN-M;
+what public clients send while they start, read 2026-11-22.
 """
 
 from decimal import Decimal
@@ -43,7 +44,7 @@ def api_restrictions(face: FaceContext, call: Call) -> Json:
     }
 
 
-@ENDPOINTS.add("GET", "/sapi/v1/accountSnapshot", Security.READ, weight=2_400)
+@ENDPOINTS.add("GET", "/sapi/v1/accountSnapshot", Security.READ)
 def account_snapshot(face: FaceContext, call: Call) -> Json:
     """Answer the futures account as it stood at each midnight, oldest first; the other wallets do not exist here."""
     kind = call.required_text("type")
@@ -101,9 +102,9 @@ def _held_at(face: FaceContext, uid: int, at_ms: int) -> list[Position]:
     return [position for position in held.values() if position.quantity]
 
 
-@ENDPOINTS.add("GET", "/sapi/v1/capital/config/getall", Security.READ, weight=10)
+@ENDPOINTS.add("GET", "/sapi/v1/capital/config/getall", Security.READ)
 @ENDPOINTS.add("GET", "/sapi/v1/margin/allPairs", Security.KEY)
-@ENDPOINTS.add("GET", "/sapi/v1/margin/isolated/allPairs", Security.READ, weight=10)
+@ENDPOINTS.add("GET", "/sapi/v1/margin/isolated/allPairs", Security.READ)
 def nothing_listed(_face: FaceContext, _call: Call) -> list[Json]:
     """Answer that no coin moves in or out over a chain, and that none is lent."""
     return []
@@ -129,7 +130,7 @@ def system_status(_face: FaceContext, _call: Call) -> Json:
     return {"status": 0, "msg": "normal"}
 
 
-@ENDPOINTS.add("GET", "/api/v3/exchangeInfo", weight=20)
+@ENDPOINTS.add("GET", "/api/v3/exchangeInfo")
 @ENDPOINTS.add("GET", "/dapi/v1/exchangeInfo")
 @ENDPOINTS.add("GET", "/eapi/v1/exchangeInfo")
 def no_symbols(face: FaceContext, _call: Call) -> Json:
