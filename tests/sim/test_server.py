@@ -166,6 +166,18 @@ async def test_journal_of_other_prices_or_another_seed_is_refused(tmp_path: Path
                 pass
 
 
+async def test_books_go_on_as_they_were_begun_when_the_clock_is_let_run(tmp_path: Path, data: Path) -> None:
+    """A stepped replay keeps accounts apart, a live venue does not: a journal is replayed as it was written."""
+    async with running_sim(data, journal=tmp_path / "j") as sim:
+        made = (await sim.control("POST", "/accounts", {"venue": "binance", "balance": "10000"})).body
+        await trade_a_little(sim.http, sim.rest, made)
+        before = (await sim.control("GET", "/state")).body["accounts"]
+    async with running_sim(data, journal=tmp_path / "j", speed=1) as sim:
+        after = (await sim.control("GET", "/state")).body["accounts"]
+
+    assert after == before
+
+
 async def test_journal_is_for_its_owner_alone_and_for_one_simulator(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
