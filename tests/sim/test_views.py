@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 
+from patriot.sim.engine import statement
+from patriot.sim.engine.instruments import LISTED
+from patriot.sim.engine.operations import CreateAccount, MovePrice, PlaceOrder
+from patriot.sim.engine.venue import Venue
+from patriot.sim.engine.words import OrderType, Side
 from patriot.sim.views import ACCOUNTS_SHOWN
 from tests.sim.binance.client import Sim, flat, running_sim, write_dump
 from tests.sim.fault_clients import SYMBOL, client_on, fault
@@ -204,3 +209,17 @@ async def test_page_sets_what_it_shows_as_text_only(sim: Sim) -> None:
         way for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(") if way in page
     ]
     assert not re.search(r"\son\w+=", page)
+
+
+def test_state_that_was_noted_is_told_as_it_was() -> None:
+    venue = Venue(seed=7, instruments=LISTED)
+    venue.apply(MovePrice(symbol=SYMBOL, last=Decimal(40_000)), 1)
+    venue.apply(CreateAccount(balance=Decimal(1_000)), 1)
+    order = PlaceOrder(uid=1, symbol=SYMBOL, side=Side.BUY, order_type=OrderType.MARKET, quantity=Decimal("0.010"))
+    venue.apply(order, 2)
+    before = venue.state()
+    head, accounts = venue.noted_state()
+    venue.apply(order, 3)
+
+    told = {str(uid): statement.told(account) for uid, account in accounts.items()}
+    assert {**head, "accounts": told} == before != venue.state()

@@ -65,8 +65,9 @@ async def under_faults(
 
 def refused_socket(faults: Faults, exchange: Exchange, request: web.Request) -> web.Response | None:
     """Return the answer to an upgrade that a fault forbids: maintenance, or a ban of the address; None lets it in."""
-    rule = faults.on_connect(exchange.name, request.remote or "") if faults.on_rest else None
-    return None if rule is None else failure(exchange.name, rule, now_ms=exchange.wire_now_ms, address=request.remote or "")
+    address = request.remote or ""
+    rule = faults.on_connect(exchange.name, address) if faults.on_rest else None
+    return None if rule is None else failure(exchange.name, rule, now_ms=exchange.wire_now_ms, address=address)
 
 
 async def _rule_for(faults: Faults, exchange: Exchange, request: web.Request) -> RestRule | None:

@@ -1,5 +1,6 @@
 """What the control API shows: the whole state for a judge, and a small view for a page that asks every second."""
 
+import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from aiohttp import web
 
 from patriot.kernel.errors import InvalidInput, NotFound
 from patriot.sim.control_json import json_answer, whole_number
+from patriot.sim.engine import statement
 from patriot.sim.engine.events import AccountUpdated, AlgoOrderUpdated, OrderUpdated, VenueEvent
 from patriot.sim.engine.klines import INTERVAL_MINUTES
 from patriot.sim.engine.records import AlgoOrder, Bar, Order, PositionView, Trade
@@ -95,9 +97,6 @@ class Views:
         only = whole_number(request, "uid")
         if only is not None and only not in venue.uids:
             raise NotFound(f"uid: no account {only} on {board.exchange.name}")
-        ticker = venue.ticker(symbol)
-        instrument = venue.instrument(symbol)
-        depth = venue.depth(symbol, levels)
         shown = board.newest() if only is None else [only]
         return json_answer(
             {
@@ -109,17 +108,8 @@ class Views:
                 "interval": interval,
                 "now_ms": board.exchange.now_ms,
                 "stepped": self._stepped,
-                "status": instrument.status,
-                "tick_size": plain(instrument.tick_size),
-                "ticker": None
-                if ticker is None
-                else {"last": plain(ticker.last), "mark": plain(ticker.mark), "index": plain(ticker.index)},
-                "funding": None
-                if ticker is None
-                else {"rate": plain(ticker.funding_rate), "at_ms": ticker.next_funding_ms},
+                **_market(board.exchange, symbol, levels),
                 "bars": [_bar(bar) for bar in venue.klines(symbol, interval, limit=bars)],
-                "bids": [[plain(price), plain(quantity)] for price, quantity in depth.bids],
-                "asks": [[plain(price), plain(quantity)] for price, quantity in depth.asks],
                 "fills": [_fill(trade) for trade in board.fills(symbol) if only in (None, trade.uid)],
                 "accounts_in_all": len(venue.uids),
                 "accounts": [self._account(board.exchange, uid) for uid in shown],
@@ -144,10 +134,7 @@ class Views:
             "available": plain(view.available),
             "maintenance_margin": plain(view.maintenance_margin),
             "positions": [_position(row) for row in exchange.venue.positions(uid)],
-            "keys": [
-                {"api_key": key.api_key, "permissions": [permission.value for permission in key.permissions]}
-                for key in exchange.keys.of(uid)
-            ],
+            "keys": _keys(exchange, uid),
         }
 
     def _orders(self, exchange: Exchange, symbol: str, uids: Iterable[int]) -> Row:
@@ -159,43 +146,60 @@ class Views:
         return {"orders": orders[:ORDERS_SHOWN], "algo_orders": algo_orders[:ORDERS_SHOWN]}
 
     async def _state(self, _request: web.Request) -> web.Response:
-        """Answer everything there is, of all venues; slow when there is much."""
+        """Answer everything there is, of all venues, as it was at one moment; others are served meanwhile."""
         world = self._world
-        keys = {
-            str(uid): [
-                {"api_key": key.api_key, "permissions": [permission.value for permission in key.permissions]}
-                for key in exchange.keys.of(uid)
-            ]
-            for exchange in world.exchanges.values()
-            for uid in exchange.venue.uids
+        answer: Row = {
+            "keys": {str(uid): _keys(e, uid) for e in world.exchanges.values() for uid in e.venue.uids},
+            "wire_ms": world.wire.state(),
+            "now_ms": world.now_ms,
+            "bars_played": world.bars_played,
+            "bars_left": world.bars_left,
+            "activity": world.activity,
         }
-        accounts: Row = {}
+        noted: dict[int, Row] = {}
         tickers: Row = {}
         pools: Row = {}
         for exchange in world.exchanges.values():
-            state = exchange.venue.state()
-            accounts |= state["accounts"]
-            tickers |= state["tickers"]  # all venues follow the same prices
-            pools[exchange.name] = state["pools"]
-        return json_answer(
-            {
-                "tickers": tickers,
-                "accounts": accounts,
-                "pools": pools,
-                "keys": keys,
-                "wire_ms": world.wire.state(),
-                "now_ms": world.now_ms,
-                "bars_played": world.bars_played,
-                "bars_left": world.bars_left,
-                "activity": world.activity,
-            }
-        )
+            head, accounts = exchange.venue.noted_state()
+            noted |= accounts
+            tickers |= head["tickers"]  # all venues follow the same prices
+            pools[exchange.name] = head["pools"]
+        told: Row = {}
+        for uid, account in noted.items():
+            told[str(uid)] = statement.told(account)
+            await asyncio.sleep(0)
+        return json_answer({"tickers": tickers, "accounts": told, "pools": pools, **answer})
 
 
 def _between(name: str, number: int | None, most: int) -> int:
     if number is None or not 1 <= number <= most:
         raise InvalidInput(name, f"expected 1 to {most}, found {number}")
     return number
+
+
+def _market(exchange: Exchange, symbol: str, levels: int) -> Row:
+    """Return prices, filters and book of a symbol."""
+    ticker, instrument = exchange.venue.ticker(symbol), exchange.venue.instrument(symbol)
+    depth = exchange.venue.depth(symbol, levels)
+    row: Row = {
+        "status": instrument.status,
+        "tick_size": plain(instrument.tick_size),
+        "ticker": None,
+        "funding": None,
+        "bids": [[plain(price), plain(quantity)] for price, quantity in depth.bids],
+        "asks": [[plain(price), plain(quantity)] for price, quantity in depth.asks],
+    }
+    if ticker is not None:
+        row["ticker"] = {"last": plain(ticker.last), "mark": plain(ticker.mark), "index": plain(ticker.index)}
+        row["funding"] = {"rate": plain(ticker.funding_rate), "at_ms": ticker.next_funding_ms}
+    return row
+
+
+def _keys(exchange: Exchange, uid: int) -> list[Row]:
+    return [
+        {"api_key": key.api_key, "permissions": [permission.value for permission in key.permissions]}
+        for key in exchange.keys.of(uid)
+    ]
 
 
 def _bar(bar: Bar) -> list[object]:

@@ -55,6 +55,19 @@ def _ready(item: object) -> object:
 
 def of_account(account: Account, floor: Floor) -> dict[str, object]:
     """Return everything about one account."""
+    return told(noted(account, floor))
+
+
+def told(account: dict[str, object]) -> dict[str, object]:
+    """Return what was noted of an account, ready for JSON."""
+    return {
+        name: [of_record(record) for record in item] if isinstance(item, tuple) else item
+        for name, item in account.items()
+    }
+
+
+def noted(account: Account, floor: Floor) -> dict[str, object]:
+    """Return everything about one account as it is now, its records as they are: quick, and told() at leisure."""
     view = account.view(floor.markets)
     sums = {kind: sum((i.amount for i in account.income if i.income_type is kind), ZERO) for kind in IncomeType}
     return {
@@ -72,17 +85,23 @@ def of_account(account: Account, floor: Floor) -> dict[str, object]:
         "equity": plain(view.equity),
         "maintenance_margin": plain(view.maintenance_margin),
         "income_sums": {kind.value: plain(amount) for kind, amount in sums.items()},
-        "positions": [of_record(position) for position in account.held()],
-        "orders": [of_record(order) for order in account.orders.values()],
-        "algo_orders": [of_record(order) for order in account.algo_orders.values()],
-        "trades": [of_record(trade) for trade in account.trades],
-        "margin_changes": [of_record(change) for change in account.margin_changes],
-        "income": [of_record(record) for record in account.income],
+        "positions": tuple(account.held()),
+        "orders": tuple(account.orders.values()),
+        "algo_orders": tuple(account.algo_orders.values()),
+        "trades": tuple(account.trades),
+        "margin_changes": tuple(account.margin_changes),
+        "income": tuple(account.income),
     }
 
 
 def of_venue(floor: Floor) -> dict[str, object]:
     """Return everything about the venue."""
+    accounts = {str(uid): of_account(account, floor) for uid, account in sorted(floor.accounts.items())}
+    return {**head(floor), "accounts": accounts}
+
+
+def head(floor: Floor) -> dict[str, object]:
+    """Return everything about the venue but its accounts."""
     return {
         "seed": floor.seed,
         "now_ms": floor.now_ms,
@@ -91,6 +110,5 @@ def of_venue(floor: Floor) -> dict[str, object]:
             for symbol, market in sorted(floor.markets.items())
             if market.ticker is not None
         },
-        "accounts": {str(uid): of_account(account, floor) for uid, account in sorted(floor.accounts.items())},
         "pools": of_record(floor.pools.view()),
     }
