@@ -74,7 +74,7 @@ def prices(draw: st.DrawFn, symbol: str, near: bool = False) -> Decimal:
     """A price on the grid of the symbol: up to 12 % from where it started, or (near) a few coarse ticks."""
     if near:
         tick = Decimal(10) if symbol == "BTCUSDT" else Decimal("0.1")
-        return START_PRICE[symbol] + tick * draw(st.integers(-8, 8))
+        return START_PRICE[symbol] + tick * draw(st.integers(-3, 3))
     tick = Decimal("0.1") if symbol == "BTCUSDT" else Decimal("0.01")
     return (START_PRICE[symbol] * draw(st.integers(880, 1120)) / 1000 / tick).to_integral_value() * tick
 

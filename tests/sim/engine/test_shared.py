@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patriot.sim.engine.events import OrderUpdated, PriceMoved, Printed, VenueEvent
-from patriot.sim.engine.operations import CreateAccount, FundInsurance, MovePrice, Operation, SetFillParts, Transfer
+from patriot.sim.engine.operations import (
+    CancelAllOrders,
+    CreateAccount,
+    FundInsurance,
+    MovePrice,
+    Operation,
+    SetFillParts,
+    Transfer,
+)
 from patriot.sim.engine.records import Order
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import (
@@ -96,16 +104,20 @@ def test_taker_meets_the_better_price_and_then_the_older_order_at_the_makers_pri
 
 def test_order_of_before_the_last_move_goes_before_the_house_and_a_later_one_behind() -> None:
     floor = Floor()
-    early = floor.rest(1, BUY, "0.01", ticks=1)
-    floor.do(MovePrice(SYMBOL, D("40000")))
+    while True:  # until the house stands at the price of the order again after a move
+        early = floor.rest(1, BUY, "0.01")
+        floor.do(MovePrice(SYMBOL, D("40000")))
+        if floor.venue.depth(SYMBOL).bids[0][0] == early.price and floor.venue.depth(SYMBOL).bids[0][1] > D("0.01"):
+            break
+        floor.do(CancelAllOrders(1, SYMBOL))
+    house = floor.venue.depth(SYMBOL).bids[0][1] - D("0.01")
     late = floor.do(limit(2, BUY, "0.01", str(early.price)))
-    [level] = [q for p, q in floor.venue.depth(SYMBOL).bids if p == early.price]
 
-    floor.do(limit(3, SELL, str(floor.venue.depth(SYMBOL).bids[0][1] + D("0.01")), str(early.price)))
-
+    floor.do(limit(3, SELL, "0.01", str(early.price)))
     assert floor.now(early).status is OrderStatus.FILLED
+    floor.do(limit(3, SELL, str(house), str(early.price)))
     assert floor.now(late).status is OrderStatus.NEW
-    floor.do(limit(3, SELL, str(level - D("0.01")), str(early.price)))
+    floor.do(limit(3, SELL, "0.01", str(early.price)))
     assert floor.now(late).status is OrderStatus.FILLED
 
 
@@ -142,6 +154,7 @@ def test_reduce_only_maker_gives_no_more_than_its_position() -> None:
     floor.do(market(1, BUY, "0.2"))
     price = floor.touch()[1] - 20
     closing = floor.do(limit(1, SELL, "1", str(price), reduce_only=True))
+    floor.do(limit(1, SELL, "1", str(price), reduce_only=True))
     assert floor.venue.depth(SYMBOL).asks[0] == (price, D("0.2"))
 
     floor.do(limit(2, BUY, "1", str(price)))
@@ -259,15 +272,28 @@ def test_orders_enter_and_leave_the_public_book_and_its_update_id_rises() -> Non
     assert floor.venue.depth(SYMBOL).update_id > after.update_id
 
 
-def test_move_tells_the_touch_that_it_left() -> None:
+def test_move_tells_the_touch_that_it_left_and_fills_what_it_would_cross() -> None:
     floor = Floor()
-    floor.do(market(3, SELL, "0.5"))
-    floor.rest(1, BUY, "2")
+    stood = filled = 0
+    for _ in range(12):
+        order = floor.rest(1, BUY, "0.5")
+        floor.do(MovePrice(SYMBOL, order.price))
+        [moved] = [e for e in floor.emitted if isinstance(e, PriceMoved)]
+        depth = floor.venue.depth(SYMBOL)
+        assert moved.ticker == floor.venue.ticker(SYMBOL)
+        assert (moved.ticker.bid, moved.ticker.bid_quantity) == depth.bids[0]
+        assert depth.bids[0][0] < depth.asks[0][0]
+        if floor.now(order).is_open:
+            stood += 1
+            assert depth.bids[0][0] == order.price
+        else:
+            filled += 1
+            assert depth.asks[0][0] == order.price
+        floor.do(CancelAllOrders(1, SYMBOL))
+        floor.do(MovePrice(SYMBOL, D("40000")))
 
-    floor.do(MovePrice(SYMBOL, D("40010")))
-
-    [moved] = [e for e in floor.emitted if isinstance(e, PriceMoved)]
-    assert moved.ticker == floor.venue.ticker(SYMBOL)
+    assert stood
+    assert filled
 
 
 # ---------------------------------------------------------------------------------------------------- for every day
