@@ -17,6 +17,7 @@ from tests.sim.binance.client import Trader, flat, write_dump
 from tests.sim.test_server import Process, process
 from tests.support import eventually
 
+pytestmark = pytest.mark.slow
 ORDERS_BEFORE_THE_KILL = 30
 BYBIT_ORDERS = 8  # below the venue's ten in a second
 
