@@ -69,7 +69,9 @@ def told(account: dict[str, object]) -> dict[str, object]:
 def noted(account: Account, floor: Floor) -> dict[str, object]:
     """Return everything about one account as it is now, its records as they are: quick, and told() at leisure."""
     view = account.view(floor.markets)
-    sums = {kind: sum((i.amount for i in account.income if i.income_type is kind), ZERO) for kind in IncomeType}
+    sums = dict.fromkeys(IncomeType, ZERO)
+    for record in account.income:
+        sums[record.income_type] += record.amount
     return {
         "uid": account.uid,
         "permissions": list(account.permissions),
