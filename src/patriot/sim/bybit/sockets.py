@@ -29,7 +29,7 @@ from patriot.sim.bybit.socket_answers import (
     undecodable,
 )
 from patriot.sim.bybit.streams import DISCONNECT_TOPIC, ClientSession, Door, StreamHub, SubscriptionRefused
-from patriot.sim.bybit.trade_socket import OrderDesk
+from patriot.sim.bybit.trade_socket import ANSWER_SECONDS, OrderDesk
 from patriot.sim.engine.events import VenueEvent
 from patriot.sim.engine.words import QUOTE_ASSET
 from patriot.sim.keys import ApiKey
@@ -173,15 +173,27 @@ class SocketDoors:
             case _, Door.TRADE:
                 self._desk.handle(session, request)
             case "subscribe", _:
-                self._subscribe(session, request)
+                names = texts(request.arguments)
+                self._soon(session, lambda: self._subscribe(session, request, names))
             case "unsubscribe", _:
                 self.hub.unsubscribe(session, texts(request.arguments))
                 session.tell(answered(session, request))
             case _:
                 session.tell(answered(session, request, "error:invalid op"))
 
-    def _subscribe(self, session: ClientSession, request: Request) -> None:
-        names = texts(request.arguments)
+    def _soon(self, session: ClientSession, action: Callable[[], None]) -> None:
+        """Do something after the way there and back that a running venue is away; at once in a stepped replay."""
+
+        def act() -> None:
+            if session in self._context.sessions.open:
+                action()
+
+        if self._context.live:
+            self._context.sessions.call_later(ANSWER_SECONDS, act)
+        else:
+            action()
+
+    def _subscribe(self, session: ClientSession, request: Request, names: list[str]) -> None:
         if session.door is Door.PRIVATE and session.key is None:
             session.tell(answered(session, request, _NOT_AUTHORIZED))
             return

@@ -27,6 +27,7 @@ from patriot.sim.world import JournalLost
 Json = dict[str, Any]
 
 MAX_REQUEST_ID_LENGTH: Final = 36
+ANSWER_SECONDS: Final = 0.005  # clients wait for an answer only after they have asked: none may come sooner
 MAX_REQUESTS_PER_SECOND: Final = 3_000  # of one address
 METHOD: Final = "WS"  # how rules about requests name what comes over this socket
 _PATHS: Final = {
@@ -64,7 +65,7 @@ class OrderDesk:
         """Carry out a request and answer it, as the faults in force have it."""
         rule = self._rule_for(session, request)
         if rule is None:
-            session.tell(self._answer(session, request))
+            self._tell(session, self._answer(session, request))
         elif rule.delay_ms:
             self._context.sessions.call_later(rule.delay_ms / 1000, lambda: self._fail(session, request, rule))
         else:
@@ -100,6 +101,12 @@ class OrderDesk:
             case _:
                 code, words = _FAULTS.get(rule.fault, refusals.INTERNAL)
                 session.tell(self._body(session, request, code, Reply({}, message=words), {}))
+
+    def _tell(self, session: ClientSession, body: Json) -> None:
+        if self._context.live:
+            self._context.sessions.call_later(ANSWER_SECONDS, lambda: session.tell(body))
+        else:
+            session.tell(body)
 
     # ------------------------------------------------------------------------------------------------ answering
 
