@@ -1,5 +1,7 @@
 """Public endpoints: what is listed, and that the categories that are not here are empty or refused."""
 
+import itertools
+
 import pytest
 
 from tests.sim.bybit.client import BybitSim, Trader
@@ -87,7 +89,7 @@ async def test_tape_holds_the_newest_prints_first(sim: BybitSim) -> None:
 
 async def test_risk_tiers_are_continuous(sim: BybitSim) -> None:
     rows = (await sim.public("/v5/market/risk-limit", **LINEAR)).rows
-    for lower, upper in zip(rows, rows[1:], strict=False):
+    for lower, upper in itertools.pairwise(rows):
         value = float(lower["riskLimitValue"])
         need = [value * float(row["maintenanceMargin"]) - float(row["mmDeduction"]) for row in (lower, upper)]
         assert need[0] == pytest.approx(need[1])

@@ -12,7 +12,7 @@ from patriot.sim.bybit import lookup, refusals, render_account
 from patriot.sim.bybit.context import FaceContext
 from patriot.sim.bybit.endpoints import ENDPOINTS, Reply, category, is_linear
 from patriot.sim.bybit.market_rest import instruments
-from patriot.sim.bybit.order_rest import symbol_of
+from patriot.sim.bybit.parameters import symbol_of
 from patriot.sim.bybit.query_rest import WEEK_MS, require_unified
 from patriot.sim.bybit.refusals import Refused
 from patriot.sim.bybit.requests import DAY_MS, Call, Security

@@ -10,6 +10,7 @@ from typing import Any
 
 from patriot.kernel.clock import Clock, to_epoch_ms
 from patriot.sim.bybit import render_market
+from patriot.sim.bybit.index import OrderIndex
 from patriot.sim.bybit.ledger import TradeLedger
 from patriot.sim.bybit.limits import RateLimiter
 from patriot.sim.engine.events import AccountUpdated, PriceMoved, Printed, VenueEvent
@@ -138,6 +139,7 @@ class FaceContext:
     sessions: Sessions
     limiter: RateLimiter
     ledger: TradeLedger
+    index: OrderIndex
     tape: Tape
     market: Market
     disconnect_windows: dict[int, int]  # seconds, by account: cancel its orders that long after its last socket closed

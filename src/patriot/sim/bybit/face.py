@@ -16,6 +16,7 @@ from patriot.kernel.clock import Clock
 from patriot.sim.bybit import account_rest, asset_rest, market_rest, order_rest, position_rest, query_rest, refusals
 from patriot.sim.bybit.context import FaceContext, Market, Tape
 from patriot.sim.bybit.endpoints import ENDPOINTS, Endpoint, Reply, carry_out
+from patriot.sim.bybit.index import OrderIndex
 from patriot.sim.bybit.ledger import TradeLedger
 from patriot.sim.bybit.limits import AddressBanned, RateLimiter
 from patriot.sim.bybit.refusals import Refused
@@ -66,6 +67,7 @@ class BybitFace:
             self.sessions,
             RateLimiter(clock, on=limits_on),
             TradeLedger(exchange),
+            OrderIndex(exchange),
             Tape(),
             Market(exchange),
             {},
@@ -89,6 +91,7 @@ class BybitFace:
     def _note(self, events: Sequence[VenueEvent]) -> None:
         context = self.context
         context.ledger.note(events)
+        context.index.note(events)
         context.tape.note(events)
         context.market.note(events)
 

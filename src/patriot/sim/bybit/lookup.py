@@ -96,39 +96,27 @@ def by_id(face: FaceContext, uid: int, order_id: str) -> PublicOrder | None:
     decoded = ids.decode(order_id)
     if decoded is None:
         return None
-    kind, number = decoded
+    return _by_number(face, uid, *decoded)
+
+
+def by_link(face: FaceContext, uid: int, link_id: str) -> PublicOrder | None:
+    """Return the order of a client's own id."""
+    found = face.index.of_link(uid, link_id)
+    return None if found is None else _by_number(face, uid, *found)
+
+
+def _by_number(face: FaceContext, uid: int, kind: Kind, number: int) -> PublicOrder | None:
     venue = face.exchange.venue
     try:
         if kind is Kind.CONDITIONAL:
             condition = venue.algo_order(uid, algo_id=number)
             if condition.actual_order_id is None:
                 return PublicOrder(None, condition)
-            return PublicOrder(_order(face, uid, condition.symbol, condition.actual_order_id), condition)
-        return next((PublicOrder(order) for order in venue.orders(uid) if order.order_id == number), None)
+            return PublicOrder(venue.order(uid, condition.symbol, order_id=condition.actual_order_id), condition)
+        symbol = face.index.symbol_of(uid, number) if kind is Kind.ORDER else None
+        return None if symbol is None else PublicOrder(venue.order(uid, symbol, order_id=number))
     except VenueRefusal:
         return None
-
-
-def by_link(face: FaceContext, uid: int, link_id: str) -> PublicOrder | None:
-    """Return the order of a client's own id, the newest when it was used again."""
-    venue = face.exchange.venue
-    try:
-        condition = venue.algo_order(uid, client_algo_id=link_id)
-        if ids.link_id(condition) == link_id:
-            return by_id(face, uid, ids.order_id(condition))
-    except VenueRefusal:
-        pass
-    for symbol in face.exchange.symbols:
-        try:
-            order = venue.order(uid, symbol, client_order_id=link_id)
-        except VenueRefusal:
-            continue
-        return of_order(face, order) if ids.link_id(order) == link_id else None
-    return None
-
-
-def _order(face: FaceContext, uid: int, symbol: str, order_id: int) -> Order:
-    return face.exchange.venue.order(uid, symbol, order_id=order_id)
 
 
 def newest_first(found: Iterable[PublicOrder]) -> list[PublicOrder]:

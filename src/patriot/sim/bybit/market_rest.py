@@ -13,7 +13,7 @@ from typing import Any, Final
 from patriot.sim.bybit import lookup, messages, refusals, render_market
 from patriot.sim.bybit.context import FaceContext
 from patriot.sim.bybit.endpoints import ENDPOINTS, category, is_linear
-from patriot.sim.bybit.order_rest import symbol_of
+from patriot.sim.bybit.parameters import symbol_of
 from patriot.sim.bybit.query_rest import listing
 from patriot.sim.bybit.refusals import Refused
 from patriot.sim.bybit.requests import DAY_MS, Call

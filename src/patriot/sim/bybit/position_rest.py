@@ -11,7 +11,7 @@ from patriot.sim.bybit import lookup, refusals, render_account
 from patriot.sim.bybit.context import FaceContext
 from patriot.sim.bybit.endpoints import ENDPOINTS, Reply, is_linear, require_linear
 from patriot.sim.bybit.ledger import Execution
-from patriot.sim.bybit.order_rest import orders_asked_for, position_side_of, symbol_of, working_type_of
+from patriot.sim.bybit.parameters import orders_asked_for, position_side_of, symbol_of, working_type_of
 from patriot.sim.bybit.query_rest import WEEK_MS, any_symbol, listing
 from patriot.sim.bybit.refusals import Refused
 from patriot.sim.bybit.requests import Call, Security

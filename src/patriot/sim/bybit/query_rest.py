@@ -13,7 +13,7 @@ from patriot.sim.bybit.context import FaceContext
 from patriot.sim.bybit.endpoints import ENDPOINTS, category, is_linear
 from patriot.sim.bybit.ids import Kind
 from patriot.sim.bybit.lookup import PublicOrder
-from patriot.sim.bybit.order_rest import orders_asked_for
+from patriot.sim.bybit.parameters import orders_asked_for
 from patriot.sim.bybit.refusals import Refused
 from patriot.sim.bybit.requests import DAY_MS, Call, Security
 from patriot.sim.bybit.text import SIDES, money, number
@@ -69,7 +69,7 @@ def _recent_closed(face: FaceContext, uid: int) -> list[PublicOrder]:
 
 
 def _forgotten(face: FaceContext, uid: int, found: PublicOrder) -> bool:
-    if found.is_open:
+    if found.is_open or face.index.count(uid) <= RECENT_CLOSED:
         return False
     newest = _recent_closed(face, uid)
     return len(newest) >= RECENT_CLOSED and found.record.updated_ms < newest[0].record.updated_ms
