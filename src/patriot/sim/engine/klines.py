@@ -102,7 +102,10 @@ class Klines:
         if bar is None or bar.open_ms != open_ms:
             self.open_minute = Bar(open_ms, price, price, price, price)
         elif price != bar.close:
-            self.open_minute = Bar(open_ms, bar.open, max(bar.high, price), min(bar.low, price), price)
+            high, low = bar.high, bar.low
+            self.open_minute = Bar(
+                open_ms, bar.open, price if price > high else high, price if price < low else low, price
+            )
 
     def close_minute(self, bar: Bar) -> list[tuple[str, Bar]]:
         """Take the recorded minute; return every bar that closed with it, shortest interval first."""

@@ -68,9 +68,9 @@ def _top_bits(side: Side, bits: int) -> int:
 
 
 def _level_quantity(instrument: Instrument, price: Decimal, bits: int, stage: int) -> Decimal:
-    notional = instrument.level_notional * ((10 + bits % 100) * (1 + stage)) / 100
-    quantity = notional / price // instrument.step_size * instrument.step_size
-    return max(quantity, instrument.step_size)
+    step = instrument.step_size
+    steps = instrument.level_notional * ((10 + bits % 100) * (1 + stage)) // (price * step * 100)
+    return steps * step if steps else step
 
 
 def printed_quantity(instrument: Instrument, bits: int) -> Decimal:

@@ -48,6 +48,8 @@ def meet(floor: Floor, market: Market) -> None:
         return
     if floor.stale:
         wires.refresh(floor)
+    if not market.book.orders and not market.watch.reaches:
+        return
     prices = (ticker.last, ticker.mark, ticker.index)
     crossed = market.book.met_by(ticker.last, market.house_bid, market.house_ask) if market.book.orders else []
     uids = market.watch.reached(min(prices), max(prices))
