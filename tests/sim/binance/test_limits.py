@@ -134,6 +134,7 @@ async def test_client_that_goes_on_after_429_sees_418_on_every_path(tmp_path: Pa
         later = await sim.public("/fapi/v1/ping")
 
     assert [answer.status for answer in answers[:2]] == [200, 429]
+    assert [answer.headers["X-MBX-USED-WEIGHT-1M"] for answer in answers[:2]] == ["1", "2"]
     assert (answers[-1].status, answers[-1].body["code"]) == (418, -1003)
     assert int(answers[-1].headers["Retry-After"]) == FIRST_BAN_SECONDS
     assert (elsewhere.status, later.status) == (418, 200)

@@ -142,7 +142,10 @@ class BinanceFace:
             raise refusals.no_such_path(method, path)
         parameters = parse_parameters(raw)
         weight = endpoint.weight_of(Call(parameters))
-        headers["X-MBX-USED-WEIGHT-1M"] = str(self._limiter.count_weight(address, weight, endpoint.pool))
+        try:
+            self._limiter.count_weight(address, weight, endpoint.pool)
+        finally:
+            headers["X-MBX-USED-WEIGHT-1M"] = str(self._limiter.used_weight(address))
         clocks_ms = self._context.clocks_ms(self._clock)
         call = authenticate(raw, endpoint.security, self._exchange.keys, clocks_ms, parameters)
         orders = endpoint.orders

@@ -73,6 +73,9 @@ class _Window:
         self._counts[owner] += amount
         return self._counts[owner]
 
+    def used(self, owner: object) -> int:
+        return self.add(owner, 0)
+
     def seconds_left(self) -> int:
         return self._seconds - int(self._clock.monotonic()) % self._seconds
 
@@ -124,6 +127,10 @@ class RateLimiter:
             if window.add(address, 1) > (ceiling or 0) and ceiling is not None:
                 raise self._too_much(address, ceiling, window, "requests per 5 minutes")
         return used
+
+    def used_weight(self, address: str) -> int:
+        """Return the weight this address used in the running minute."""
+        return self._weight.used(address)
 
     def _too_much(self, address: str, ceiling: int, window: _Window, unit: str) -> LimitExceeded:
         if self._refusals.add(address, 1) > TOLERATED_REFUSALS:
