@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final, assert_never
 
-from patriot.sim.bybit import lookup, position_rest, query_rest, render, render_account
+from patriot.sim.bybit import account_rest, lookup, position_rest, query_rest, render
 from patriot.sim.bybit.context import FaceContext
 from patriot.sim.bybit.text import money
 from patriot.sim.engine.events import (
@@ -69,13 +69,7 @@ class AccountStreams:
             if positions:
                 yield POSITION, positions
         if wanted(WALLET) and any(isinstance(event, OrderUpdated | AccountUpdated) for event in events):
-            yield (
-                WALLET,
-                [render_account.wallet(self._venue.account(uid), isolated=False, realized=self._realized(uid))],
-            )
-
-    def _realized(self, uid: int) -> Decimal:
-        return sum((view.position.realized_pnl for view in self._venue.positions(uid)), ZERO)
+            yield WALLET, [account_rest.wallet_row(self._context, uid)]
 
     # ------------------------------------------------------------------------------------------------ orders
 
