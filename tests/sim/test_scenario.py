@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from patriot.cli.sim import app
 from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import InvalidInput
 from patriot.sim.faults import RestFault
@@ -177,3 +179,12 @@ async def test_clock_that_runs_by_itself_plays_a_scenario_too(tmp_path: Path) ->
             return await faults_of(sim) == [("clock_skew", "over")]
 
         await eventually(over)
+
+
+def test_command_ends_with_the_line_that_is_wrong(tmp_path: Path) -> None:
+    path = written(tmp_path, "faults:\n  - at: 1s\n    fault: explode")
+    ports = ["--binance-port", "0", "--bybit-port", "0", "--control-port", "0"]
+    result = CliRunner().invoke(app, [*ports, "--scenario", str(path)], env={"PATRIOT_SIM_TOKEN": TOKEN})
+
+    assert result.exit_code == 2
+    assert "bad-day.yaml line 2" in result.output
