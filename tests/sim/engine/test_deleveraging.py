@@ -141,3 +141,26 @@ def test_crash_of_any_depth_leaves_no_wallet_and_no_fund_below_zero(price: str, 
     assert all(hall.venue.account(uid).wallet >= 0 for uid in hall.venue.uids)
     assert hall.venue.pools().insurance >= 0
     assert hall.worth() == 0
+
+
+def test_account_that_the_bankruptcy_price_would_ruin_is_left_alone() -> None:
+    hall = Hall()
+    hall.do(CreateAccount(D("1040"), uid=4))
+    hall.do(CreateAccount(D("50000"), uid=5))
+    hall.do(SetLeverage(4, SYMBOL, 50))
+    hall.do(market(4, BUY, "1"))
+    for uid in (2, 3):
+        hall.do(market(uid, BUY, "0.4", reduce_only=True))
+    hall.do(market(1, SELL, "1", reduce_only=True))
+    hall.do(MovePrice(SYMBOL, D("38100"), D("40000")))
+    hall.do(SetMarginType(5, SYMBOL, MarginType.ISOLATED))
+    hall.do(SetLeverage(5, SYMBOL, 75))
+    hall.do(market(5, SELL, "0.4"))  # at 38,100 on 508 per piece; the long of account 4 is bankrupt at about 39,000
+
+    hall.crash()
+
+    [bankrupt] = hall.closing(4)
+    assert bankrupt.price > D("38900")
+    assert hall.closing(5) == []
+    assert hall.venue.positions(5)[0].unrealized_pnl > 0
+    assert hall.worth() == 0

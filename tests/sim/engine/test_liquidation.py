@@ -110,7 +110,7 @@ def test_crossed_loser_bears_what_is_missing_and_the_winner_closes_at_the_market
 
 def test_market_price_of_another_symbol_is_its_last() -> None:
     desk = Desk(balance="5000")
-    desk.do(MovePrice("ETHUSDT", D("2000")))
+    desk.do(MovePrice("ETHUSDT", D("4000")))
     desk.do(MovePrice("ETHUSDT", D("3000")))
     desk.market(BUY, "1")
     desk.market(BUY, "1", symbol="ETHUSDT")
@@ -148,3 +148,15 @@ def test_margin_call_lists_every_crossed_position_that_is_near() -> None:
     needed = sum((row.maintenance_margin for row in call.positions), D(0))
     margin = call.cross_wallet + sum((row.unrealized_pnl for row in call.positions), D(0))
     assert margin * D("0.8") < needed <= margin
+
+
+def test_new_position_of_a_row_is_called_for_margin_anew() -> None:
+    desk = long_at_39000()
+    desk.move("35270")
+    assert any(isinstance(event, MarginCalled) for event in desk.emitted)
+    desk.market(SELL, "1", reduce_only=True)
+    desk.market(BUY, "1")
+
+    desk.move("31885")
+
+    assert any(isinstance(event, MarginCalled) for event in desk.emitted)

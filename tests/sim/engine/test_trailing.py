@@ -136,3 +136,15 @@ def test_trailing_stop_fires_at_the_first_turn_of_its_callback_and_not_before(
         assert (desk.algo(order).status is not AlgoStatus.NEW) == fired
         if fired:
             return
+
+
+def test_trailing_buy_does_not_fire_a_fraction_of_a_tick_too_early() -> None:
+    desk = Desk()
+    order = placed(desk, BUY, callback_rate=D("1"))
+    desk.move("38000.1")  # one percent above it: 38380.101
+
+    desk.move("38380.1")
+    assert desk.algo(order).status is AlgoStatus.NEW
+    desk.move("38380.2")
+
+    assert desk.algo(order).status is AlgoStatus.FINISHED
