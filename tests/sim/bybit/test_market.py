@@ -62,6 +62,9 @@ async def test_open_interest_counts_one_side(sim: BybitSim, trader: Trader) -> N
     assert row["openInterest"] == ticker["openInterest"] == "0.05"
     (ratio,) = (await sim.public("/v5/market/account-ratio", **LINEAR, period="1h")).rows
     assert (ratio["buyRatio"], ratio["sellRatio"]) == ("0.5000", "0.5000")
+    await trader.order("Sell", "Market", "0.04", reduceOnly=True)
+    (row,) = (await sim.public("/v5/market/open-interest", **LINEAR, intervalTime="5min")).rows
+    assert row["openInterest"] == "0.02"
 
 
 async def test_bars_come_newest_first_within_their_range(sim: BybitSim) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from patriot.sim.bybit import render_market
 from patriot.sim.bybit.endpoints import ENDPOINTS
 from tests.sim.binance.client import flat, write_dump
 from tests.sim.bybit.client import BybitSim, Trader, running_bybit
@@ -88,6 +89,12 @@ async def test_malformed_body_is_a_refused_parameter(trader: Trader, raw: bytes)
 async def test_path_that_is_not_served_is_not_found(sim: BybitSim) -> None:
     answer = await sim.public("/v5/market/nothing")
     assert (answer.status, answer.code) == (404, 10017)
+
+
+async def test_defect_of_ours_is_told_in_the_venues_words(sim: BybitSim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render_market, "orderbook", lambda *_: 1 / 0)
+    answer = await sim.public("/v5/market/orderbook", category="linear", symbol="BTCUSDT")
+    assert (answer.status, answer.code, answer.words) == (200, 10016, "Internal System Error.")
 
 
 SCRAPS = st.one_of(
