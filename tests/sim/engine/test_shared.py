@@ -19,7 +19,7 @@ from patriot.sim.engine.operations import (
     SetFillParts,
     Transfer,
 )
-from patriot.sim.engine.records import Order
+from patriot.sim.engine.records import AlgoOrder, Order
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import (
     ZERO,
@@ -34,7 +34,7 @@ from patriot.sim.engine.words import (
     TimeInForce,
 )
 from tests.sim.engine.scenarios import EXAMPLES, SYMBOLS, THIN, Rounds, new_venue, played, scenarios, state_bytes, timed
-from tests.sim.engine.support import START_MS, SYMBOL, D, limit, market
+from tests.sim.engine.support import START_MS, SYMBOL, D, limit, market, stop
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -294,6 +294,21 @@ def test_move_tells_the_touch_that_it_left_and_fills_what_it_would_cross() -> No
 
     assert stood
     assert filled
+
+
+def test_stop_limit_that_rests_where_the_move_ended_is_filled_rather_than_crossed() -> None:
+    for price in ("39900", "39910", "39920"):
+        floor = Floor()
+        stop_order = stop(1, SELL, "39950", "5", order_type=OrderType.STOP, price=D(price))
+        assert isinstance(floor.do(stop_order), AlgoOrder)
+
+        floor.do(MovePrice(SYMBOL, D("39910")))
+
+        [order] = floor.venue.orders(1)
+        depth = floor.venue.depth(SYMBOL)
+        assert depth.bids[0][0] < depth.asks[0][0]
+        assert order.filled_quantity > ZERO
+        assert min(trade.price for trade in floor.venue.trades(1)) >= D(price)
 
 
 # ---------------------------------------------------------------------------------------------------- for every day

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import takewhile
 
 from patriot.sim.engine.records import Order
 from patriot.sim.engine.words import Side
@@ -14,6 +15,13 @@ _Place = tuple[Decimal, int, int]  # price (negated for a buyer), priority, orde
 
 def _place(order: Order) -> _Place:
     return (-order.price if order.side is Side.BUY else order.price), order.priority, order.order_id
+
+
+def is_met(order: Order, last: Decimal, bid: Decimal, ask: Decimal) -> bool:
+    """Whether a move met a resting order: the last price went through it, or the new touch would cross it."""
+    if order.side is Side.BUY:
+        return last < order.price or ask <= order.price
+    return last > order.price or bid >= order.price
 
 
 class Book:
@@ -61,14 +69,9 @@ class Book:
         return bool((buys and -buys[0][0] >= bid) or (sells and sells[0][0] <= ask))
 
     def met_by(self, last: Decimal, bid: Decimal, ask: Decimal) -> list[Order]:
-        """Return the orders that a move met: the last price went through them, or the new touch would cross them."""
-        met: list[Order] = []
-        for order in self.queue(Side.BUY):
-            if not (last < order.price or ask <= order.price):
-                break
-            met.append(order)
-        for order in self.queue(Side.SELL):
-            if not (last > order.price or bid >= order.price):
-                break
-            met.append(order)
-        return met
+        """Return the orders that a move met, those of each side in turn."""
+        return [
+            order
+            for side in (Side.BUY, Side.SELL)
+            for order in takewhile(lambda resting: is_met(resting, last, bid, ask), self.queue(side))
+        ]

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from patriot.sim.engine import filters, refusals
 from patriot.sim.engine.account import Account
+from patriot.sim.engine.book import is_met
 from patriot.sim.engine.counterparties import offers, reducible, taken_of
 from patriot.sim.engine.deadlines import Due
 from patriot.sim.engine.events import Printed
@@ -197,7 +198,12 @@ def enter(floor: Floor, account: Account, order: Order, center: Decimal | None =
     floor.tell_order(order, ExecutionType.NEW)
     if order.time_in_force is TimeInForce.GTX and would_take(floor, account, order, center):
         return floor.end_order(account, order, OrderStatus.EXPIRED)
-    return settle(floor, account, take(floor, account, order, center))
+    order = settle(floor, account, take(floor, account, order, center))
+    if center is not None and order.is_open:  # the move that met the stop went on, maybe through the order's price
+        market, ticker = floor.priced(order.symbol)
+        if is_met(order, ticker.last, market.house_bid, market.house_ask):
+            fill_resting(floor, account, order)
+    return account.orders[order.order_id]
 
 
 def settle(floor: Floor, account: Account, order: Order) -> Order:
