@@ -3,7 +3,7 @@
 An order at the bankruptcy price, where closing leaves nothing, takes what the book has from the price on where the
 margin ran out. The insurance fund takes the rest over at the bankruptcy price and closes it with the house at the
 market's; a loss that the fund cannot carry goes to auto-deleveraging first. What is left of the margin pays the fee.
-Source: binance.com/en/support/faq/360033525471 and binance.com/en/blog, "Liquidation & Insurance Funds", read 2026-11-22.
+Sources: binance.com/en/support/faq/360033525471; binance.com/en/blog, "Liquidation & Insurance Funds"; read 2026-11-22.
 """
 
 from __future__ import annotations
