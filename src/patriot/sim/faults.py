@@ -8,7 +8,7 @@ Rules live in this process only: a restart forgets them. What changes the venue 
 rule but an operation, is journaled, and lives in fault_api.py.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
@@ -229,11 +229,6 @@ class Faults:
     def clear(self) -> None:
         self._rest.rules = []
         self._stream.rules = []
-
-    def rules(self) -> Sequence[RestRule | StreamRule]:
-        """Return what is in force, oldest first."""
-        self._sweep()
-        return sorted([*self._rest.rules, *self._stream.rules], key=lambda rule: rule.rule_id)
 
     # ------------------------------------------------------------------------------------------------ asking
 
