@@ -61,7 +61,7 @@ async def test_open_interest_counts_one_side(sim: BybitSim, trader: Trader) -> N
     (ticker,) = (await sim.public("/v5/market/tickers", **LINEAR)).rows
     assert row["openInterest"] == ticker["openInterest"] == "0.05"
     (ratio,) = (await sim.public("/v5/market/account-ratio", **LINEAR, period="1h")).rows
-    assert (ratio["buyRatio"], ratio["sellRatio"]) == ("0.5000", "0.5000")
+    assert (ratio["buyRatio"], ratio["sellRatio"]) == ("0.3333", "0.6667")  # the book is short of the rest
     await trader.order("Sell", "Market", "0.04", reduceOnly=True)
     (row,) = (await sim.public("/v5/market/open-interest", **LINEAR, intervalTime="5min")).rows
     assert row["openInterest"] == "0.02"

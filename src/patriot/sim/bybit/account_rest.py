@@ -184,56 +184,21 @@ def set_market_maker_protection(_face: FaceContext, _call: Call) -> Json:
 
 
 @ENDPOINTS.add("POST", "/v5/account/quick-repayment", Security.TRADE)
-def quick_repayment(_face: FaceContext, _call: Call) -> Json:
-    """Answer what was repaid: nothing, since nothing is ever borrowed here."""
-    return {"list": []}
-
-
 @ENDPOINTS.add("POST", "/v5/account/no-convert-repay", Security.TRADE)
 @ENDPOINTS.add("POST", "/v5/account/repay", Security.TRADE)
 def repay(_face: FaceContext, _call: Call) -> Json:
-    """Answer that nothing is owed any more."""
-    return {"resultStatus": "SU"}
+    """Refuse: nothing is ever borrowed here."""
+    raise Refused(182102, "Failed repayment, there are no liabilities in the current currency")
 
 
 @ENDPOINTS.add("POST", "/v5/account/set-collateral-switch", Security.TRADE)
-def set_collateral(_face: FaceContext, call: Call) -> Json:
-    """Take a switch of a coin that is not held; USDT always counts as collateral."""
-    _check_collateral(call)
-    return {}
-
-
 @ENDPOINTS.add("POST", "/v5/account/set-collateral-switch-batch", Security.TRADE)
-def set_collaterals(_face: FaceContext, call: Call) -> Json:
-    """Take the switches of several coins."""
-    requests = call.objects("request")
-    for request in requests:
-        _check_collateral(call.within(request))
-    return {"list": requests}
+def set_collateral(_face: FaceContext, _call: Call) -> Json:
+    """Refuse: USDT cannot be switched off as collateral, and nothing else is held."""
+    raise Refused(182111, "The requested currency does not support switching status")
 
 
-def _check_collateral(call: Call) -> None:
-    on = call.required_choice("collateralSwitch", {"ON": True, "OFF": False})
-    if call.required_text("coin") == QUOTE_ASSET and not on:
-        raise Refused(182111, "The requested currency does not support switching status")
-
-
-@ENDPOINTS.add("POST", "/v5/account/set-hedging-mode", Security.TRADE)
-def set_hedging_mode(_face: FaceContext, call: Call) -> Json:
-    """Take what is in force: without spot there is nothing to hedge with."""
-    if call.required_choice("setHedgingMode", {"ON": True, "OFF": False}):
-        raise Refused(*refusals.PERMISSION)
-    return {}
-
-
-@ENDPOINTS.add("POST", "/v5/account/set-delta-mode", Security.TRADE)
-def set_delta_mode(_face: FaceContext, call: Call) -> Json:
-    """Take what is in force: there is no delta neutral mode here."""
-    if call.required_choice("deltaEnable", {"1": True, "0": False}):
-        raise Refused(*refusals.PERMISSION)
-    return {}
-
-
+@ENDPOINTS.add("POST", "/v5/account/upgrade-to-uta", Security.TRADE)
 @ENDPOINTS.add("GET", "/v5/account/contract-transaction-log", Security.READ)
 def not_for_unified(_face: FaceContext, _call: Call) -> Json:
     """Refuse what only classic accounts have."""
@@ -241,7 +206,8 @@ def not_for_unified(_face: FaceContext, _call: Call) -> Json:
 
 
 @ENDPOINTS.add("POST", "/v5/account/borrow", Security.UNGRANTED)
-@ENDPOINTS.add("POST", "/v5/account/upgrade-to-uta", Security.UNGRANTED)
+@ENDPOINTS.add("POST", "/v5/account/set-hedging-mode", Security.UNGRANTED)
+@ENDPOINTS.add("POST", "/v5/account/set-delta-mode", Security.UNGRANTED)
 @ENDPOINTS.add("POST", "/v5/account/set-limit-px-action", Security.UNGRANTED)
 @ENDPOINTS.add("POST", "/v5/account/demo-apply-money", Security.UNGRANTED)
 def ungranted(_face: FaceContext, _call: Call) -> Json:

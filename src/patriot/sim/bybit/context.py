@@ -105,9 +105,10 @@ class Market:
         return max(self._longs.get(symbol, ZERO), self._shorts.get(symbol, ZERO))
 
     def holders(self, symbol: str) -> tuple[int, int]:
-        """Return how many hold a symbol long, and how many short."""
+        """Return how many hold a symbol long, and how many short; the book is one of them where it stands against."""
         self._read_once()
         held = [quantity for (_, name, _), quantity in self._held.items() if name == symbol]
+        held.append(-sum(held, ZERO))
         return sum(quantity > ZERO for quantity in held), sum(quantity < ZERO for quantity in held)
 
     def _read_once(self) -> None:

@@ -89,6 +89,13 @@ def orderbook(face: FaceContext, call: Call) -> Json:
     return render_market.orderbook(face.exchange.venue.depth(symbol, call.limit(25, 1000)), face.exchange.now_ms)
 
 
+@ENDPOINTS.add("GET", "/v5/market/full_orderbook")
+def full_orderbook(face: FaceContext, call: Call) -> Json:
+    """Answer every level of the book that there is."""
+    _only_linear(call)
+    return render_market.orderbook(face.exchange.venue.depth(symbol_of(face, call), 1000), face.exchange.now_ms)
+
+
 @ENDPOINTS.add("GET", "/v5/market/rpi_orderbook")
 def retail_orderbook(face: FaceContext, call: Call) -> Json:
     """Answer the book with a column for retail price improvement orders, of which there are none here."""

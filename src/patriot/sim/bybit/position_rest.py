@@ -111,6 +111,8 @@ def set_risk_limit(face: FaceContext, call: Call) -> Json:
     if asked is None or asked not in {bracket.bracket for bracket in instrument.brackets}:
         raise refusals.bad("riskId")
     number = render_account.risk_id(instrument, abs(view.notional))
+    if asked == number:
+        raise Refused(*refusals.RISK_SAME)
     return {"category": "linear", "riskId": number, "riskLimitValue": str(int(view.max_notional))}
 
 
