@@ -45,7 +45,9 @@ def on_bybit(account: BybitAccount, module: Any = ccxt) -> Any:
 
 def _bybit_sockets(client: Any, account: BybitAccount) -> Any:
     host = account.base.replace("http", "ws")
-    return json.loads(re.sub(r"wss://stream\.\{hostname\}", host, json.dumps(client.urls["api"].get("ws", {}))))
+    return json.loads(
+        re.sub(r"wss://stream\.(\{hostname\}|bybit\.com)", host, json.dumps(client.urls["api"].get("ws", {})))
+    )
 
 
 def unified_calls(client: Any) -> set[str]:

@@ -81,6 +81,16 @@ class Account(ABC):
             return f"t{next(_NUMBERS)}"
         return getattr(self, name)() if callable(getattr(type(self), name, None)) else getattr(self, name)
 
+    def shock(self) -> None:
+        """A fall of the price by a twentieth, for a minute of the venue."""
+        wish = {"action": "price_shock", "symbol": SYMBOL, "factor": "0.95", "minutes": 1}
+        self.stage.control("POST", "/faults", wish)
+
+    def liquidation(self) -> None:
+        """The liquidation of somebody else's position."""
+        other = self.stage.binance() if isinstance(self, BinanceAccount) else self.stage.bybit()
+        other.arrange("own_liquidation")
+
     @abstractmethod
     def venue_ms(self) -> int: ...
 
@@ -141,6 +151,10 @@ class BinanceAccount(Account):
         """A resting buy order; its number."""
         return int(self._limit()["orderId"])
 
+    def order_list(self) -> str:
+        """The number of a resting buy order, as a list in text."""
+        return f"[{self.order()}]"
+
     def order_text(self) -> str:
         """A resting buy order; its number as text."""
         return str(self.order())
@@ -169,6 +183,14 @@ class BinanceAccount(Account):
     def isolated(self) -> None:
         """Isolated margin."""
         self.signed("POST", "/fapi/v1/marginType", symbol=SYMBOL, marginType="ISOLATED")
+
+    def own_liquidation(self) -> None:
+        """A position that does not survive what the price does next."""
+        self.signed("POST", "/fapi/v1/leverage", symbol=SYMBOL, leverage=75)
+        if not self.signed("GET", "/fapi/v3/positionRisk"):
+            self.isolated()
+        self.position()
+        self.shock()
 
     def more_margin(self) -> None:
         """A long position with more isolated margin than it needs."""
@@ -237,6 +259,13 @@ class BybitAccount(Account):
     def filled(self) -> str:
         """A market order that opened a position; its number."""
         return str(self.signed("/v5/order/create", side="Buy", orderType="Market", qty="0.01")["orderId"])
+
+    def own_liquidation(self) -> None:
+        """A position that does not survive what the price does next."""
+        self.isolated()
+        self.signed("/v5/position/set-leverage", buyLeverage="75", sellLeverage="75")
+        self.position()
+        self.shock()
 
     def isolated(self) -> None:
         """Isolated margin, for the whole account."""

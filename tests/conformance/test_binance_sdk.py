@@ -42,7 +42,8 @@ def _outcome(account: BinanceAccount, row: Row) -> str | None:
     """Return the code of the refusal, None when the call worked and its model took the answer."""
     arguments = row.resolved(account.arrange)
     try:
-        answer = getattr(client_of(account), row.call)(**arguments).data()
+        answer = getattr(client_of(account), row.call)(**arguments)
+        answer = answer.data() if callable(answer.data) else answer.data
     except Error as refusal:
         code = re.search(r"-\d+", str(refusal))
         return code[0] if code else str(refusal)

@@ -50,7 +50,9 @@ async def test_stream_ends_as_its_row_says(row: Row, stage: Stage) -> None:
     account = await asyncio.to_thread(stage.bybit)
     received: queue.Queue[Any] = queue.Queue()
     kind = "private" if row.call in PRIVATE else "linear"
-    client = await asyncio.to_thread(WebSocket, kind, api_key=account.api_key, api_secret=account.api_secret)
+    client = await asyncio.to_thread(
+        WebSocket, kind, testnet=False, api_key=account.api_key, api_secret=account.api_secret
+    )
     try:
         arguments = await asyncio.to_thread(row.resolved, account.arrange)
         await asyncio.to_thread(getattr(client, row.call), callback=received.put, **arguments)
@@ -67,7 +69,9 @@ async def test_stream_ends_as_its_row_says(row: Row, stage: Stage) -> None:
 async def test_order_ends_as_its_row_says(row: Row, stage: Stage) -> None:
     account = await asyncio.to_thread(stage.bybit)
     received: queue.Queue[Any] = queue.Queue()
-    client = await asyncio.to_thread(WebSocketTrading, api_key=account.api_key, api_secret=account.api_secret)
+    client = await asyncio.to_thread(
+        WebSocketTrading, testnet=False, api_key=account.api_key, api_secret=account.api_secret
+    )
     try:
         arguments = await asyncio.to_thread(row.resolved, account.arrange)
         method = getattr(client, row.call)

@@ -61,5 +61,6 @@ async def test_call_ends_as_its_row_says(row: Row, stage: Stage) -> None:
         found = str(getattr(refusal, "code", refusal))
     finally:
         await client.close_connection()
+        await client.ws_future.__aexit__(None, None, None)
 
     assert found == row.refusal
