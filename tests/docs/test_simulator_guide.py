@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from patriot.sim.fault_wishes import Action, FaultWish, check
-from patriot.sim.faults import RestFault, StreamFault
-from patriot.sim.scenario import load_scenario
+from patriot.sim.faults.rules import RestFault, StreamFault
+from patriot.sim.faults.scenario import load_scenario
+from patriot.sim.faults.wishes import Action, FaultWish, check
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "simulator.md").read_text()
 EXAMPLES = re.findall(r"`(\{\"(?:fault|stream|action)\".*?\})` \|", GUIDE)

@@ -17,20 +17,20 @@ from patriot.kernel.errors import InvalidInput, StartupError
 from patriot.sim.binance.face import BinanceFace
 from patriot.sim.binance.limits import UNLIMITED, Limits
 from patriot.sim.bybit.face import BybitFace
-from patriot.sim.control import TICKS_AT_A_TIME, Control
+from patriot.sim.control.api import TICKS_AT_A_TIME, Control
 from patriot.sim.engine.records import Instrument
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import Liquidity
 from patriot.sim.exchange import Exchange, VenueName
-from patriot.sim.fault_actions import Means
-from patriot.sim.fault_desk import FaultDesk
-from patriot.sim.faults import Faults
+from patriot.sim.faults.actions import Means
+from patriot.sim.faults.desk import FaultDesk
+from patriot.sim.faults.rules import Faults
+from patriot.sim.faults.scenario import Scenario, ScenarioPlayer, load_scenario
 from patriot.sim.journal import Journal
 from patriot.sim.listing import listed
 from patriot.sim.prices.feed import MINUTE_MS, Feed
 from patriot.sim.prices.model import DEFAULT_SYMBOLS, MODEL_START_MS, ModelFeed, model_start_ms
 from patriot.sim.prices.recorded import load_recorded
-from patriot.sim.scenario import Scenario, ScenarioPlayer, load_scenario
 from patriot.sim.sockets import Sessions
 from patriot.sim.timetable import Timetable
 from patriot.sim.wire_times import WireTimes

@@ -36,8 +36,8 @@ from patriot.sim.binance.stream_names import Entry
 from patriot.sim.binance.streams import StreamHub
 from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.exchange import Exchange
-from patriot.sim.faults import Faults
-from patriot.sim.rest_faults import under_faults
+from patriot.sim.faults.requests import under_faults
+from patriot.sim.faults.rules import Faults
 from patriot.sim.world import JournalLost
 
 MAX_BODY_BYTES = 256 * 1024

@@ -40,8 +40,8 @@ from patriot.sim.binance.requests import Call, Security, authenticate, authorize
 from patriot.sim.binance.signatures import open_public_key
 from patriot.sim.binance.streams import StreamHub
 from patriot.sim.engine.events import VenueRefusal
-from patriot.sim.faults import Faults, RestFault, RestRule
-from patriot.sim.rest_faults import failure, refused_socket
+from patriot.sim.faults.requests import failure, refused_socket
+from patriot.sim.faults.rules import Faults, RestFault, RestRule
 from patriot.sim.sockets import Session, accept
 from patriot.sim.world import JournalLost
 

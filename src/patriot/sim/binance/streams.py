@@ -37,10 +37,10 @@ from patriot.sim.engine.klines import INTERVAL_MINUTES
 from patriot.sim.engine.records import Bar, Ticker
 from patriot.sim.engine.words import Closing
 from patriot.sim.exchange import Exchange
-from patriot.sim.faults import Faults
-from patriot.sim.rest_faults import refused_socket
+from patriot.sim.faults.line import Line
+from patriot.sim.faults.requests import refused_socket
+from patriot.sim.faults.rules import Faults
 from patriot.sim.sockets import POLICY_VIOLATION, Attempts, Sessions, accept
-from patriot.sim.stream_faults import Line
 
 # Source: USD-M WebSocket limits, read 2026-11-22. All of them on real time.
 MAX_MESSAGES_PER_SECOND = 10

@@ -17,7 +17,7 @@ from patriot.sim.engine.events import AccountUpdated, PriceMoved, Printed, Venue
 from patriot.sim.engine.records import Bar
 from patriot.sim.engine.words import ZERO, PositionSide
 from patriot.sim.exchange import Exchange
-from patriot.sim.faults import Faults
+from patriot.sim.faults.rules import Faults
 from patriot.sim.sockets import Sessions
 
 TAPE_LENGTH = 1_000  # trades per symbol: the venue's largest page

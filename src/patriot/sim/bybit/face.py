@@ -24,8 +24,8 @@ from patriot.sim.bybit.requests import Call, RawRequest, Security, authenticate,
 from patriot.sim.bybit.sockets import SocketDoors
 from patriot.sim.engine.events import VenueEvent
 from patriot.sim.exchange import Exchange
-from patriot.sim.faults import Faults
-from patriot.sim.rest_faults import under_faults
+from patriot.sim.faults.requests import under_faults
+from patriot.sim.faults.rules import Faults
 from patriot.sim.sockets import Sessions
 from patriot.sim.world import JournalLost
 

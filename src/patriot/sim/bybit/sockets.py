@@ -32,8 +32,8 @@ from patriot.sim.bybit.streams import DISCONNECT_TOPIC, ClientSession, Door, Str
 from patriot.sim.bybit.trade_socket import ANSWER_SECONDS, OrderDesk
 from patriot.sim.engine.events import VenueEvent
 from patriot.sim.engine.words import QUOTE_ASSET
+from patriot.sim.faults.requests import refused_socket
 from patriot.sim.keys import ApiKey
-from patriot.sim.rest_faults import refused_socket
 from patriot.sim.sockets import Attempts, accept
 from patriot.sim.world import JournalLost
 

@@ -28,9 +28,9 @@ from patriot.sim.engine.events import (
     VenueEvent,
 )
 from patriot.sim.exchange import VenueName
+from patriot.sim.faults.line import Line
 from patriot.sim.keys import ApiKey
 from patriot.sim.sockets import Session, text_frame
-from patriot.sim.stream_faults import Line
 
 DISCONNECT_TOPIC: Final = "dcp.future"
 MAX_ARGUMENT_CHARACTERS: Final = 21_000  # of the args of one request

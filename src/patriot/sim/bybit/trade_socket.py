@@ -20,7 +20,7 @@ from patriot.sim.bybit.requests import Call, check_right, check_window
 from patriot.sim.bybit.socket_answers import Request
 from patriot.sim.bybit.streams import ClientSession
 from patriot.sim.exchange import VenueName
-from patriot.sim.faults import RestFault, RestRule
+from patriot.sim.faults.rules import RestFault, RestRule
 from patriot.sim.keys import ApiKey
 from patriot.sim.world import JournalLost
 

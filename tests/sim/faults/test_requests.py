@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from patriot.sim.faults import Faults, RestFault, RestRule, Term
+from patriot.sim.faults.rules import Faults, RestFault, RestRule, Term
 from tests.sim.binance.client import MINUTE_MS, START_MS, Sim, flat, running_sim, write_dump
-from tests.sim.fault_clients import Client, client_on, fault, row_of
+from tests.sim.faults.clients import Client, client_on, fault, row_of
 
 VENUES = ("binance", "bybit")
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.sim.binance.client import MINUTE_MS, Sim, running_sim, write_dump
-from tests.sim.fault_clients import BinanceClient, Client, Stream, client_on, fault, row_of, settled
+from tests.sim.faults.clients import BinanceClient, Client, Stream, client_on, fault, row_of, settled
 from tests.support import eventually
 
 

@@ -7,8 +7,8 @@ import msgspec
 from patriot.kernel.errors import InvalidInput
 from patriot.sim.engine.words import Permission
 from patriot.sim.exchange import VenueName
-from patriot.sim.faults import Channel, RestFault, RestRule, Scope, StreamFault, StreamRule, Term
-from patriot.sim.rest_faults import ERROR_STATUSES
+from patriot.sim.faults.requests import ERROR_STATUSES
+from patriot.sim.faults.rules import Channel, RestFault, RestRule, Scope, StreamFault, StreamRule, Term
 
 MAX_TIMES = 1_000_000
 MAX_DELAY_MS = 600_000

@@ -160,7 +160,7 @@ async def test_activity_counts_what_changed_the_venue(sim: Sim) -> None:
 
 
 async def test_barrier_fails_when_a_stream_does_not_answer(sim: Sim, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patriot.sim.control.BARRIER_SECONDS", 0.2)
+    monkeypatch.setattr("patriot.sim.control.api.BARRIER_SECONDS", 0.2)
     async with sim.http.ws_connect(f"{sim.streams}/market/ws/btcusdt@aggTrade", autoping=False):
         assert (await sim.control("POST", "/barrier", {})).status == 504
 

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from patriot.sim.exchange import Exchange, VenueName
-from patriot.sim.faults import Faults, RestFault, RestRule
+from patriot.sim.faults.rules import Faults, RestFault, RestRule
 
 _ENCODE = msgspec.json.Encoder().encode
 _KEY_HEADERS = {VenueName.BINANCE: "X-MBX-APIKEY", VenueName.BYBIT: "X-BAPI-API-KEY"}

@@ -13,9 +13,9 @@ import msgspec
 
 from patriot.kernel.errors import NotFound, PatriotError
 from patriot.sim.engine.events import VenueRefusal
-from patriot.sim.fault_actions import Means, Undo, begin
-from patriot.sim.fault_wishes import FaultWish, check, end_ms, rule_of
-from patriot.sim.faults import Faults, RestFault, RestRule, StreamRule
+from patriot.sim.faults.actions import Means, Undo, begin
+from patriot.sim.faults.rules import Faults, RestFault, RestRule, StreamRule
+from patriot.sim.faults.wishes import FaultWish, check, end_ms, rule_of
 from patriot.sim.world import JournalLost
 
 MAX_KEPT = 200  # entries that are over, for those who look afterwards

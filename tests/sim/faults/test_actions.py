@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sim.binance.client import MINUTE_MS, START_MS, Sim, flat, running_sim, write_dump
-from tests.sim.fault_clients import SYMBOL, client_on, fault, row_of, settled
+from tests.sim.faults.clients import SYMBOL, client_on, fault, row_of, settled
 from tests.support import eventually
 
 FILTERS = {"binance": "/fapi/v1/exchangeInfo", "bybit": "/v5/market/instruments-info"}

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from patriot.sim.control.views import ACCOUNTS_SHOWN
 from patriot.sim.engine import statement
 from patriot.sim.engine.instruments import LISTED
 from patriot.sim.engine.operations import CreateAccount, MovePrice, PlaceOrder
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import OrderType, Side
-from patriot.sim.views import ACCOUNTS_SHOWN
 from tests.sim.binance.client import Sim, flat, running_sim, write_dump
-from tests.sim.fault_clients import SYMBOL, client_on, fault
+from tests.sim.faults.clients import SYMBOL, client_on, fault
 
 PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=

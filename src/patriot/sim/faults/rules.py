@@ -1,11 +1,11 @@
 """Faults on demand: the rules in force, and which of them hits a request or a message. No sockets.
 
 A face asks `on_request` for each request and `on_message` for each message it sends; what a hit looks like to a client
-is done by `rest_faults.under_faults` and `stream_faults.Line`, the same for both faces. A request over an order socket
+is done by `requests.under_faults` and `line.Line`, the same for both faces. A request over an order socket
 counts as method "WS" with the frame's own word (order.place, order.create) as its path.
 
 Rules live in this process only: a restart forgets them. What changes the venue itself (a halt, another filter) is no
-rule but an operation, is journaled, and lives in fault_api.py.
+rule but an operation, is journaled, and lives in actions.py.
 """
 
 from collections.abc import Callable, Iterator

@@ -29,7 +29,7 @@ from patriot.kernel.errors import InvalidInput
 from patriot.sim.engine.events import OrderUpdated, VenueEvent
 from patriot.sim.engine.words import Closing, ExecutionType
 from patriot.sim.exchange import Exchange, VenueName
-from patriot.sim.fault_wishes import FaultWish, check
+from patriot.sim.faults.wishes import FaultWish, check
 from patriot.sim.world import World
 
 MAX_BYTES = 1_000_000

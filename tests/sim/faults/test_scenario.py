@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 from patriot.cli.sim import app
 from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import InvalidInput
-from patriot.sim.faults import RestFault
-from patriot.sim.scenario import load_scenario
+from patriot.sim.faults.rules import RestFault
+from patriot.sim.faults.scenario import load_scenario
 from patriot.sim.server import SimServer, SimSettings
 from tests.sim.binance.client import MINUTE_MS, START_MS, TOKEN, Sim, flat, running_sim, write_dump
-from tests.sim.fault_clients import SYMBOL, client_on
+from tests.sim.faults.clients import SYMBOL, client_on
 from tests.support import eventually
 
 GOOD = """

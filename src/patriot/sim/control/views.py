@@ -8,14 +8,14 @@ from typing import Any
 from aiohttp import web
 
 from patriot.kernel.errors import InvalidInput, NotFound
-from patriot.sim.control_json import json_answer, whole_number
+from patriot.sim.control.answers import json_answer, whole_number
 from patriot.sim.engine import statement
 from patriot.sim.engine.events import AccountUpdated, AlgoOrderUpdated, OrderUpdated, VenueEvent
 from patriot.sim.engine.klines import INTERVAL_MINUTES
 from patriot.sim.engine.records import AlgoOrder, Bar, Order, PositionView, Trade
 from patriot.sim.engine.statement import plain
 from patriot.sim.exchange import Exchange, VenueName
-from patriot.sim.fault_desk import FaultDesk
+from patriot.sim.faults.desk import FaultDesk
 from patriot.sim.world import World
 
 MAX_BARS = 500

@@ -29,17 +29,17 @@ from aiohttp import web
 from patriot.kernel.errors import InvalidInput, NotFound
 from patriot.kernel.money import parse_decimal, plain
 from patriot.sim.binance.signatures import open_public_key
-from patriot.sim.control_json import Handler, answered, body_of, error_answer, json_answer
+from patriot.sim.control.answers import Handler, answered, body_of, error_answer, json_answer
+from patriot.sim.control.faults import FaultApi
+from patriot.sim.control.views import Views
 from patriot.sim.engine.operations import Transfer
 from patriot.sim.engine.words import Permission
 from patriot.sim.exchange import Exchange, VenueName
-from patriot.sim.fault_api import FaultApi
-from patriot.sim.fault_desk import FaultDesk
+from patriot.sim.faults.desk import FaultDesk
 from patriot.sim.keys import ApiKey
-from patriot.sim.page import serve_page
 from patriot.sim.sockets import Hub
 from patriot.sim.timetable import Timetable
-from patriot.sim.views import Views
+from patriot.sim.ui.page import serve_page
 from patriot.sim.world import JournalLost, World
 
 BARRIER_SECONDS = 10.0

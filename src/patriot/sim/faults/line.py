@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from patriot.sim.faults import Faults, StreamFault
+from patriot.sim.faults.rules import Faults, StreamFault
 
 Send = Callable[[], None]
 CallLater = Callable[[float, Send], None]  # seconds, action

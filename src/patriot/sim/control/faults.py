@@ -1,11 +1,11 @@
-"""Faults over HTTP: POST, GET and DELETE /faults, DELETE /faults/{id}. Shapes: fault_wishes.FaultWish."""
+"""Faults over HTTP: POST, GET and DELETE /faults, DELETE /faults/{id}. Shapes: wishes.FaultWish."""
 
 from aiohttp import web
 
 from patriot.kernel.errors import InvalidInput
-from patriot.sim.control_json import body_of, json_answer
-from patriot.sim.fault_desk import FaultDesk
-from patriot.sim.fault_wishes import FaultWish
+from patriot.sim.control.answers import body_of, json_answer
+from patriot.sim.faults.desk import FaultDesk
+from patriot.sim.faults.wishes import FaultWish
 
 
 class FaultApi:

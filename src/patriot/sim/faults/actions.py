@@ -10,7 +10,7 @@ from patriot.sim.engine.operations import ChangeInstrument, FundInsurance, SetFi
 from patriot.sim.engine.records import Instrument
 from patriot.sim.engine.words import InstrumentStatus
 from patriot.sim.exchange import Exchange, VenueName
-from patriot.sim.fault_wishes import Action, FaultWish
+from patriot.sim.faults.wishes import Action, FaultWish
 from patriot.sim.keys import ApiKey
 from patriot.sim.sockets import Hub
 from patriot.sim.world import World
