@@ -132,6 +132,22 @@ async def test_streams_of_what_is_not_listed_are_silent(sim: Sim) -> None:
     assert (market.messages, public.messages) == ([], [])
 
 
+async def test_bars_longer_than_a_day_are_told_as_rest_answers_them() -> None:
+    intervals = ("3d", "1w", "1M")
+    names = "/".join(f"btcusdt@kline_{interval}" for interval in intervals)
+    async with running_sim(None, speed=60) as sim, listening(sim, f"/market/stream?streams={names}") as market:
+        await eventually(lambda: len({m["stream"] for m in market.messages}) == len(intervals))
+        answered = {
+            interval: (await sim.public("/fapi/v1/klines", symbol="BTCUSDT", interval=interval)).body[-1]
+            for interval in intervals
+        }
+
+    told = {m["data"]["k"]["i"]: m["data"]["k"] for m in market.messages}
+    assert {interval: (bar["t"], bar["T"]) for interval, bar in told.items()} == {
+        interval: (row[0], row[6]) for interval, row in answered.items()
+    }
+
+
 async def test_day_ticker_tells_open_high_low_and_change(sim: Sim) -> None:
     async with listening(sim, "/market/ws/btcusdt@ticker/btcusdt@miniTicker") as market:
         await sim.step(16)

@@ -5,11 +5,10 @@ from typing import Any
 from patriot.sim.binance import refusals, render
 from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS, by_limit
-from patriot.sim.binance.long_bars import LONG_INTERVALS, long_bars
 from patriot.sim.binance.market_rest import listed_symbol
 from patriot.sim.binance.requests import Call
 from patriot.sim.engine.events import VenueRefusal
-from patriot.sim.engine.klines import BARS_KEPT, INTERVAL_MINUTES, interval_ms
+from patriot.sim.engine.klines import INTERVAL_MINUTES
 
 CONTRACT_TYPES = ("PERPETUAL", "CURRENT_QUARTER", "NEXT_QUARTER", "TRADIFI_PERPETUAL")
 _KLINE_WEIGHT = by_limit(((99, 1), (499, 2), (1000, 5)), above=10, default=500)
@@ -67,14 +66,10 @@ def _bars(face: FaceContext, call: Call, symbol: str) -> Rows:
     interval = call.required_text("interval")
     start, end = call.time_range()
     limit = call.limit(500, 1500)
-    if interval in LONG_INTERVALS:
-        days = face.exchange.venue.klines(symbol, "1d", limit=BARS_KEPT)
-        return [render.kline(*row) for row in long_bars(days, interval, limit, start, end)]
     if interval not in INTERVAL_MINUTES:
         raise VenueRefusal(*refusals.BAD_INTERVAL)
     bars = face.exchange.venue.klines(symbol, interval, limit=limit, start_ms=start, end_ms=end)
-    length_ms = interval_ms(interval)
-    return [render.kline(bar, length_ms) for bar in bars]
+    return [render.kline(bar, interval) for bar in bars]
 
 
 def _without_volume(rows: Rows) -> Rows:

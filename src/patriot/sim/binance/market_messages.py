@@ -11,7 +11,7 @@ from patriot.sim.binance.context import Print
 from patriot.sim.binance.listing import symbol_info
 from patriot.sim.binance.render import plain, trimmed
 from patriot.sim.engine.events import InstrumentChanged, OrderUpdated
-from patriot.sim.engine.klines import interval_ms
+from patriot.sim.engine.klines import span
 from patriot.sim.engine.records import Bar, Instrument, Ticker
 from patriot.sim.engine.words import Side
 
@@ -151,7 +151,7 @@ def continuous_kline(symbol: str, interval: str, bar: Bar, at_ms: int, *, closed
 def _bar(interval: str, bar: Bar, *, closed: bool) -> Json:
     return {
         "t": bar.open_ms,
-        "T": bar.open_ms + interval_ms(interval) - 1,
+        "T": span(interval, bar.open_ms)[1] - 1,
         "i": interval,
         "f": -1,
         "L": -1,

@@ -6,6 +6,7 @@ Decimal becomes a plain string (no exponent), time an int of milliseconds, exact
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
+from patriot.sim.engine.klines import span
 from patriot.sim.engine.records import (
     AlgoOrder,
     Amendment,
@@ -203,7 +204,7 @@ def income(record: Income) -> Json:
     }
 
 
-def kline(bar: Bar, length_ms: int) -> list[Any]:
+def kline(bar: Bar, interval: str) -> list[Any]:
     """Return one row of klines."""
     return [
         bar.open_ms,
@@ -212,7 +213,7 @@ def kline(bar: Bar, length_ms: int) -> list[Any]:
         plain(bar.low),
         plain(bar.close),
         plain(bar.volume),
-        bar.open_ms + length_ms - 1,
+        span(interval, bar.open_ms)[1] - 1,
         plain(bar.quote_volume),
         bar.trades,
         plain(bar.taker_buy_volume),
