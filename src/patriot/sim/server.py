@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from patriot.kernel.clock import Clock, to_epoch_ms
 from patriot.kernel.errors import InvalidInput, StartupError
@@ -37,6 +40,7 @@ from patriot.sim.wire_times import WireTimes
 from patriot.sim.world import Header, JournalLost, Record, World
 
 JOURNAL_FILE = "sim.journal"
+MAX_HEAD_BYTES = 64 * 1024  # the address of a request, or one of its headers
 HOUSEKEEPING_SECONDS = 1.0
 LONGEST_SLEEP_SECONDS = 1.0
 JOURNAL_WAIT_SECONDS = 5.0
@@ -87,9 +91,10 @@ class SimServer:
         self.control_port = 0
 
     async def start(self) -> None:
-        """Load prices and journal, open both ports, let the clock run.
+        """Load prices and journal, open the ports, let the clock run.
 
-        Errors: StartupError for a taken port or a journal of other prices; InvalidInput for a broken price file.
+        Errors: StartupError for a taken port or a journal of other prices; InvalidInput for a broken file of prices or
+        faults. Then no journal has been changed.
         """
         try:
             await self._open()
@@ -102,7 +107,8 @@ class SimServer:
         if settings.scenario is not None:
             self._scenario = load_scenario(settings.scenario)
         records = await self._open_journal()
-        header = next(records, None)
+        await self._check_ports()
+        header = None if settings.fresh else next(records, None)
         known = header if isinstance(header, Header) else None
         feed = self._feed(known)
         liquidity = Liquidity.PRIVATE if settings.speed is None else Liquidity.SHARED
@@ -116,6 +122,9 @@ class SimServer:
             if name in settings.venues
         }
         world = World(venues, feed, settings.seed, WireTimes(self._clock.monotonic), liquidity)
+        self._scenario.check_against(world)
+        if settings.fresh:
+            self._put_aside()
         if header is not None:
             world.restore([header])
             world.restore(records)
@@ -127,20 +136,25 @@ class SimServer:
         folder = self._settings.journal
         if folder is None:
             return iter(())
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         deadline = self._clock.monotonic() + JOURNAL_WAIT_SECONDS
-        path = folder / JOURNAL_FILE
         while self._journal is None:
             try:
-                self._journal = Journal.open(path, msgspec.json.Decoder(Record).decode)
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._journal = _journal_in(folder)
+            except OSError as error:
+                raise StartupError(f"--journal {folder} cannot be used as a folder ({error.strerror})") from error
             except StartupError:
                 if self._clock.monotonic() >= deadline:
                     raise
                 await asyncio.sleep(JOURNAL_POLL_SECONDS)
-        if self._settings.fresh and path.stat().st_size:
-            self.put_aside = self._journal.put_aside()
-            self._journal = Journal.open(path, msgspec.json.Decoder(Record).decode)
         return self._journal.replay()
+
+    def _put_aside(self) -> None:
+        """Begin a new journal; one that is empty needs no other name."""
+        folder, journal = self._settings.journal, self._journal
+        if folder is not None and journal is not None and (folder / JOURNAL_FILE).stat().st_size:
+            self.put_aside = journal.put_aside()
+            self._journal = _journal_in(folder)
 
     def _feed(self, header: Header | None) -> Feed:
         """Return the prices; a model whose clock runs by itself begins now, or where its journal began."""
@@ -202,17 +216,49 @@ class SimServer:
         self._tasks.append(asyncio.create_task(self._keep_bybit(face)))
         self.bybit_port = await self._listen(face.application(), settings.bybit_port, "--bybit-port")
 
-    async def _listen(self, app: web.Application, port: int, option: str) -> int:
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        self._runners.append(runner)
+    async def _check_ports(self) -> None:
+        """Refuse ports that cannot be had before anything is written. Errors: StartupError."""
+        settings = self._settings
+        wanted = {"--control-port": settings.control_port}
+        if VenueName.BINANCE in settings.venues:
+            wanted["--binance-port"] = settings.binance_port
+        if VenueName.BYBIT in settings.venues:
+            wanted["--bybit-port"] = settings.bybit_port
+        options: dict[int, str] = {}
+        for option, port in wanted.items():
+            if port and port in options:
+                raise InvalidInput(option, f"expected another port than {options[port]}, found {port} for both")
+            options[port] = option
+            with self._naming_the_port(port, option):
+                server = await asyncio.get_running_loop().create_server(
+                    asyncio.Protocol, settings.host, port, start_serving=False
+                )
+            server.close()
+
+    @contextlib.contextmanager
+    def _naming_the_port(self, port: int, option: str) -> Iterator[None]:
         try:
-            await web.TCPSite(runner, self._settings.host, port).start()
+            yield
         except OSError as error:
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise StartupError(
-                f"port {port} on {self._settings.host} cannot be opened ({error.strerror}): "
+                f"port {port} on {self._settings.host} cannot be opened ({reason}): "
                 f"stop what holds it, or name another with {option}"
             ) from error
+
+    async def _listen(self, app: web.Application, port: int, option: str) -> int:
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_http_log(),
+            shutdown_timeout=1.0,
+            max_line_size=MAX_HEAD_BYTES,
+            max_field_size=MAX_HEAD_BYTES,
+        )
+        await runner.setup()
+        self._runners.append(runner)
+        with self._naming_the_port(port, option):
+            await web.TCPSite(runner, self._settings.host, port).start()
         address: Any = runner.addresses[0]
         return int(address[1])
 
@@ -273,6 +319,21 @@ class SimServer:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+
+
+def _journal_in(folder: Path) -> Journal[Record]:
+    return Journal.open(folder / JOURNAL_FILE, msgspec.json.Decoder(Record).decode)
+
+
+def _http_log() -> logging.Logger:
+    """Return a log without what no server could read as HTTP: that is answered with 400, and no fault of ours."""
+    log = logging.getLogger("patriot.sim.http")
+    log.addFilter(_is_ours)
+    return log
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 
 def _listed(name: VenueName, symbols: tuple[str, ...]) -> list[Instrument]:

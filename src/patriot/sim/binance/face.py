@@ -3,7 +3,7 @@
 Limits count requests on real time; a stepped replay runs without them, since venue time stands still between steps.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -57,6 +57,7 @@ ENDPOINT_MODULES = (  # imported for the endpoints they register
     statistics_rest,
 )
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ENCODE = msgspec.json.Encoder().encode
 log = structlog.get_logger()
 
@@ -92,19 +93,28 @@ class BinanceFace:
 
     def application(self) -> web.Application:
         """Return the application: stream entries, and every other path as REST."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_in_venue_words])
         for entry in Entry:
             app.router.add_get(f"{entry.prefix}/ws", self._stream_handler(entry, combined=False))
             app.router.add_get(f"{entry.prefix}/ws/{{stream:.+}}", self._stream_handler(entry, combined=False))
             app.router.add_get(f"{entry.prefix}/stream", self._stream_handler(entry, combined=True))
-        app.router.add_get("/ws-fapi/v1", self._order_socket.serve)
+        app.router.add_get("/ws-fapi/v1", self._upgraded(self._order_socket.serve))
         app.router.add_route("*", "/{path:.*}", self._rest)
         return app
 
-    def _stream_handler(self, entry: Entry, *, combined: bool) -> Callable[[web.Request], Any]:
+    def _stream_handler(self, entry: Entry, *, combined: bool) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             path_stream = request.match_info.get("stream", "")
             return await self.hub.serve(request, entry, combined=combined, path_stream=path_stream)
+
+        return self._upgraded(handle)
+
+    def _upgraded(self, serve: Handler) -> Handler:
+        """Serve a socket; without an upgrade its path is one that REST does not know."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
+            return await (serve(request) if is_socket else self._rest(request))
 
         return handle
 
@@ -134,6 +144,8 @@ class BinanceFace:
             return (await request.read()).decode("utf-8", "surrogateescape")
         except web.HTTPRequestEntityTooLarge:
             raise VenueRefusal(*refusals.BODY_TOO_LARGE) from None
+        except (web.RequestPayloadError, ConnectionError):
+            raise VenueRefusal(*refusals.UNREADABLE_BODY) from None
 
     def _answer(self, method: str, path: str, address: str, raw: RawRequest, headers: dict[str, str]) -> Any:
         endpoint = ENDPOINTS.find(method, path)
@@ -153,6 +165,19 @@ class BinanceFace:
             in_10s, in_1m = self._limiter.count_order(call.uid, orders.in_10_seconds, orders.in_1_minute)
             headers["X-MBX-ORDER-COUNT-10S"], headers["X-MBX-ORDER-COUNT-1M"] = str(in_10s), str(in_1m)
         return endpoint.answer(self._context, call)
+
+
+@web.middleware
+async def _in_venue_words(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell in the venue's words what the HTTP server refuses by itself: odd targets, handshakes, expectations."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status == web.HTTPNotFound.status_code:
+            return _refused(refusals.no_such_path(request.method, request.raw_path), {})
+        response = _refused(refusals.of(refusals.UNSUPPORTED), {})
+        response.set_status(error.status)
+        return response
 
 
 def _refused(refusal: VenueRefusal, headers: dict[str, str]) -> web.Response:

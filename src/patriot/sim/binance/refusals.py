@@ -86,6 +86,7 @@ OUTSIDE_WINDOW = (-1021, "Timestamp for this request is outside of the recvWindo
 AHEAD_OF_SERVER = (-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
 WINDOW_TOO_WIDE = (-1131, "recvWindow must be less than 60000")  # the words of the spot API; futures name none
 DUPLICATE_PARAMETER = (-1101, "Duplicate values for a parameter detected.")
+UNREADABLE_BODY = (-1100, "Illegal characters found in a parameter.")
 BODY_TOO_LARGE = (-1013, "INVALID_MESSAGE")
 UNSUPPORTED = (-1020, "This operation is not supported.")
 NO_LISTEN_KEY = (
