@@ -363,3 +363,55 @@ def test_prices_that_cannot_be_played_end_the_command_with_status_2(arguments: t
     assert done.exit_code == 2
     assert said in done.output
     assert "Traceback" not in done.output
+
+
+async def test_refused_start_leaves_the_journal_as_it_was(tmp_path: Path, data: Path) -> None:
+    async with running_sim(data, journal=tmp_path / "j") as sim:
+        await sim.trader()
+        taken = sim.server.control_port
+        path = tmp_path / "j" / JOURNAL_FILE
+        before = path.read_bytes()
+
+        async def refused(**settings: Any) -> str:
+            common = {"token": TOKEN, "binance_port": 0, "bybit_port": 0, "control_port": 0, "speed": None}
+            server = SimServer(SimSettings(**{**common, "journal": tmp_path / "k", **settings}), SystemClock())
+            with pytest.raises((StartupError, InvalidInput)) as raised:
+                await server.start()
+            return str(raised.value)
+
+        (tmp_path / "k").mkdir()
+        (tmp_path / "k" / JOURNAL_FILE).write_bytes(before)
+        scenario = tmp_path / "s.yaml"
+        scenario.write_text("faults:\n  - at: 1s\n    action: halt\n    symbol: NOPEUSDT\n")
+        said = [
+            await refused(data=data, control_port=taken, fresh=True),
+            await refused(data=data, binance_port=taken, bybit_port=taken),
+            await refused(data=tmp_path / "none.csv", fresh=True),
+            await refused(data=data, scenario=scenario, fresh=True),
+            await refused(data=data, journal=data),
+        ]
+
+    assert "Address already in use" in said[0]
+    assert said[1].startswith("--bybit-port")
+    assert "none.csv" in said[2]
+    assert f"{scenario} line 2" in said[3]
+    assert "NOPEUSDT is not listed" in said[3]
+    assert said[4].startswith(f"--journal {data}")
+    assert [one.name for one in (tmp_path / "k").iterdir()] == [JOURNAL_FILE]
+    assert (tmp_path / "k" / JOURNAL_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--symbols", " , "), "--symbols: expected at least one"),
+        (("--fresh",), "--fresh: expected --journal with it"),
+        (("--loop",), "--loop: expected --data with it"),
+        (("--binance-port", "99999"), "--binance-port"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(arguments: tuple[str, ...], said: str) -> None:
+    ended = CliRunner().invoke(simulator.app, arguments)
+
+    assert ended.exit_code == 2
+    assert said in ended.output

@@ -40,10 +40,14 @@ app = typer.Typer(add_completion=False)
 @app.command(name="sim", epilog=epilog())
 def sim(
     binance_port: Annotated[
-        int, typer.Option(help="REST and WebSocket of the Binance face; 0 takes a free port")
+        int, typer.Option(help="REST and WebSocket of the Binance face; 0 takes a free port", min=0, max=65_535)
     ] = 9101,
-    bybit_port: Annotated[int, typer.Option(help="REST and WebSocket of the Bybit face; 0 takes a free port")] = 9102,
-    control_port: Annotated[int, typer.Option(help="accounts, clock, faults, state; 0 takes a free port")] = 9100,
+    bybit_port: Annotated[
+        int, typer.Option(help="REST and WebSocket of the Bybit face; 0 takes a free port", min=0, max=65_535)
+    ] = 9102,
+    control_port: Annotated[
+        int, typer.Option(help="accounts, clock, faults, state; 0 takes a free port", min=0, max=65_535)
+    ] = 9100,
     venue: Annotated[
         list[VenueName] | None, typer.Option(help="a venue to run; once for each, both when none is named")
     ] = None,
@@ -74,6 +78,10 @@ def sim(
         token = secrets.token_urlsafe(24)
         typer.echo(f"control token (set {TOKEN_VARIABLE} to choose your own): {token}", err=True)
     try:
+        if fresh and journal is None:
+            raise InvalidInput("--fresh", "expected --journal with it: there is nothing to put aside")
+        if loop and not data:
+            raise InvalidInput("--loop", "expected --data with it: the model has no end")
         settings = SimSettings(
             token=token,
             binance_port=binance_port,
@@ -106,8 +114,11 @@ def _recorded(data: list[str]) -> tuple[Path, ...] | None:
 
 def _names(symbols: str) -> tuple[str, ...]:
     """Return the model's symbols. Errors: InvalidInput for a count out of range; unlisted names are found later."""
+    named = tuple(dict.fromkeys(name.strip().upper() for name in symbols.split(",") if name.strip()))
+    if not named:
+        raise InvalidInput("--symbols", "expected at least one")
     if not symbols.isdecimal():
-        return tuple(dict.fromkeys(name.strip().upper() for name in symbols.split(",") if name.strip()))
+        return named
     names = [instrument.symbol for instrument in listed(VenueName.BINANCE)]
     count = int(symbols)
     if not 0 < count <= len(names):

@@ -226,9 +226,10 @@ class SimServer:
             wanted["--bybit-port"] = settings.bybit_port
         options: dict[int, str] = {}
         for option, port in wanted.items():
-            if port and port in options:
-                raise InvalidInput(option, f"expected another port than {options[port]}, found {port} for both")
-            options[port] = option
+            other = options.setdefault(port, option)
+            if port and other != option:
+                raise InvalidInput(option, f"expected another port than {other}, found {port} for both")
+        for option, port in wanted.items():
             with self._naming_the_port(port, option):
                 server = await asyncio.get_running_loop().create_server(
                     asyncio.Protocol, settings.host, port, start_serving=False

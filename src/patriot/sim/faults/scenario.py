@@ -25,10 +25,11 @@ import msgspec
 import yaml
 
 from patriot.kernel.clock import to_epoch_ms
-from patriot.kernel.errors import InvalidInput
+from patriot.kernel.errors import InvalidInput, NotFound
 from patriot.sim.engine.events import OrderUpdated, VenueEvent
 from patriot.sim.engine.words import Closing, ExecutionType
 from patriot.sim.exchange import Exchange, VenueName
+from patriot.sim.faults.actions import exchanges_of
 from patriot.sim.faults.wishes import FaultWish, check
 from patriot.sim.world import World
 
@@ -42,9 +43,10 @@ Soon = Callable[[Callable[[], None]], object]  # run this as soon as what is run
 
 @dataclass(frozen=True, slots=True)
 class ScenarioEntry:
-    """One fault of a scenario, and its moment: exactly one of the three is set."""
+    """One fault of a scenario, the line it stands on, and its moment: exactly one of the last three is set."""
 
     wish: FaultWish
+    line: int
     offset_ms: int | None = None  # since the venue's time at the start
     at_ms: int | None = None  # venue time
     after_orders: int | None = None
@@ -53,6 +55,18 @@ class ScenarioEntry:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     entries: tuple[ScenarioEntry, ...] = ()
+    path: Path = Path()
+
+    def check_against(self, world: World) -> None:
+        """Refuse faults of a venue or symbol that this world is without.
+
+        Errors: InvalidInput names the file and the line.
+        """
+        for entry in self.entries:
+            try:
+                exchanges_of(entry.wish, world)
+            except (InvalidInput, NotFound) as error:
+                raise InvalidInput(f"{self.path} line {entry.line}", str(error)) from None
 
 
 class _Unreadable(Exception):
@@ -73,7 +87,7 @@ def load_scenario(path: Path) -> Scenario:
         if len(text) > MAX_BYTES:
             raise InvalidInput(str(path), f"expected at most {MAX_BYTES} characters, found {len(text)}")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        return Scenario(tuple(_entries(root)))
+        return Scenario(tuple(_entries(root)), path)
     except _Unreadable as error:
         raise InvalidInput(f"{path} line {error.line}", str(error)) from None
     except yaml.MarkedYAMLError as error:
@@ -105,12 +119,12 @@ def _entry(number: int, node: yaml.Node, seen: set[int]) -> ScenarioEntry:
     if not isinstance(fields, dict):
         raise _Unreadable(line, f"fault {number}: expected a mapping")
     try:
-        return _converted(fields)
+        return _converted(fields, line)
     except (InvalidInput, msgspec.ValidationError) as error:
         raise _Unreadable(line, f"fault {number}: {error}") from None
 
 
-def _converted(fields: dict[str, Any]) -> ScenarioEntry:
+def _converted(fields: dict[str, Any], line: int) -> ScenarioEntry:
     when = {name: fields.pop(name) for name in _WHEN if name in fields}
     if ("at" in when) == ("after_orders" in when):
         raise InvalidInput("at", "expected either at or after_orders")
@@ -124,11 +138,11 @@ def _converted(fields: dict[str, Any]) -> ScenarioEntry:
         orders = msgspec.convert({"after_orders": when["after_orders"]}, dict[str, int], strict=False)["after_orders"]
         if orders < 1:
             raise InvalidInput("after_orders", f"expected at least 1, found {orders}")
-        return ScenarioEntry(wish, after_orders=orders)
+        return ScenarioEntry(wish, line, after_orders=orders)
     at = str(when["at"])
     if at[:4].isdigit() and "-" in at:
-        return ScenarioEntry(wish, at_ms=_moment_ms(at))
-    return ScenarioEntry(wish, offset_ms=_duration_ms("at", at))
+        return ScenarioEntry(wish, line, at_ms=_moment_ms(at))
+    return ScenarioEntry(wish, line, offset_ms=_duration_ms("at", at))
 
 
 def _moment_ms(text: str) -> int:
