@@ -7,47 +7,22 @@ import json
 import re
 from typing import Any
 
-import ccxt.async_support as ccxt
+import ccxt.pro as ccxt
 
-from tests.conformance.stage import BinanceAccount, BybitAccount
+from tests.conformance.stage import Account
 
-KINDS = {"publicAPI", "privateAPI", "CORS", "sandbox", "spot", "margin", "swap", "future", "option"}
+CLIENTS = {"binance": ccxt.binanceusdm, "bybit": ccxt.bybit}
+KINDS = {"publicAPI", "privateAPI", "CORS", "sandbox", "spot", "margin", "swap", "future", "option", "ws"}
 _CODE = re.compile(r'"(?:code|retCode)":\s*"?(-?\d+)')
-_BINANCE_PATHS = {
-    "fapiPublic": "/fapi/v1",
-    "fapiPublicV2": "/fapi/v2",
-    "fapiPrivate": "/fapi/v1",
-    "fapiPrivateV2": "/fapi/v2",
-    "fapiPrivateV3": "/fapi/v3",
-    "fapiData": "/futures/data",
-    "sapi": "/sapi/v1",
-    "public": "/api/v3",
-}
 
 
-def on_binance(account: BinanceAccount, module: Any = ccxt) -> Any:
+def client_of(account: Account) -> Any:
     """Point a client at the simulator; nothing else of it is changed."""
-    client = module.binanceusdm({"apiKey": account.api_key, "secret": account.api_secret})
-    for name, path in _BINANCE_PATHS.items():
-        client.urls["api"][name] = account.base + path
-    host = account.base.replace("http", "ws")
-    sockets = json.dumps(client.urls["api"].get("ws", {}))
-    client.urls["api"]["ws"] = json.loads(re.sub(r"wss://(ws-)?f(stream|api)\.binance\.com", host, sockets))
+    client = CLIENTS[account.venue]({"apiKey": account.api_key, "secret": account.api_secret})
+    addresses = json.dumps(client.urls["api"])
+    addresses = re.sub(r'https://[^/"]+', account.base, addresses)
+    client.urls["api"] = json.loads(re.sub(r'wss://[^/"]+', account.base.replace("http", "ws"), addresses))
     return client
-
-
-def on_bybit(account: BybitAccount, module: Any = ccxt) -> Any:
-    """Point a client at the simulator; nothing else of it is changed."""
-    client = module.bybit({"apiKey": account.api_key, "secret": account.api_secret})
-    client.urls["api"] = dict.fromkeys(client.urls["api"], account.base) | {"ws": _bybit_sockets(client, account)}
-    return client
-
-
-def _bybit_sockets(client: Any, account: BybitAccount) -> Any:
-    host = account.base.replace("http", "ws")
-    return json.loads(
-        re.sub(r"wss://stream\.(\{hostname\}|bybit\.com)", host, json.dumps(client.urls["api"].get("ws", {})))
-    )
 
 
 def unified_calls(client: Any) -> set[str]:

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from tests.conformance.server import TOKEN
@@ -67,6 +67,7 @@ class Stage:
 class Account(ABC):
     """One account. arrange(name) makes true what the name says and returns what a call needs of it."""
 
+    venue: ClassVar[str]
     stage: Stage
     uid: int
     api_key: str
@@ -90,6 +91,11 @@ class Account(ABC):
         """The liquidation of somebody else's position."""
         other = self.stage.binance() if isinstance(self, BinanceAccount) else self.stage.bybit()
         other.arrange("own_liquidation")
+
+    @property
+    @abstractmethod
+    def base(self) -> str:
+        """The address of the venue."""
 
     @abstractmethod
     def venue_ms(self) -> int: ...
@@ -123,6 +129,8 @@ class Account(ABC):
 
 @dataclass(frozen=True)
 class BinanceAccount(Account):
+    venue: ClassVar[str] = "binance"
+
     @property
     def base(self) -> str:
         return f"http://127.0.0.1:{self.stage.binance_port}"
@@ -197,6 +205,22 @@ class BinanceAccount(Account):
         self.position()
         self.signed("POST", "/fapi/v1/positionMargin", symbol=SYMBOL, amount="50", type=1)
 
+    def _export(self, kind: str) -> str:
+        span = {"startTime": self.arrange("day_ago"), "endTime": self.arrange("now")}
+        return str(self.signed("GET", f"/fapi/v1/{kind}/asyn", **span)["downloadId"])
+
+    def order_export(self) -> str:
+        """The id of a file of orders for download."""
+        return self._export("order")
+
+    def trade_export(self) -> str:
+        """The id of a file of trades for download."""
+        return self._export("trade")
+
+    def income_export(self) -> str:
+        """The id of a file of income for download."""
+        return self._export("income")
+
     def listen_key(self) -> str:
         """An open listen key."""
         return str(ask("POST", f"{self.base}/fapi/v1/listenKey", {"X-MBX-APIKEY": self.api_key})["listenKey"])
@@ -204,6 +228,8 @@ class BinanceAccount(Account):
 
 @dataclass(frozen=True)
 class BybitAccount(Account):
+    venue: ClassVar[str] = "bybit"
+
     @property
     def base(self) -> str:
         return f"http://127.0.0.1:{self.stage.bybit_port}"
