@@ -5,7 +5,7 @@ Everything that changes it goes through apply(): applied, journaled, and only th
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -14,7 +14,7 @@ import msgspec
 
 from patriot.sim.engine.events import Result, VenueEvent
 from patriot.sim.engine.operations import CreateAccount, Operation, PassTime, SetPermissions
-from patriot.sim.engine.records import AccountView, AlgoOrder, Order
+from patriot.sim.engine.records import AccountView, AlgoOrder, Depth, Order
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import Permission
 from patriot.sim.keys import ApiKey, KeyRing
@@ -122,13 +122,20 @@ class Exchange:
         """The time that clients are told and that their requests are checked against."""
         return self.now_ms + self.skew_ms
 
+    def depth(self, symbol: str, limit: int) -> Depth:
+        """Return the public book with the time that clients are told."""
+        book = self.venue.depth(symbol, limit)
+        return replace(book, at_ms=book.at_ms + self.skew_ms) if self.skew_ms else book
+
     def subscribe(self, listener: Listener) -> None:
         """Tell a listener everything that happens from now on."""
         self._listeners.append(listener)
 
     def publish(self, events: Sequence[VenueEvent]) -> None:
-        """Tell every listener what happened."""
+        """Tell every listener what happened, and when by the clock that clients are told."""
         self.wire.note(events)
+        if self.skew_ms:
+            events = [replace(event, at_ms=event.at_ms + self.skew_ms) for event in events]
         for listener in self._listeners:
             listener(events)
 

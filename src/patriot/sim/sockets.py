@@ -56,8 +56,8 @@ class Hub(Protocol):
         """Return whether every session has answered a ping behind everything that was queued on it."""
         ...
 
-    def disconnect(self, uid: int | None) -> int:
-        """Close every socket, or those of one account; return how many."""
+    def disconnect(self, uid: int | None, *, abrupt: bool = False) -> int:
+        """Close every socket, or those of one account; return how many. An abrupt end is a cut line, without a word."""
         ...
 
 
@@ -193,11 +193,14 @@ class Sessions:
         if waiting is not None or mark == session.pinged:
             session.ponged_at = self._monotonic()
 
-    def disconnect(self, uid: int | None) -> int:
-        """Close every socket, or those of one account; return how many."""
+    def disconnect(self, uid: int | None, *, abrupt: bool = False) -> int:
+        """Close every socket, or those of one account; return how many. An abrupt end is a cut line, without a word."""
         closing = [session for session in self.open if uid is None or uid in session.uids]
         for session in closing:
-            session.end(GOING_AWAY)
+            if abrupt and session.socket.transport is not None:
+                session.socket.transport.abort()
+            else:
+                session.end(GOING_AWAY)
         return len(closing)
 
     def end_overdue(self, life_seconds: float, silence_seconds: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sim.binance.client import MINUTE_MS, START_MS, Sim, flat, running_sim, write_dump
-from tests.sim.faults.clients import SYMBOL, client_on, fault, row_of, settled
+from tests.sim.faults.clients import SYMBOL, Stream, client_on, fault, row_of, settled
 from tests.support import eventually
 
 FILTERS = {"binance": "/fapi/v1/exchangeInfo", "bybit": "/v5/market/instruments-info"}
@@ -58,6 +58,37 @@ async def test_skewed_clock_is_told_and_requests_are_checked_against_it(client: 
     await client.sim.control("DELETE", f"/faults/{row['id']}")
     assert await client.time() == now_ms
     assert (await client.place("b")).code == 0
+
+
+async def test_messages_of_a_skewed_venue_carry_its_clock(client: Any) -> None:
+    now_ms = (await client.sim.control("GET", "/health")).body["now_ms"]
+    await fault(client.sim, action="clock_skew", venue=client.venue, skew_ms=3_000)
+    async with client.listening() as stream, client.sim.http.ws_connect(client.socket_address()) as socket:
+        market = Stream(socket)
+        reading = asyncio.create_task(market.read())
+        if client.venue == "bybit":
+            await socket.send_json({"op": "subscribe", "args": [f"publicTrade.{SYMBOL}", f"orderbook.1.{SYMBOL}"]})
+            await eventually(lambda: len(market.messages) == 2)
+        assert (await client.place("a")).code == 0
+        await client.sim.step(1)
+        await settled(client.sim)
+        reading.cancel()
+
+    next_tick_ms = START_MS + 20_000
+    assert stream.messages[0]["E" if client.venue == "binance" else "creationTime"] == now_ms + 3_000
+    if client.venue == "binance":
+        assert market.named("aggTrade")[0]["E"] == next_tick_ms + 3_000
+    else:
+        assert market.named(f"publicTrade.{SYMBOL}")[0]["data"][0]["T"] == next_tick_ms + 3_000
+        assert market.named(f"orderbook.1.{SYMBOL}")[-1]["cts"] > next_tick_ms + 3_000
+
+
+async def test_skewed_bybit_measures_no_request_by_the_true_clock_of_the_machine() -> None:
+    async with running_sim(None, speed=1) as sim:
+        client = await client_on(sim, "bybit")
+        await fault(sim, action="clock_skew", venue="bybit", skew_ms=-60_000)
+
+        assert (await client.place("a")).code == 10002
 
 
 async def test_skew_ends_with_its_venue_time(client: Any) -> None:

@@ -100,6 +100,15 @@ async def test_socket_is_closed_at_a_message(client: Any) -> None:
     assert await client.placed() == ["a"]
 
 
+async def test_cut_line_says_no_word(client: Any) -> None:
+    async with client.listening() as stream:
+        row = await fault(client.sim, action="disconnect", uid=client.uid, abrupt=True)
+        await eventually(lambda: stream.closed)
+
+    assert row["state"] == "over"
+    assert stream.socket.close_code == 1006  # no close frame came
+
+
 async def test_all_sockets_or_those_of_one_account_are_closed_at_once(client: Any) -> None:
     other = await client_on(client.sim, client.venue)
     async with client.listening() as mine, other.listening() as theirs:

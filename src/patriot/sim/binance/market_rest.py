@@ -77,7 +77,7 @@ def _depth(face: FaceContext, call: Call, default: int, legal: tuple[int, ...]) 
         raise refusals.bad_depth_limit(limit)
     symbol = listed_symbol(face, call)
     face.observe_book(symbol)
-    return render.depth(face.exchange.venue.depth(symbol, limit))
+    return render.depth(face.exchange.depth(symbol, limit))
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/trades", weight=5)

@@ -129,7 +129,7 @@ class OrderSocket:
             body, headers = {"code": error.code, "msg": error.message}, {"Retry-After": str(error.retry_after_seconds)}
             return web.json_response(body, status=error.status, headers=headers)
         session = OrderSession(
-            await accept(request), address, self._clock.monotonic(), connected_ms=self._exchange.now_ms
+            await accept(request), address, self._clock.monotonic(), connected_ms=self._exchange.wire_now_ms
         )
         session.shows_limits = request.query.get("returnRateLimits", "true").lower() != "false"
         await self._hub.sessions.run(session, lambda message: self._receive(session, message))
@@ -161,7 +161,7 @@ class OrderSocket:
             if session.socket.transport is not None:
                 session.socket.transport.abort()
             return None
-        response = failure(self._exchange.name, rule, now_ms=self._exchange.now_ms, address=session.address)
+        response = failure(self._exchange.name, rule, now_ms=self._exchange.wire_now_ms, address=session.address)
         try:
             error = msgspec.json.decode(response.body) if isinstance(response.body, bytes) else UNKNOWN_OUTCOME
         except msgspec.DecodeError:
@@ -241,6 +241,8 @@ class OrderSocket:
         if endpoint.security is Security.NONE or frame.api_key is not None or session.api_key is None:
             return self._signed(frame, endpoint.security)
         key = self._exchange.keys.find(session.api_key)
+        if key is None:  # revoked: the next request ends the session
+            session.api_key = session.authorized_ms = None
         return authorize(key, endpoint.security, self._clocks_ms(), frame.parameters)
 
     def _signed(self, frame: Frame, security: Security) -> Call:
@@ -263,7 +265,7 @@ class OrderSocket:
         if key is not None and not is_ed25519:
             raise VenueRefusal(*HMAC_KEY)
         call = self._signed(frame, Security.READ)
-        session.api_key, session.authorized_ms = call.api_key, self._exchange.now_ms
+        session.api_key, session.authorized_ms = call.api_key, self._exchange.wire_now_ms
         return self._status(session, frame)
 
     def _log_out(self, session: OrderSession, frame: Frame) -> Json:
@@ -276,7 +278,7 @@ class OrderSocket:
             "authorizedSince": session.authorized_ms,
             "connectedSince": session.connected_ms,
             "returnRateLimits": session.shows_limits,
-            "serverTime": self._exchange.now_ms,
+            "serverTime": self._exchange.wire_now_ms,
         }
 
 

@@ -210,7 +210,7 @@ class StreamHub:
         teller = topic.teller
         if teller is None or not topic:
             return
-        message = teller.message(self._exchange.venue.depth(teller.name.symbol, teller.levels))
+        message = teller.message(self._exchange.depth(teller.name.symbol, teller.levels))
         if message is not None:
             self._send(topic, _ENCODE(message), teller.name.symbol)
 
@@ -252,7 +252,7 @@ class StreamHub:
         """Tell a listen key's streams that it has ended."""
         topic = self._subscriptions.find(listen_key)
         if topic is not None:
-            self._send_private(uid, topic, messages.listen_key_expired(listen_key, self._exchange.now_ms))
+            self._send_private(uid, topic, messages.listen_key_expired(listen_key, self._exchange.wire_now_ms))
 
     # ------------------------------------------------------------------------------------------------ every second
 
@@ -277,7 +277,7 @@ class StreamHub:
             self._tell_second()
 
     def _tell_second(self) -> None:
-        at_ms = self._exchange.now_ms
+        at_ms = self._exchange.wire_now_ms
         liquidations, self._liquidations = self._liquidations, {}
         for event in liquidations.values():
             self._publish_liquidation(event)

@@ -44,7 +44,7 @@ class Topic:
 
     def is_due(self, at_ms: int) -> bool:
         """Whether the stream's update speed lets it speak again at this venue time."""
-        return self.name is not None and at_ms - self.told_ms >= self.name.every_ms - SLACK_MS
+        return self.name is not None and abs(at_ms - self.told_ms) >= self.name.every_ms - SLACK_MS
 
     def add(self, session: StreamSession) -> None:
         (self._combined if session.combined else self._raw).add(session)

@@ -147,8 +147,8 @@ class FaceContext:
     live: bool  # the clock runs by itself; in a stepped replay only closed bars are sent
 
     def clocks_ms(self) -> tuple[int, ...]:
-        """Return the times a client's timestamp may be measured against: the venue's own, and the machine's.
+        """Return the times a client's timestamp may be measured against: the venue's and the machine's, both skewed.
 
         So an unmodified client trades on a venue whose recorded clock stands in another year.
         """
-        return self.exchange.wire_now_ms, to_epoch_ms(self.clock.now())
+        return self.exchange.wire_now_ms, to_epoch_ms(self.clock.now()) + self.exchange.skew_ms

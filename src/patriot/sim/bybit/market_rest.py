@@ -86,14 +86,14 @@ def orderbook(face: FaceContext, call: Call) -> Json:
     """Answer the book of a symbol."""
     _only_linear(call)
     symbol = symbol_of(face, call)
-    return render_market.orderbook(face.exchange.venue.depth(symbol, call.limit(25, 1000)), face.exchange.now_ms)
+    return render_market.orderbook(face.exchange.depth(symbol, call.limit(25, 1000)), face.exchange.wire_now_ms)
 
 
 @ENDPOINTS.add("GET", "/v5/market/full_orderbook")
 def full_orderbook(face: FaceContext, call: Call) -> Json:
     """Answer every level of the book that there is."""
     _only_linear(call)
-    return render_market.orderbook(face.exchange.venue.depth(symbol_of(face, call), 1000), face.exchange.now_ms)
+    return render_market.orderbook(face.exchange.depth(symbol_of(face, call), 1000), face.exchange.wire_now_ms)
 
 
 @ENDPOINTS.add("GET", "/v5/market/rpi_orderbook")
@@ -101,7 +101,7 @@ def retail_orderbook(face: FaceContext, call: Call) -> Json:
     """Answer the book with a column for retail price improvement orders, of which there are none here."""
     _only_linear(call)
     symbol = symbol_of(face, call)
-    answer = render_market.orderbook(face.exchange.venue.depth(symbol, call.limit(50, 50)), face.exchange.now_ms)
+    answer = render_market.orderbook(face.exchange.depth(symbol, call.limit(50, 50)), face.exchange.wire_now_ms)
     for side in ("b", "a"):
         answer[side] = [[*row, "0"] for row in answer[side]]
     return answer

@@ -121,7 +121,7 @@ class MarketStreams:
                     continue
         for symbol, rows in prints.items():
             name = f"{Kind.TRADE}.{symbol}"
-            self._send(name, _ENCODE(messages.trades(name, rows, self._exchange.now_ms)))
+            self._send(name, _ENCODE(messages.trades(name, rows, self._exchange.wire_now_ms)))
         for symbol, fills in liquidated.items():
             self._tell_liquidations(symbol, fills)
         if not self._live and self._due:
@@ -198,7 +198,7 @@ class MarketStreams:
     # ------------------------------------------------------------------------------------------------ books
 
     def _next_book(self, topic: Topic) -> Book:
-        depth = self._exchange.venue.depth(topic.symbol, _LEVELS[topic.detail])
+        depth = self._exchange.depth(topic.symbol, _LEVELS[topic.detail])
         update_id = self._update_ids.get(topic.name, depth.update_id) + 1
         self._update_ids[topic.name] = update_id
         book = self._books[topic.name] = messages.book_of(depth, update_id)
@@ -208,7 +208,7 @@ class MarketStreams:
         before = self._books.get(topic.name)
         if before is None:
             return None
-        depth = self._exchange.venue.depth(topic.symbol, _LEVELS[topic.detail])
+        depth = self._exchange.depth(topic.symbol, _LEVELS[topic.detail])
         book = messages.book_of(depth, before.update_id + 1)
         if messages.same_levels(before, book):
             return None
@@ -217,7 +217,7 @@ class MarketStreams:
         return self._book_message(topic, before, book)
 
     def _book_message(self, topic: Topic, before: Book | None, book: Book) -> bytes:
-        instrument, now_ms = self._exchange.venue.instrument(topic.symbol), self._exchange.now_ms
+        instrument, now_ms = self._exchange.venue.instrument(topic.symbol), self._exchange.wire_now_ms
         if topic.detail == "1":
             self._told_at[topic.name] = self._clock.monotonic()
         if before is None or topic.detail == "1":
@@ -247,7 +247,7 @@ class MarketStreams:
 
     def _ticker_message(self, topic: Topic, kind: str, data: Json) -> bytes:
         sequence = self._exchange.venue.depth(topic.symbol, 0).update_id
-        return _ENCODE(messages.ticker(topic.name, kind, data, sequence, self._exchange.now_ms))
+        return _ENCODE(messages.ticker(topic.name, kind, data, sequence, self._exchange.wire_now_ms))
 
     # ------------------------------------------------------------------------------------------------ the rest
 
@@ -265,7 +265,7 @@ class MarketStreams:
         return self._limit_message(topic, limits) if limits is not None and limits != before else None
 
     def _limit_message(self, topic: Topic, limits: tuple[str, str]) -> bytes:
-        return _ENCODE(messages.price_limit(topic.name, topic.symbol, *limits, self._exchange.now_ms))
+        return _ENCODE(messages.price_limit(topic.name, topic.symbol, *limits, self._exchange.wire_now_ms))
 
     def _close_bar(self, event: KlineClosed) -> None:
         for name, topic in self._open.get(event.symbol, {}).items():
@@ -275,17 +275,17 @@ class MarketStreams:
                 self._send(name, _ENCODE(message))
 
     def _bar_in_progress(self, topic: Topic) -> bytes | None:
-        interval, venue, now_ms = INTERVALS[topic.detail], self._exchange.venue, self._exchange.now_ms
+        interval, venue, now_ms = INTERVALS[topic.detail], self._exchange.venue, self._exchange.wire_now_ms
         if interval not in INTERVAL_MINUTES:
             return None
         bars = venue.klines(topic.symbol, interval, limit=1)
-        if not bars or bars[-1].open_ms + interval_ms(interval) <= now_ms:
+        if not bars or bars[-1].open_ms + interval_ms(interval) <= self._exchange.now_ms:
             return None  # closed, and told as such
         instrument = venue.instrument(topic.symbol)
         return _ENCODE(messages.kline(topic.name, topic.detail, instrument, bars[-1], now_ms, closed=False))
 
     def _tell_liquidations(self, symbol: str, fills: list[tuple[Order, Trade]]) -> None:
-        topics, now_ms = self._open[symbol], self._exchange.now_ms
+        topics, now_ms = self._open[symbol], self._exchange.wire_now_ms
         instrument = self._exchange.venue.instrument(symbol)
         name = f"{Kind.ALL_LIQUIDATION}.{symbol}"
         if name in topics:

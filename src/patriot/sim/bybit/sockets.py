@@ -165,7 +165,7 @@ class SocketDoors:
     def _answer(self, session: ClientSession, request: Request) -> None:
         match request.op, session.door:
             case "ping", _:
-                session.tell(pong(session, request, self._context.exchange.now_ms))
+                session.tell(pong(session, request, self._context.exchange.wire_now_ms))
             case "auth", Door.TRADE:
                 session.tell(self._authenticate_trader(session, request))
             case "auth", Door.PRIVATE:

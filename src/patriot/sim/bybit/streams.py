@@ -122,7 +122,7 @@ class StreamHub:
         exchange = self._exchange
         exchange.activity += 1
         number = self._told[uid] = self._told.get(uid, 0) + 1
-        identifier, now_ms = f"{uid}_{topic}_{number}", exchange.now_ms
+        identifier, now_ms = f"{uid}_{topic}_{number}", exchange.wire_now_ms
 
         def send() -> None:
             for name in (topic, f"{topic}.linear"):

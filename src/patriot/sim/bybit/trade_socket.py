@@ -180,7 +180,7 @@ class OrderDesk:
             "op": request.op,
             "data": reply.result,
             "retExtInfo": reply.ext_info,
-            "header": {**headers, "Traceid": trace, "Timenow": str(self._context.exchange.now_ms)},
+            "header": {**headers, "Traceid": trace, "Timenow": str(self._context.exchange.wire_now_ms)},
             "connId": session.connection_id,
         }
 

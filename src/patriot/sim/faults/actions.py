@@ -28,20 +28,7 @@ class Means:
     expire_listen_key: Callable[[int | None, bool], int]  # of an account or of all; with its event; how many
 
     def exchanges(self, wish: FaultWish) -> list[Exchange]:
-        """Return the venues a wish is about: the named one, or all that run and list its symbol."""
-        if wish.venue is None:
-            exchanges = list(self.world.exchanges.values())
-        else:
-            exchange = self.world.exchanges.get(wish.venue)
-            if exchange is None:
-                raise InvalidInput("venue", f"this simulator runs without {wish.venue}")
-            exchanges = [exchange]
-        if wish.symbol is None:
-            return exchanges
-        listing = [exchange for exchange in exchanges if wish.symbol in exchange.symbols]
-        if not listing:
-            raise NotFound(f"symbol: {wish.symbol} is not listed")
-        return listing
+        return exchanges_of(wish, self.world)
 
     def key(self, wish: FaultWish) -> tuple[Exchange, ApiKey]:
         """Return the key that a wish names, or the newest one of its account, and its venue."""
@@ -51,6 +38,26 @@ class Means:
             if key is not None:
                 return exchange, key
         raise NotFound("api_key: no such key")
+
+
+def exchanges_of(wish: FaultWish, world: World) -> list[Exchange]:
+    """Return the venues a wish is about: the named one, or all that run and list its symbol.
+
+    Errors: InvalidInput, NotFound when there is none.
+    """
+    if wish.venue is None:
+        exchanges = list(world.exchanges.values())
+    else:
+        exchange = world.exchanges.get(wish.venue)
+        if exchange is None:
+            raise InvalidInput("venue", f"this simulator runs without {wish.venue}")
+        exchanges = [exchange]
+    if wish.symbol is None:
+        return exchanges
+    listing = [exchange for exchange in exchanges if wish.symbol in exchange.symbols]
+    if not listing:
+        raise NotFound(f"symbol: {wish.symbol[:40]} is not listed")
+    return listing
 
 
 def begin(means: Means, wish: FaultWish) -> Undo | None:
@@ -65,7 +72,7 @@ def begin(means: Means, wish: FaultWish) -> Undo | None:
 
 def _disconnect(means: Means, wish: FaultWish) -> None:
     for exchange in means.exchanges(wish):
-        means.hubs[exchange.name].disconnect(wish.uid)
+        means.hubs[exchange.name].disconnect(wish.uid, abrupt=wish.abrupt)
 
 
 def _expire_listen_key(means: Means, wish: FaultWish) -> None:

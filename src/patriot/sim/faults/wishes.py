@@ -73,6 +73,7 @@ class FaultWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     html: bool = False
     retry_after_seconds: int = 60
     # what an action does
+    abrupt: bool = False  # disconnect: the line is cut, without a close frame
     announced: bool = True  # expire_listen_key: with its event
     skew_ms: int = 0
     parts: int = 0
@@ -92,7 +93,7 @@ _FILTERS = {"tick_size", "step_size", "min_quantity", "max_quantity", "min_notio
 _OF_REST = {"fault", "match", "uid", "api_key", "address", "symbol", "status", "html", "retry_after_seconds"}
 _OF_STREAM = {"stream", "event", "uid", "symbol", "channel"}
 _OF_ACTION: dict[Action, set[str]] = {
-    Action.DISCONNECT: {"uid"},
+    Action.DISCONNECT: {"uid", "abrupt"},
     Action.EXPIRE_LISTEN_KEY: {"uid", "announced"},
     Action.CLOCK_SKEW: {"skew_ms"},
     Action.PARTIAL_FILLS: {"symbol", "parts"},
