@@ -135,10 +135,10 @@ def test_order_of_the_venue_itself_is_of_type_liquidation(closing: Closing) -> N
         ({"status": OrderStatus.CANCELED}, ExecutionType.CANCELED, "0"),
         ({"status": OrderStatus.EXPIRED, "time_in_force": TimeInForce.IOC}, ExecutionType.EXPIRED, "2"),
         ({"status": OrderStatus.EXPIRED, "reduce_only": True}, ExecutionType.EXPIRED, "4"),
-        ({"status": OrderStatus.EXPIRED_IN_MATCH}, ExecutionType.TRADE_PREVENTION, "1"),
+        ({"status": OrderStatus.EXPIRED_IN_MATCH}, ExecutionType.EXPIRED, "1"),
         (
             {"status": OrderStatus.EXPIRED_IN_MATCH, "order_type": OrderType.MARKET},
-            ExecutionType.TRADE_PREVENTION,
+            ExecutionType.EXPIRED,
             "3",
         ),
     ],

@@ -221,7 +221,7 @@ def test_self_trade_prevention_of_the_taker_decides(
 
     assert (floor.now(maker).status, taker.status) == (resting, taking)
     told = [e.execution_type for e in floor.emitted if isinstance(e, OrderUpdated)]
-    assert told.count(ExecutionType.TRADE_PREVENTION) == (resting, taking).count(OrderStatus.EXPIRED_IN_MATCH)
+    assert told.count(ExecutionType.EXPIRED) == (resting, taking).count(OrderStatus.EXPIRED_IN_MATCH)
 
 
 def test_self_trade_prevention_lets_the_taker_go_on_to_others() -> None:

@@ -7,12 +7,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from patriot.sim.engine.ladder import Ladder
 from patriot.sim.engine.margin import bracket_of, liquidation_price, maintenance_margin, max_notional
 from patriot.sim.engine.market import Market
 from patriot.sim.engine.records import (
     AccountView,
     AlgoOrder,
     Income,
+    Instrument,
     MarginChange,
     Order,
     Position,
@@ -45,6 +47,7 @@ class Account:
         "called",
         "hedge_by_symbol",
         "hedge_mode",
+        "houses",
         "income",
         "margin_changes",
         "open_algo_orders",
@@ -54,7 +57,6 @@ class Account:
         "permissions",
         "positions",
         "settings",
-        "taken",
         "trades",
         "uid",
         "updated_ms",
@@ -82,8 +84,8 @@ class Account:
         self.trades: list[Trade] = []
         self.income: list[Income] = []
         self.margin_changes: list[MarginChange] = []
-        # what this account took from the book of one moment: symbol -> (moment, taken per side and price)
-        self.taken: dict[str, tuple[tuple[int, Decimal], dict[tuple[Side, Decimal], Decimal]]] = {}
+        # in private liquidity, the house as it stands for this account: symbol -> (moment, by the taker's side)
+        self.houses: dict[str, tuple[tuple[int, Decimal, Instrument], dict[Side, Ladder]]] = {}
         self._counters: dict[str, int] = {}
 
     # ------------------------------------------------------------------------------------------------ ids and records

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from patriot.sim.engine import filters, matching, refusals
+from patriot.sim.engine import filters, matching, protection, refusals
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.counterparties import reducible
 from patriot.sim.engine.floor import Floor
@@ -65,6 +65,8 @@ def _checked(floor: Floor, account: Account, market: Market, order: Order, wish:
     _, ticker = floor.priced(order.symbol)
     filters.check_band(market.instrument, order.side, price, ticker.mark)
     changed = replace(order, price=price, quantity=quantity, attached=wish.attached or order.attached)
+    if wish.attached is not None:
+        protection.check_attached(floor, changed, price)
     if order.reduce_only:
         if order.position_side is not PositionSide.BOTH and changed.leaves_quantity > reducible(account, order):
             raise refusals.REDUCE_ONLY_REJECTED.because()

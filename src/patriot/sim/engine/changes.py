@@ -8,7 +8,7 @@ from typing import Final
 
 from patriot.sim.engine import moves, refusals
 from patriot.sim.engine.events import InstrumentChanged
-from patriot.sim.engine.floor import Floor, keeps_money_exact
+from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.operations import ChangeInstrument, SetFillParts
 from patriot.sim.engine.records import Instrument
 from patriot.sim.engine.words import ZERO, InstrumentStatus
@@ -18,7 +18,7 @@ _GRIDS: Final = ("tick_size", "step_size", "min_quantity", "max_quantity", "min_
 
 
 def change_instrument(floor: Floor, wish: ChangeInstrument) -> Instrument:
-    """Change filters or status of a symbol; open orders stay, and meet what they have missed when a halt ends."""
+    """Change filters or status of a symbol; open orders stay, and meet what they have missed."""
     market = floor.market(wish.symbol)
     given: dict[str, Decimal] = {}
     for name in _GRIDS:
@@ -29,16 +29,15 @@ def change_instrument(floor: Floor, wish: ChangeInstrument) -> Instrument:
             given[name] = amount
     before = market.instrument
     changed = replace(before, **given, status=before.status if wish.status is None else wish.status)  # type: ignore[arg-type]
-    if not keeps_money_exact(changed):
+    if changed.tick_size > changed.max_price or not market.keeps_money_exact(changed):
         raise refusals.INVALID_DATA.because(parameter="tick_size x step_size")
-    if changed.min_quantity > changed.max_quantity:
+    if max(changed.min_quantity, changed.step_size) > changed.max_quantity:
         raise refusals.INVALID_DATA.because(parameter="min_quantity")
-    market.instrument = changed
-    market.levels.clear()
+    market.list_as(changed)
     floor.emitted.append(InstrumentChanged(floor.now_ms, changed))
     floor.touch(wish.symbol)
-    if before.status is InstrumentStatus.HALTED and changed.status is InstrumentStatus.TRADING:
-        moves.meet(floor, market)
+    if changed.status is InstrumentStatus.TRADING:
+        moves.meet(floor, market)  # what a halt has kept apart, or what a new grid brings together
     return changed
 
 

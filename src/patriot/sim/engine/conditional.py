@@ -71,6 +71,8 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
         raise refusals.MAX_ALGO_ORDERS.because()
     if wish.ends_with_position and not account.position(wish.symbol, wish.position_side).quantity:
         raise refusals.ENDS_WITHOUT_POSITION.because()
+    time_in_force = wish.time_in_force or TimeInForce.GTC
+    good_till_ms = filters.checked_good_till(time_in_force, wish.good_till_ms, floor.now_ms)
     algo_id = account.next_id("algo")
     order = AlgoOrder(
         account.uid,
@@ -85,7 +87,7 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
         floor.now_ms,
         trigger_above=above,
         position_side=wish.position_side,
-        time_in_force=wish.time_in_force or TimeInForce.GTC,
+        time_in_force=time_in_force,
         price=price,
         working_type=wish.working_type,
         reduce_only=wish.reduce_only or wish.close_position,
@@ -94,7 +96,7 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
         callback_rate=wish.callback_rate,
         callback_distance=wish.callback_distance,
         activation_price=wish.activation_price,
-        good_till_ms=wish.good_till_ms,
+        good_till_ms=good_till_ms,
         self_trade_prevention=wish.self_trade_prevention,
         ends_with_position=wish.ends_with_position or wish.close_position,
         attached=wish.attached,
@@ -293,18 +295,19 @@ def _child(floor: Floor, account: Account, algo: AlgoOrder) -> Order:
     closes = algo.reduce_only or algo.close_position
     if algo.position_side is not PositionSide.BOTH:
         closes = (algo.position_side is PositionSide.LONG) == (algo.side is Side.SELL)
+    at_market = algo.order_type in _AT_MARKET
     child = Order(
         account.uid,
         0,
         algo.client_algo_id,
         algo.symbol,
         algo.side,
-        OrderType.MARKET if algo.order_type in _AT_MARKET else OrderType.LIMIT,
+        OrderType.MARKET if at_market else OrderType.LIMIT,
         algo.quantity,
         floor.now_ms,
         floor.now_ms,
         position_side=algo.position_side,
-        time_in_force=algo.time_in_force,
+        time_in_force=TimeInForce.GTC if at_market else algo.time_in_force,
         price=algo.price,
         reduce_only=closes,
         close_position=algo.close_position,

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from patriot.sim.engine import liquidity
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.events import PriceMoved
 from patriot.sim.engine.floor import Floor
+from patriot.sim.engine.ladder import Ladder, Row
 from patriot.sim.engine.market import Market
-from patriot.sim.engine.records import Order, Ticker
+from patriot.sim.engine.records import Order
 from patriot.sim.engine.words import (
     ZERO,
     InstrumentStatus,
@@ -27,7 +28,7 @@ from patriot.sim.engine.words import (
     Side,
 )
 
-Row = tuple[Decimal, Decimal]  # price, quantity
+_NOBODY: Final = (ZERO, ZERO)  # price and quantity of a touch without anybody
 
 
 class Offer(NamedTuple):
@@ -53,23 +54,22 @@ def offers(floor: Floor, account: Account, order: Order, center: Decimal) -> Ite
     center: the price around which the house stands; the last price, or where a move met a stop on its way.
     """
     market = floor.markets[order.symbol]
+    levels = iter(house(floor, market, account, order.side, center))
     if floor.liquidity is Liquidity.SHARED:
         makers = _fillable(floor, market, opposite(order.side))
-        house = _house(floor, market, order.side, center, None)
-        return _merged(order.side, house, makers, market.moved_priority)
-    house = _house(floor, market, order.side, center, account)
+        return _merged(order.side, levels, makers, market.moved_priority)
     if order.self_trade_prevention is SelfTradePrevention.NONE:
-        return (Offer(price, quantity, None) for price, quantity in house)
+        return (Offer(price, quantity, None) for price, quantity in levels)
     own = [o for o in account.orders_in(order.symbol) if o.side is not order.side and o.order_id in market.book.orders]
     own.sort(key=lambda o: (o.price if o.side is Side.SELL else -o.price, o.priority))
-    return _merged(order.side, house, ((o, o.leaves_quantity) for o in own), 0)
+    return _merged(order.side, levels, ((o, o.leaves_quantity) for o in own), 0)
 
 
 def _merged(
-    taker: Side, house: Iterator[Row], makers: Iterator[tuple[Order, Decimal]], moved_priority: int
+    taker: Side, levels: Iterator[Row], makers: Iterator[tuple[Order, Decimal]], moved_priority: int
 ) -> Iterator[Offer]:
     """Yield both, the better price first; at one price orders older than the last move stand before the house."""
-    level, maker = next(house, None), next(makers, None)
+    level, maker = next(levels, None), next(makers, None)
     buys = taker is Side.BUY
     while level is not None or maker is not None:
         if maker is None:
@@ -82,7 +82,7 @@ def _merged(
             house_first = (level[0] < maker[0].price) == buys
         if house_first and level is not None:
             yield Offer(level[0], level[1], None)
-            level = next(house, None)
+            level = next(levels, None)
         elif maker is not None:
             yield Offer(maker[0].price, maker[1], maker[0])
             maker = next(makers, None)
@@ -102,63 +102,35 @@ def _fillable(floor: Floor, market: Market, side: Side) -> Iterator[tuple[Order,
         yield order, quantity
 
 
-def _house(floor: Floor, market: Market, taker: Side, center: Decimal, account: Account | None) -> Iterator[Row]:
-    """Yield what is left of the seeded levels; account None: those that everybody meets."""
-    ticker = market.ticker
-    if ticker is None:
-        return
-    taken = taken_of(floor, market, account, center)
-    for price, quantity in _levels(floor, market, ticker, taker, center, account):
-        left = quantity - taken.get((taker, price), ZERO) if taken else quantity
-        if left > ZERO:
-            yield price, left
+def house(floor: Floor, market: Market, account: Account, taker: Side, center: Decimal) -> Ladder:
+    """Return what is left of the house around a price: for everybody, or in private liquidity for this account."""
+    if floor.liquidity is Liquidity.SHARED:
+        return _public_house(floor, market, taker, center)
+    moment = (floor.now_ms, center, market.instrument)
+    known = account.houses.get(market.instrument.symbol)
+    if known is None or known[0] != moment:
+        account.houses[market.instrument.symbol] = known = (moment, {})
+    if taker not in known[1]:
+        known[1][taker] = _ladder(floor, market, taker, center, account.uid, floor.now_ms)
+    return known[1][taker]
 
 
-def _levels(
-    floor: Floor, market: Market, ticker: Ticker, taker: Side, center: Decimal, account: Account | None
-) -> Iterator[Row]:
-    """Return the seeded levels around a price, those of uid 0 for everybody."""
+def _public_house(floor: Floor, market: Market, taker: Side, center: Decimal) -> Ladder:
+    ladder = market.houses.get((center, taker))
+    if ladder is None:
+        at_ms = market.ticker.at_ms if market.ticker is not None else floor.now_ms
+        market.houses[center, taker] = ladder = _ladder(floor, market, taker, center, 0, at_ms)
+    return ladder
+
+
+def _ladder(floor: Floor, market: Market, taker: Side, center: Decimal, uid: int, at_ms: int) -> Ladder:
     instrument = market.instrument
     bid, ask = market.house_bid, market.house_ask
-    if account is None and center == ticker.last:
-        return public_levels(floor, market, ticker, taker)
-    if center != ticker.last:
+    if market.ticker is not None and center != market.ticker.last:
         bits = liquidity.keyed_bits(floor.seed, 0, instrument.symbol, floor.now_ms, f"touch{center}")
         bid, ask = liquidity.touch(instrument, center, bits)
-    uid, at_ms = (0, ticker.at_ms) if account is None else (account.uid, floor.now_ms)
     best = ask if taker is Side.BUY else bid
-    return liquidity.levels(instrument, taker, best, seed=floor.seed, uid=uid, at_ms=at_ms)
-
-
-def public_levels(floor: Floor, market: Market, ticker: Ticker, taker: Side) -> Iterator[Row]:
-    """Yield the levels of the house that everybody sees; they are made once per move."""
-    if taker not in market.levels:
-        best = market.house_ask if taker is Side.BUY else market.house_bid
-        source = liquidity.levels(market.instrument, taker, best, seed=floor.seed, uid=0, at_ms=ticker.at_ms)
-        market.levels[taker] = ([], source)
-    seen, unseen = market.levels[taker]
-    number = 0
-    while True:
-        if number == len(seen):
-            level = next(unseen, None)
-            if level is None:
-                return
-            seen.append(level)
-        yield seen[number]
-        number += 1
-
-
-def taken_of(
-    floor: Floor, market: Market, account: Account | None, center: Decimal
-) -> dict[tuple[Side, Decimal], Decimal]:
-    """Return what has been taken from the house around a price; a move (of an account: a moment) brings a fresh one."""
-    if account is None:
-        return market.taken.setdefault(center, {})
-    moment = (floor.now_ms, center)
-    known = account.taken.get(market.instrument.symbol)
-    if known is None or known[0] != moment:
-        account.taken[market.instrument.symbol] = known = (moment, {})
-    return known[1]
+    return Ladder(liquidity.levels(instrument, taker, best, seed=floor.seed, uid=uid, at_ms=at_ms))
 
 
 # -------------------------------------------------------------------------------------------------- the public book
@@ -169,14 +141,14 @@ def rows(floor: Floor, market: Market, taker: Side, limit: int) -> tuple[Row, ..
     ticker = market.ticker
     if ticker is None or limit <= 0:
         return ()
-    if floor.liquidity is Liquidity.PRIVATE:
-        return tuple(islice(public_levels(floor, market, ticker, taker), limit))
+    levels = iter(_public_house(floor, market, taker, ticker.last))
+    if floor.liquidity is Liquidity.PRIVATE or not market.book.orders:
+        return tuple(islice(levels, limit))
     found: list[Row] = []
-    house = _house(floor, market, taker, ticker.last, None)
     makers = _fillable(floor, market, opposite(taker))
     if market.instrument.status is InstrumentStatus.HALTED:
         makers = (maker for maker in makers if not _crosses_house(market, maker[0]))
-    for offer in _merged(taker, house, makers, market.moved_priority):
+    for offer in _merged(taker, levels, makers, market.moved_priority):
         if found and found[-1][0] == offer.price:
             found[-1] = (offer.price, found[-1][1] + offer.quantity)
         elif len(found) == limit:
@@ -199,7 +171,8 @@ def tell_touch(floor: Floor) -> None:
         ticker = market.ticker
         if ticker is None:
             continue
-        (bid, bid_quantity), (ask, ask_quantity) = (rows(floor, market, s, 1)[0] for s in (Side.SELL, Side.BUY))
+        bid, bid_quantity = next(iter(rows(floor, market, Side.SELL, 1)), _NOBODY)
+        ask, ask_quantity = next(iter(rows(floor, market, Side.BUY, 1)), _NOBODY)
         ticker = replace(ticker, bid=bid, bid_quantity=bid_quantity, ask=ask, ask_quantity=ask_quantity)
         market.ticker = ticker
         first = floor.emitted[0] if floor.emitted else None

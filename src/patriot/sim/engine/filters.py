@@ -14,6 +14,7 @@ _CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]+")
 _CLIENT_ID_LENGTH: Final = 36
 _SHORTEST_GOOD_TILL_MS: Final = 600_000  # from now
 _LATEST_GOOD_TILL_MS: Final = 253_402_300_799_000  # the end of the year 9999
+_LARGEST_MARKET_PRICE: Final = Decimal("1000000000000")  # keeps every product of it within the engine's digits
 
 
 def check_client_id(client_id: str, parameter: str) -> None:
@@ -31,6 +32,12 @@ def given(amount: Decimal | None, parameter: str) -> Decimal:
     if amount is None or not amount.is_finite():
         raise refusals.MANDATORY.because(parameter=parameter)
     return amount
+
+
+def check_market_price(price: Decimal | None, parameter: str) -> None:
+    """Refuse a price at which no market can stand; None is no price."""
+    if price is not None and not (price.is_finite() and ZERO < price <= _LARGEST_MARKET_PRICE):
+        raise refusals.INVALID_DATA.because(parameter=parameter)
 
 
 def checked_good_till(time_in_force: TimeInForce, good_till_ms: int, now_ms: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Final
 
 from patriot.sim.engine import refusals
 from patriot.sim.engine.account import Account
@@ -29,22 +28,6 @@ from patriot.sim.engine.words import (
     round_money,
 )
 
-_MONEY_DECIMALS: Final = 8
-_ENDED_BY: Final = {
-    OrderStatus.CANCELED: ExecutionType.CANCELED,
-    OrderStatus.EXPIRED_IN_MATCH: ExecutionType.TRADE_PREVENTION,
-}
-
-
-def _decimals(number: Decimal) -> int:
-    exponent = number.as_tuple().exponent
-    return -exponent if isinstance(exponent, int) else 0
-
-
-def keeps_money_exact(instrument: Instrument) -> bool:
-    """Whether quantity x price on these grids never needs more decimals than the venue keeps."""
-    return _decimals(instrument.tick_size) + _decimals(instrument.step_size) <= _MONEY_DECIMALS
-
 
 class Floor:
     """Markets by symbol, accounts by uid. Also the two writes that all rules share: a fill, and the end of an order."""
@@ -56,6 +39,7 @@ class Floor:
         "deadlines",
         "emitted",
         "first_uid",
+        "indebted",
         "liquidity",
         "markets",
         "now_ms",
@@ -68,9 +52,6 @@ class Floor:
     )
 
     def __init__(self, seed: int, instruments: Sequence[Instrument], liquidity: Liquidity, first_uid: int) -> None:
-        for instrument in instruments:
-            if not keeps_money_exact(instrument):
-                raise ValueError(f"{instrument.symbol}: tick x step must not need more than {_MONEY_DECIMALS} decimals")
         self.seed = seed
         self.liquidity = liquidity
         self.first_uid = first_uid
@@ -84,6 +65,7 @@ class Floor:
         self.standing: dict[int, tuple[str, ...]] = {}  # by uid: the symbols in which its trip wires are
         self.touched: dict[str, None] = {}  # symbols whose public book the operation has changed, in sequence
         self.emitted: list[VenueEvent] = []
+        self.indebted: set[int] = set()  # accounts whose own fills have brought their wallet below zero
         self._priority = 0
         self.unprotected: list[Order] = []  # just filled for the first time, with an attached protection to apply
 
@@ -201,6 +183,8 @@ class Floor:
             account.book(
                 IncomeType.COMMISSION, -trade.commission, self.now_ms, symbol=order.symbol, trade_id=trade.trade_id
             )
+        if account.wallet < ZERO:
+            self.indebted.add(account.uid)
         filled = order.filled_quantity + quantity
         order = replace(
             order,
@@ -232,7 +216,8 @@ class Floor:
         order = replace(order, status=status, updated_ms=self.now_ms)
         account.store_order(order)
         self._settle_in_book(order)
-        self.tell_order(order, _ENDED_BY.get(status, ExecutionType.EXPIRED))
+        canceled = status is OrderStatus.CANCELED
+        self.tell_order(order, ExecutionType.CANCELED if canceled else ExecutionType.EXPIRED)
         return order
 
     def _settle_in_book(self, order: Order) -> None:

@@ -88,10 +88,26 @@ def _liquidate(floor: Floor, account: Account, positions: list[Position], moved:
     left += account.wallet - wallet_before
     cleared = -left if left < ZERO else -min(fees, left)
     if cleared:
-        account.book(IncomeType.INSURANCE_CLEAR, cleared, floor.now_ms, symbol=due[-1][0].symbol)
-        floor.pools.insure(cleared)
-        floor.tell_account(account, UpdateReason.INSURANCE_CLEAR, change=cleared)
+        _clear(floor, account, cleared, due[-1][0].symbol)
     floor.refresh_interest(account)
+
+
+def _clear(floor: Floor, account: Account, amount: Decimal, symbol: str) -> None:
+    account.book(IncomeType.INSURANCE_CLEAR, amount, floor.now_ms, symbol=symbol)
+    floor.pools.insure(amount)
+    floor.tell_account(account, UpdateReason.INSURANCE_CLEAR, change=amount)
+
+
+def clear_debts(floor: Floor) -> None:
+    """Let the insurance fund pay what accounts owe that their own trades have left with nothing but a debt.
+
+    Whoever still holds a position is liquidated when that is due.
+    """
+    for uid in sorted(floor.indebted):
+        account = floor.accounts[uid]
+        if account.wallet < ZERO and not account.held():
+            _clear(floor, account, -account.wallet, account.trades[-1].symbol)
+    floor.indebted.clear()
 
 
 def _market_price(floor: Floor, position: Position, level: Decimal | None) -> Decimal:

@@ -32,9 +32,12 @@ def touch_bits(seed: int, symbol: str, at_ms: int) -> int:
 
 
 def touch(instrument: Instrument, center: Decimal, bits: int) -> tuple[Decimal, Decimal]:
-    """Return best bid and ask around a last price: one or two ticks apart, the last price on one of them."""
+    """Return best bid and ask around a last price: one or two ticks apart, the last price on one of them.
+
+    Below the first tick there is nothing: a lower price stands at it.
+    """
     tick = instrument.tick_size
-    on_grid = center - center % tick
+    on_grid = max(center - center % tick, tick)
     spread = tick + tick if bits & 1 else tick
     if bits & 2 and on_grid > spread:
         return on_grid - spread, on_grid

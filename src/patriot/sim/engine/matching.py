@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from patriot.sim.engine import filters, refusals
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.book import is_met
-from patriot.sim.engine.counterparties import offers, reducible, taken_of
+from patriot.sim.engine.counterparties import house, offers, reducible
 from patriot.sim.engine.deadlines import Due
 from patriot.sim.engine.events import Printed
 from patriot.sim.engine.floor import Floor
@@ -258,13 +258,13 @@ def _limit(market: Market, order: Order, reference: Decimal) -> Decimal:
 def _plan(
     floor: Floor, account: Account, order: Order, around: Decimal, limit: Decimal
 ) -> tuple[list[_Match], Decimal]:
-    """Return what an order would meet within a limit, and what of it nobody would take. Changes nothing."""
+    """Return what an order would meet within a limit, and what of it would be left. Changes nothing."""
     wanted = order.leaves_quantity
-    if order.reduce_only:
-        wanted = min(wanted, reducible(account, order))
+    kept = max(wanted - reducible(account, order), ZERO) if order.reduce_only else ZERO
+    wanted -= kept
     matches: list[_Match] = []
     if not wanted:
-        return matches, wanted
+        return matches, kept
     for price, quantity, maker in offers(floor, account, order, around):
         if _is_worse(order.side, price, limit):
             break
@@ -278,15 +278,13 @@ def _plan(
         wanted -= part
         if not wanted:
             break
-    return matches, wanted
+    return matches, wanted + kept
 
 
 def _meet(floor: Floor, account: Account, market: Market, order: Order, match: _Match, around: Decimal) -> Order:
     """Carry out one match of a plan; an order that has gone meanwhile is passed over."""
     if match.maker is None:
-        shared = floor.liquidity is Liquidity.SHARED
-        taken = taken_of(floor, market, None if shared else account, around)
-        taken[order.side, match.price] = taken.get((order.side, match.price), ZERO) + match.quantity
+        house(floor, market, account, order.side, around).take(match.quantity)
         for part in parts_of(market, match.quantity):
             order, _ = floor.fill(account, order, match.price, part, maker=False)
             _print(floor, market, match.price, part, taker=order.side)

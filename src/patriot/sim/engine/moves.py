@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from patriot.sim.engine import conditional, matching, wires
+from patriot.sim.engine import conditional, filters, matching, refusals, wires
 from patriot.sim.engine.account import Account
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.liquidation import liquidate_if_due
@@ -31,11 +31,15 @@ def move_price(floor: Floor, operation: MovePrice) -> Ticker:
     In shared liquidity the touch that is told is the one that everybody left, see counterparties.tell_touch.
     """
     market = floor.market(operation.symbol)
+    for price, name in ((operation.last, "last"), (operation.mark, "mark"), (operation.index, "index")):
+        filters.check_market_price(price, name)
     market.moved_priority = floor.next_priority()
     moved = market.move(operation, floor.now_ms)
     floor.emitted.append(moved)
     if market.instrument.status is InstrumentStatus.TRADING:
         meet(floor, market)
+    else:  # what it would have met counts with the next move of another symbol
+        floor.stale.update(market.watch.reaches)
     if market.book.stands_at(market.house_bid, market.house_ask):
         floor.touch(operation.symbol)
     return moved.ticker
@@ -96,6 +100,8 @@ def settle_funding(floor: Floor, operation: SettleFunding) -> tuple[Income, ...]
     """Pay or take funding on every open position of a symbol: minus quantity x mark x rate, rounded once."""
     market, ticker = floor.priced(operation.symbol)
     rate = market.funding_rate if operation.rate is None else operation.rate
+    if not rate.is_finite() or abs(rate) > 1:
+        raise refusals.INVALID_DATA.because(parameter="rate")
     records: list[Income] = []
     for uid in wires.standing_in(floor, operation.symbol):
         account = floor.accounts[uid]

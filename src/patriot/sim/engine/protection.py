@@ -108,7 +108,7 @@ def apply_attached(floor: Floor) -> None:
 # -------------------------------------------------------------------------------------------------- rules
 
 
-def check_attached(floor: Floor, wish: PlaceOrder | PlaceAlgoOrder, reference: Decimal | None) -> None:
+def check_attached(floor: Floor, wish: PlaceOrder | PlaceAlgoOrder | Order, reference: Decimal | None) -> None:
     """Refuse what an order would give its position, seen from the order's own price."""
     if wish.attached is None:
         return

@@ -31,7 +31,7 @@ def create_account(floor: Floor, operation: CreateAccount) -> AccountView:
     uid = operation.uid or max(floor.accounts, default=floor.first_uid - 1) + 1
     if uid in floor.accounts or not 1 <= uid <= LARGEST_UID:
         raise refusals.BAD_UID.because(uid=uid, largest=LARGEST_UID)
-    if operation.balance != ZERO:
+    if operation.balance:
         _check_amount(operation.balance)
     if operation.balance < ZERO:
         raise refusals.INVALID_AMOUNT.because()

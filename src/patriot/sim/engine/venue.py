@@ -14,6 +14,7 @@ from patriot.sim.engine import (
     deleveraging,
     expiry,
     klines,
+    liquidation,
     liquidity,
     matching,
     moves,
@@ -103,6 +104,8 @@ class Venue:
             with localcontext(_ARITHMETIC):
                 result = _HANDLERS[type(operation)](floor, operation)
                 protection.apply_attached(floor)
+                if floor.indebted:
+                    liquidation.clear_debts(floor)
                 if floor.touched:
                     counterparties.tell_touch(floor)
         except VenueRefusal as refusal:

@@ -89,7 +89,6 @@ class ExecutionType(StrEnum):
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
     AMENDMENT = "AMENDMENT"
-    TRADE_PREVENTION = "TRADE_PREVENTION"
     CALCULATED = "CALCULATED"  # a trade of a liquidation or of auto-deleveraging
 
 
