@@ -23,7 +23,7 @@ from patriot.sim.prices.feed import Feed
 from patriot.sim.prices.model import ModelFeed
 from patriot.sim.prices.recorded import load_recorded
 from patriot.sim.wire_times import WireTimes
-from patriot.sim.world import Record, World
+from patriot.sim.world import INSURANCE_FUND, Record, World
 from tests.sim.binance.client import MINUTE_MS, START_MS, flat, write_dump
 
 D = Decimal
@@ -267,3 +267,17 @@ def test_trading_opens_when_every_symbol_has_a_price(tmp_path: Path) -> None:
         "BTCUSDT",
         "ETHUSDT",
     }
+
+
+@pytest.mark.parametrize(("liquidity", "fund"), [(Liquidity.SHARED, INSURANCE_FUND), (Liquidity.PRIVATE, D(0))])
+def test_insurance_fund_of_shared_books_begins_with_money_once(
+    tmp_path: Path, liquidity: Liquidity, fund: Decimal
+) -> None:
+    path = tmp_path / "journal"
+    with journaled(path, world_on(recording(tmp_path), liquidity)) as world:
+        begun = state(world)
+        assert [e.venue.pools().insurance for e in world.exchanges.values()] == [fund, fund]
+
+    with journaled(path, world_on(recording(tmp_path), liquidity)) as again:
+        assert state(again) == begun
+        assert [e.venue.pools().insurance_funded for e in again.exchanges.values()] == [fund, fund]

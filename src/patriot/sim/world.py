@@ -11,7 +11,7 @@ from patriot.kernel.errors import InvalidInput, PatriotError, StartupError
 from patriot.kernel.money import round_to_tick
 from patriot.sim.engine.events import InstrumentChanged, KlineClosed, PriceMoved, Printed, VenueEvent
 from patriot.sim.engine.klines import interval_ms
-from patriot.sim.engine.operations import CloseBar, MovePrice, Operation, SettleFunding
+from patriot.sim.engine.operations import CloseBar, FundInsurance, MovePrice, Operation, SettleFunding
 from patriot.sim.engine.records import Bar
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import Liquidity
@@ -22,6 +22,7 @@ from patriot.sim.wire_times import WireTimes
 
 FUNDING_STEP_MS = 3_600_000  # every funding interval is a multiple of it
 STOPPING_INTERVAL_MS = 15 * MINUTE_MS  # the shortest bar a strategy may decide on
+INSURANCE_FUND = Decimal(10_000_000)  # USDT in the fund of a venue whose accounts share a book, at its beginning
 MAX_SHOCK_FACTOR = 10
 MAX_SHOCK_MINUTES = 1_440
 
@@ -169,10 +170,16 @@ class World:
         self._live_now = live_now
 
     def start(self, journal: Journal[Record] | None) -> None:
-        """Begin to write the journal; show a first price of every symbol, so that the venues are open for trading."""
+        """Begin to write the journal; show a first price of every symbol, so that the venues are open for trading.
+
+        Where accounts share a book the insurance fund begins with money, so that a first gap deleverages nobody.
+        """
         self._journal = journal
         if self._ticks == 0:
             self._write(self._header())
+            for exchange in self.exchanges.values():
+                if self._liquidity is Liquidity.SHARED and not exchange.venue.pools().insurance_funded:
+                    exchange.apply(FundInsurance(INSURANCE_FUND))
             while len(self._moved) < len(self._feed.symbols) and not self._ended:
                 self._play_next()
             self._write_place()

@@ -78,6 +78,7 @@ async def test_order_good_till_a_time_is_gone_after_it(sim: Sim, trader: Trader)
         (without("price", "timeInForce", type="MARKET", priceMatch="QUEUE"), -5038),
         (without(priceMatch="QUEUE"), -1106),
         (without(selfTradePreventionMode="EXPIRE_ALL"), -5039),
+        (without(selfTradePreventionMode="NONE"), -4402),
         (without(timeInForce="GTD"), -1102),
         (without(timeInForce="GTD", goodTillDate=START_MS + 600_000), -5040),
         (without(timeInForce="GTD", goodTillDate=253_402_300_799_000), -5040),

@@ -126,7 +126,9 @@ def _position_side(call: Call) -> PositionSide:
 
 def _self_trade_prevention(call: Call) -> SelfTradePrevention:
     mode = call.choice("selfTradePreventionMode", SelfTradePrevention, refusals.BAD_SELF_TRADE_PREVENTION)
-    return SelfTradePrevention.EXPIRE_MAKER if mode is None else mode  # what the venue takes where none is named
+    if mode is SelfTradePrevention.NONE:  # since 2024-12-10 every order of the venue names a way
+        raise VenueRefusal(*refusals.SELF_TRADES_NOT_OFFERED)
+    return mode or SelfTradePrevention.EXPIRE_MAKER
 
 
 def _working_type(call: Call) -> WorkingType:

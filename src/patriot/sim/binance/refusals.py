@@ -116,6 +116,10 @@ USE_ALGO_ENDPOINT = (
     "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.",
 )
 QUANTITY_WITH_CLOSE = (-4137, "Quantity must be zero with closePosition equals true")
+SELF_TRADES_NOT_OFFERED = (
+    -4402,
+    "Dear user, as per our Terms of Use and compliance regulations, this feature is not available.",
+)
 BAD_PAIR = (-4144, "Invalid pair")
 SAME_MARGIN_MODE = (-4171, "No need to change margin mode.")
 LIMIT_ORDERS_ONLY = (-5025, "Only limit order is supported.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import takewhile
 
 from patriot.sim.engine.records import Order
 from patriot.sim.engine.words import Side
@@ -70,8 +69,11 @@ class Book:
 
     def met_by(self, last: Decimal, bid: Decimal, ask: Decimal) -> list[Order]:
         """Return the orders that a move met, those of each side in turn."""
-        return [
-            order
-            for side in (Side.BUY, Side.SELL)
-            for order in takewhile(lambda resting: is_met(resting, last, bid, ask), self.queue(side))
-        ]
+        met: list[Order] = []
+        for queue in self._queues.values():
+            for _, _, order_id in queue:
+                order = self.orders[order_id]
+                if not is_met(order, last, bid, ask):
+                    break
+                met.append(order)
+        return met
