@@ -1,11 +1,13 @@
 """How far back the venue looks, and what it has forgotten: over a real socket."""
 
+import csv
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.sim.binance.client import START_MS, Sim, Trader, flat, running_sim, write_dump
+from tests.sim.binance.client import MINUTE_MS, START_MS, Sim, Trader, flat, running_sim, write_dump
 
 DAY_MINUTES = 1_440
 DAY_MS = 86_400_000
@@ -145,10 +147,11 @@ async def test_limit_takes_the_newest_page_and_with_a_start_the_oldest(trader: T
         ("orderAmendment", {}, -1102),
         ("orderAmendment", {"orderId": 1}, -2013),
         ("positionMargin/history", {"startTime": 1, "endTime": 31 * DAY_MS}, -4165),
-        ("income/asyn", {"startTime": 1, "endTime": 2}, -4084),
+        ("income/asyn", {"startTime": 2, "endTime": 1}, -1023),
         ("order/asyn", {"startTime": 1}, -1102),
         ("trade/asyn", {"startTime": 1, "endTime": 400 * DAY_MS}, -4165),
-        ("trade/asyn/id", {"downloadId": 1}, -4084),
+        ("trade/asyn/id", {"downloadId": 1}, -1130),
+        ("trade/asyn/id", {}, -1102),
     ],
 )
 async def test_history_that_the_venue_does_not_show_is_refused(
@@ -245,3 +248,49 @@ async def test_snapshot_shows_the_account_of_past_midnights(sim: Sim, trader: Tr
     assert [(row["symbol"], row["positionAmt"]) for row in last["position"]] == [("BTCUSDT", "0.010")]
     assert 9_900 < float(last["assets"][0]["walletBalance"]) < 10_000
     assert (spot["snapshotVos"], wrong["code"]) == ([], -1130)
+
+
+# ---------------------------------------------------------------------------------------------------- downloads
+
+
+async def export(trader: Trader, kind: str, end_ms: int) -> tuple[str, dict[str, Any]]:
+    """Ask for a file from the beginning on; return its id and its link."""
+    asked = await trader.signed("GET", f"/fapi/v1/{kind}/asyn", startTime=START_MS, endTime=end_ms)
+    download_id = asked.body["downloadId"]
+    return download_id, (await trader.signed("GET", f"/fapi/v1/{kind}/asyn/id", downloadId=download_id)).body
+
+
+@pytest.mark.parametrize(("kind", "listing"), [("order", "allOrders"), ("trade", "userTrades"), ("income", "income")])
+async def test_file_holds_what_rest_answers_of_the_span(sim: Sim, trader: Trader, kind: str, listing: str) -> None:
+    await trader.market("BUY", "0.010")
+    shown = await listed(trader, listing)
+    await sim.step(2)
+    await trader.market("SELL", "0.010")
+
+    download_id, link = await export(trader, kind, START_MS + MINUTE_MS)
+    async with sim.http.get(link["url"]) as answer:
+        rows = list(csv.DictReader((await answer.text()).splitlines()))
+        content_type = answer.content_type
+
+    assert (link["downloadId"], link["status"], link["isExpired"]) == (download_id, "completed", None)
+    assert content_type == "text/csv"
+    of_symbol = [row for row in rows if row["symbol"]]  # the first deposit is about none
+    assert of_symbol == [{name: str(value) for name, value in row.items()} for row in shown]
+
+
+async def test_file_is_its_accounts_alone_and_gone_after_a_day(sim: Sim, trader: Trader) -> None:
+    download_id, link = await export(trader, "order", START_MS + MINUTE_MS)
+    other = await sim.trader()
+    stolen = await other.signed("GET", "/fapi/v1/order/asyn/id", downloadId=download_id)
+    of_another_kind = await trader.signed("GET", "/fapi/v1/trade/asyn/id", downloadId=download_id)
+    async with sim.http.get(link["url"]) as answer:
+        empty = await answer.text()
+
+    await days_later(sim, 1.01)
+    later = (await trader.signed("GET", "/fapi/v1/order/asyn/id", downloadId=download_id)).body
+
+    assert (stolen.body["code"], of_another_kind.body["code"], empty) == (-1130, -1130, "")
+    assert later == {**link, "isExpired": True}
+    for url in (link["url"], f"{link['url']}x"):
+        async with sim.http.get(url) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (404, -5000)

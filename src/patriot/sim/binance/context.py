@@ -1,4 +1,4 @@
-"""What an endpoint may see: the exchange, the listen keys, the limits, and the prints of the tape."""
+"""What an endpoint may see: the exchange, the listen keys, the limits, the tape, the files for download."""
 
 from collections import deque
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from decimal import Decimal
 from itertools import islice
 
 from patriot.kernel.clock import Clock, to_epoch_ms
+from patriot.sim.binance.exports import Exports
 from patriot.sim.binance.limits import Limits
 from patriot.sim.binance.listen_keys import ListenKeys
 from patriot.sim.engine.events import PriceMoved, Printed
@@ -62,6 +63,7 @@ class FaceContext:
     tape: Tape
     announce_expiry: Callable[[int, str], None]  # uid, listen key: tell its streams
     observe_book: Callable[[str], None]  # symbol: somebody sees its book now, so that its streams lead on from there
+    exports: Exports = field(default_factory=Exports)
 
     @property
     def now_ms(self) -> int:

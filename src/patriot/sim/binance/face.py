@@ -16,6 +16,7 @@ from patriot.sim.binance import (
     algo_rest,
     batch_rest,
     closed_rest,
+    export_rest,
     history_rest,
     kline_rest,
     market_rest,
@@ -28,6 +29,7 @@ from patriot.sim.binance import (
 )
 from patriot.sim.binance.context import FaceContext, Tape
 from patriot.sim.binance.endpoints import ENDPOINTS
+from patriot.sim.binance.exports import EXPORT_PATH, file_of
 from patriot.sim.binance.limits import LimitExceeded, Limits, RateLimiter
 from patriot.sim.binance.listen_keys import ListenKeys
 from patriot.sim.binance.order_socket import OrderSocket
@@ -47,6 +49,7 @@ ENDPOINT_MODULES = (  # imported for the endpoints they register
     algo_rest,
     batch_rest,
     closed_rest,
+    export_rest,
     history_rest,
     kline_rest,
     market_rest,
@@ -99,8 +102,16 @@ class BinanceFace:
             app.router.add_get(f"{entry.prefix}/ws/{{stream:.+}}", self._stream_handler(entry, combined=False))
             app.router.add_get(f"{entry.prefix}/stream", self._stream_handler(entry, combined=True))
         app.router.add_get("/ws-fapi/v1", self._upgraded(self._order_socket.serve))
+        app.router.add_get(EXPORT_PATH, self._download)
         app.router.add_route("*", "/{path:.*}", self._rest)
         return app
+
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        export = self._context.exports.named(request.match_info["name"], self._context.now_ms)
+        if export is None:
+            raise web.HTTPNotFound
+        headers = {"Content-Disposition": f'attachment; filename="{export.kind}.csv"'}
+        return web.Response(text=file_of(export, self._exchange), content_type="text/csv", headers=headers)
 
     def _stream_handler(self, entry: Entry, *, combined: bool) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -130,7 +141,7 @@ class BinanceFace:
         headers: dict[str, str] = {}
         try:
             body = await self._body(request) if request.body_exists else ""
-            raw = RawRequest(query, body, request.headers.get("X-MBX-APIKEY"))
+            raw = RawRequest(query, body, request.headers.get("X-MBX-APIKEY"), request.headers.get("Host", ""))
             answer = self._answer(request.method, path, request.remote or "unknown", raw, headers)
             return web.Response(body=_ENCODE(answer), content_type="application/json", headers=headers)
         except VenueRefusal as refusal:

@@ -8,11 +8,10 @@ from patriot.sim.binance.endpoints import ENDPOINTS, by_symbol
 from patriot.sim.binance.history import Page
 from patriot.sim.binance.order_rest import optional_symbol
 from patriot.sim.binance.order_wishes import order_name, symbol_of
-from patriot.sim.binance.requests import DAY_MS, Call, Security
+from patriot.sim.binance.requests import Call, Security
 from patriot.sim.engine.words import Closing, IncomeType
 
 Json = dict[str, Any]
-LONGEST_EXPORT_MS = 366 * DAY_MS
 # what the venue books, of which the simulator knows a part
 INCOME_TYPES = frozenset(
     {
@@ -119,22 +118,3 @@ def order_amendments(face: FaceContext, call: Call) -> list[Json]:
         if record.at_ms >= first_ms and (end is None or record.at_ms <= end)
     ]
     return found[::-1][:limit]
-
-
-def _refuse_export(_face: FaceContext, call: Call) -> Json:
-    """Refuse: files for download are made by another system of the venue, which the simulator has no part in."""
-    start, end = call.required_integer("startTime"), call.required_integer("endTime")
-    call.time_range()
-    if end - start > LONGEST_EXPORT_MS:
-        raise refusals.interval_too_long(LONGEST_EXPORT_MS // DAY_MS)
-    raise refusals.of(refusals.NOT_OFFERED)
-
-
-def _refuse_export_link(_face: FaceContext, call: Call) -> Json:
-    call.required_text("downloadId")
-    raise refusals.of(refusals.NOT_OFFERED)
-
-
-for _kind in ("order", "trade", "income"):
-    ENDPOINTS.add("GET", f"/fapi/v1/{_kind}/asyn", Security.READ, weight=1_000)(_refuse_export)
-    ENDPOINTS.add("GET", f"/fapi/v1/{_kind}/asyn/id", Security.READ, weight=10)(_refuse_export_link)

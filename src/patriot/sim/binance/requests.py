@@ -47,6 +47,7 @@ class Call:
     parameters: dict[str, str]
     uid: int = 0
     api_key: str = ""
+    host: str = ""  # where the request came in, as the client names it
 
     def text(self, name: str) -> str | None:
         return self.parameters.get(name) or None
@@ -129,6 +130,7 @@ class RawRequest:
     query: str
     body: str
     api_key: str | None
+    host: str = ""
 
 
 def parse_parameters(request: RawRequest) -> dict[str, str]:
@@ -190,7 +192,7 @@ def authenticate(
         raise VenueRefusal(*refusals.BAD_SIGNATURE)
     if _PERMISSIONS[security] not in key.permissions:
         raise VenueRefusal(*refusals.REJECTED_KEY)
-    return Call(parameters, key.uid, key.api_key)
+    return Call(parameters, key.uid, key.api_key, request.host)
 
 
 def authorize(key: ApiKey | None, security: Security, clocks_ms: tuple[int, ...], parameters: dict[str, str]) -> Call:
