@@ -83,8 +83,9 @@ class Account(ABC):
         return getattr(self, name)() if callable(getattr(type(self), name, None)) else getattr(self, name)
 
     def shock(self) -> None:
-        """A fall of the price by a twentieth, for a minute of the venue."""
-        wish = {"action": "price_shock", "symbol": SYMBOL, "factor": "0.95", "minutes": 1}
+        """A fall of the price, for a minute of the venue: deeper each second time, since the last may still hold."""
+        factor = "0.95" if next(_NUMBERS) % 2 else "0.9"
+        wish = {"action": "price_shock", "symbol": SYMBOL, "factor": factor, "minutes": 1}
         self.stage.control("POST", "/faults", wish)
 
     def liquidation(self) -> None:
