@@ -17,7 +17,7 @@ from aiohttp import WSMessage, WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
 
 CLOSE_SECONDS = 1.0  # for a client to answer our close
-MAX_QUEUED = 200_000  # a client this many frames behind is cut off
+MAX_WAITING_BYTES = 64 * 1024 * 1024  # a client this far behind is cut off
 MAX_FRAME_BYTES = 64 * 1024
 BATCH_FRAMES = 512  # joined into one write
 GOING_AWAY, POLICY_VIOLATION = 1001, 1008
@@ -80,6 +80,7 @@ class Session:
     address: str
     opened_at: float  # monotonic seconds
     frames: list[bytes] = field(default_factory=list)
+    waiting_bytes: int = 0  # in these frames
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     pongs: dict[bytes, asyncio.Event] = field(default_factory=dict)
     pinged: bytes | None = None  # what the newest ping carried
@@ -106,15 +107,24 @@ class Session:
         if self.ending:
             return
         self.frames.append(frame)
-        if len(self.frames) > MAX_QUEUED:
-            self.end(POLICY_VIOLATION, b"too far behind")
+        self.waiting_bytes += len(frame)
         self.wake.set()
+        if self.waiting_bytes > MAX_WAITING_BYTES:
+            self.cut()
 
     def end(self, close_code: int = 1000, reason: bytes = b"") -> None:
         """Close the socket behind what is queued; what is put later is not sent."""
         if not self.ending:
             self.ending, self.close_code, self.close_reason = True, close_code, reason
             self.wake.set()
+
+    def cut(self) -> None:
+        """Break the line, with all that waits on it."""
+        self.ending, self.waiting_bytes = True, 0
+        self.frames.clear()
+        self.wake.set()
+        if self.socket.transport is not None:
+            self.socket.transport.abort()
 
     def heard(self, now: float) -> int:
         """Count an inbound frame and return how many came in this second of monotonic time."""
@@ -197,8 +207,8 @@ class Sessions:
         """Close every socket, or those of one account; return how many. An abrupt end is a cut line, without a word."""
         closing = [session for session in self.open if uid is None or uid in session.uids]
         for session in closing:
-            if abrupt and session.socket.transport is not None:
-                session.socket.transport.abort()
+            if abrupt:
+                session.cut()
             else:
                 session.end(GOING_AWAY)
         return len(closing)
@@ -207,9 +217,12 @@ class Sessions:
         """Close the sockets that have lived long enough, and those that have left pings unanswered for too long."""
         now = self._monotonic()
         for session in self.open:
-            if now - session.opened_at >= life_seconds:
+            silent = now - session.ponged_at >= silence_seconds
+            if silent and session.ending:  # our end waits behind what this client does not take
+                session.cut()
+            elif now - session.opened_at >= life_seconds:
                 session.end(GOING_AWAY)
-            elif now - session.ponged_at >= silence_seconds:
+            elif silent:
                 session.end(POLICY_VIOLATION, b"Pong timeout")
 
     def call_later(self, seconds: float, action: Callable[[], None]) -> None:
@@ -251,7 +264,14 @@ class Sessions:
         """Close every socket."""
         for handle in self._later:
             handle.cancel()
-        closing = (session.socket.close(code=GOING_AWAY, message=b"going away") for session in self.open)
+        sessions = tuple(self.open)
+        closing = [
+            asyncio.create_task(session.socket.close(code=GOING_AWAY, message=b"going away")) for session in sessions
+        ]
+        if closing:
+            await asyncio.wait(closing, timeout=2 * CLOSE_SECONDS)
+        for session in sessions:  # those that do not take our close
+            session.cut()
         await asyncio.gather(*closing, return_exceptions=True)
 
 
@@ -267,6 +287,8 @@ async def _write(session: Session) -> None:
                 del session.frames[:BATCH_FRAMES]
                 if socket.transport is None or socket.transport.is_closing():
                     return
-                socket.transport.write(b"".join(batch))
+                data = b"".join(batch)
+                session.waiting_bytes -= len(data)
+                socket.transport.write(data)
                 await socket.lower_writer.drain()
         await socket.close(code=session.close_code, message=session.close_reason)
