@@ -92,8 +92,8 @@ async def test_ten_frames_in_each_second_are_answered(live: Sim, clock: FakeCloc
 
 async def test_address_that_connects_too_often_is_refused_until_later(live: Sim, clock: FakeClock) -> None:
     for _ in range(MAX_ATTEMPTS):
-        async with live.http.get(f"{live.rest}/market/ws") as answer:
-            assert answer.status == 400  # no upgrade: an attempt all the same
+        async with live.http.get(f"{live.rest}/market/ws", headers={"Upgrade": "websocket"}) as answer:
+            assert answer.status == 400  # no handshake: an attempt all the same
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await live.http.ws_connect(f"{live.streams}/market/ws")
     clock.advance(timedelta(minutes=5))
