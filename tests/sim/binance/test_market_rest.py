@@ -140,7 +140,7 @@ async def test_index_comes_from_one_source(sim: Sim) -> None:
     found = (await sim.public(f"{FAPI}/constituents", symbol="BTCUSDT")).body
 
     assert [(row["symbol"], row["price"], row["weight"]) for row in found["constituents"]] == [
-        ("BTCUSDT", "40000.0", "1.00000000")
+        ("BTCUSDT", "40000.00", "1.00000000")
     ]
 
 

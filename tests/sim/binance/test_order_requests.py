@@ -154,10 +154,10 @@ async def test_modified_order_keeps_its_number_and_tells_its_history(trader: Tra
     history = (await trader.signed("GET", "/fapi/v1/orderAmendment", **name)).body
 
     assert (changed.status, changed.body["orderId"], changed.body["modifyId"]) == (200, placed["orderId"], 7)
-    assert (changed.body["price"], changed.body["origQty"], changed.body["status"]) == ("38900", "0.020", "NEW")
+    assert (changed.body["price"], changed.body["origQty"], changed.body["status"]) == ("38900.00", "0.020", "NEW")
     assert changed.headers["X-MBX-ORDER-COUNT-1M"] == "2"
     assert [row["amendment"]["count"] for row in history] == [2, 1]
-    assert history[0]["amendment"]["price"] == {"before": "38900", "after": again.body["price"]}
+    assert history[0]["amendment"]["price"] == {"before": "38900.00", "after": again.body["price"]}
     assert history[1]["amendment"]["origQty"] == {"before": "0.010", "after": "0.020"}
 
 
@@ -189,7 +189,7 @@ async def test_modification_that_the_venue_does_not_take_leaves_the_order(
 
     assert (answer.status, answer.body["code"]) == (400, code), answer.body
     kept = (await trader.signed("GET", "/fapi/v1/openOrders", symbol="BTCUSDT")).body
-    assert [(row["price"], row["origQty"]) for row in kept] == [("39000", "0.010")]
+    assert [(row["price"], row["origQty"]) for row in kept] == [("39000.00", "0.010")]
 
 
 # ---------------------------------------------------------------------------------------------------- batches
@@ -205,7 +205,7 @@ async def test_batch_answers_each_order_in_its_place(trader: Trader) -> None:
 
     assert placed.status == 200
     assert [row.get("code") for row in placed.body] == [None, -4003, None]
-    assert [row.get("origQty") for row in placed.body] == ["0.010", None, "0.02"]
+    assert [row.get("origQty") for row in placed.body] == ["0.010", None, "0.020"]
     assert (placed.headers["X-MBX-ORDER-COUNT-10S"], placed.headers["X-MBX-ORDER-COUNT-1M"]) == ("5", "1")
 
     first, third = placed.body[0]["orderId"], placed.body[2]["orderId"]
@@ -294,7 +294,7 @@ async def test_trailing_stop_tells_its_callback(trader: Trader) -> None:
     )
 
     assert placed.status == 200, placed.body
-    assert (placed.body["callbackRate"], placed.body["activatePrice"]) == ("0.5", "41000")
+    assert (placed.body["callbackRate"], placed.body["activatePrice"]) == ("0.5", "41000.00")
 
 
 @pytest.mark.parametrize(

@@ -108,8 +108,8 @@ async def test_order_is_placed_asked_for_modified_and_canceled(api: Api) -> None
     canceled = await api.signed("order.cancel", symbol="BTCUSDT", orderId=order_id)
 
     assert (placed["status"], placed["result"]["status"]) == (200, "NEW")
-    assert asked["result"]["price"] == "39000.0"
-    assert (changed["result"]["price"], changed["result"]["origQty"]) == ("39100.0", "0.020")
+    assert asked["result"]["price"] == "39000.00"
+    assert (changed["result"]["price"], changed["result"]["origQty"]) == ("39100.00", "0.020")
     assert canceled["result"]["status"] == "CANCELED"
 
 
@@ -144,7 +144,7 @@ async def test_market_data_needs_no_key(sim: Sim, api: Api) -> None:
 
     assert (len(book["bids"]), len(book["asks"])) == (5, 5)
     assert Decimal(top["bidPrice"]) < Decimal(top["askPrice"])
-    assert price["price"] == "40000.0"
+    assert price["price"] == "40000.00"
     assert (await api.ask("ping"))["result"] == {}
     assert (await api.ask("time"))["result"]["serverTime"] == await api.trader.venue_time()
 

@@ -29,9 +29,9 @@ async def test_market_data_answers_in_the_shapes_of_the_venue(sim: Sim) -> None:
 
     assert (await sim.public("/fapi/v1/ping")).body == {}
     assert (await sim.public("/fapi/v1/time")).body == {"serverTime": START_MS + 16 * 60_000}
-    assert (await sim.public("/fapi/v1/ticker/price", symbol="BTCUSDT")).body["price"] == "39500.0"
+    assert (await sim.public("/fapi/v1/ticker/price", symbol="BTCUSDT")).body["price"] == "39500.00"
     premium = (await sim.public("/fapi/v1/premiumIndex", symbol="BTCUSDT")).body
-    assert (premium["markPrice"], premium["indexPrice"]) == ("39500.0", "39500.0")
+    assert (premium["markPrice"], premium["indexPrice"]) == ("39500.00", "39500.00")
     assert premium["nextFundingTime"] == START_MS + 8 * 3_600_000
     book = (await sim.public("/fapi/v1/depth", symbol="BTCUSDT", limit=5)).body
     assert len(book["bids"]) == len(book["asks"]) == 5
@@ -41,7 +41,7 @@ async def test_market_data_answers_in_the_shapes_of_the_venue(sim: Sim) -> None:
     day = (await sim.public("/fapi/v1/ticker/24hr")).body
     assert [(row["symbol"], row["openPrice"], row["lowPrice"]) for row in day] == [("BTCUSDT", "40000.0", "39000.0")]
     prints = (await sim.public("/fapi/v1/aggTrades", symbol="BTCUSDT", limit=2)).body
-    assert [row["p"] for row in prints][-1] == "39500.0"
+    assert [row["p"] for row in prints][-1] == "39500.00"
     assert len((await sim.public("/fapi/v1/trades", symbol="BTCUSDT", limit=3)).body) == 3
     assert (await sim.public("/fapi/v1/fundingRate")).body == []
 
@@ -84,6 +84,21 @@ async def test_unknown_path_is_refused_and_never_a_server_error(sim: Sim) -> Non
     answer = await sim.public("/fapi/v9/nothing")
 
     assert (answer.status, answer.body["code"]) == (404, -5000)
+
+
+async def test_numbers_have_the_decimals_of_their_grids_however_they_were_sent(sim: Sim, trader: Trader) -> None:
+    await sim.step(2)
+
+    book = (await sim.public("/fapi/v1/depth", symbol="BTCUSDT", limit=100)).body
+    best = (await sim.public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT")).body
+    rows = [*book["bids"], *book["asks"], [best["bidPrice"], best["bidQty"]], [best["askPrice"], best["askQty"]]]
+    placed = (
+        await trader.signed("POST", "/fapi/v1/order", **LIMIT_ORDER | {"quantity": "0.01", "price": "39000"})
+    ).body
+
+    assert {(len(price.split(".")[1]), len(quantity.split(".")[1])) for price, quantity in rows} == {(2, 3)}
+    assert (placed["price"], placed["stopPrice"], placed["origQty"]) == ("39000.00", "0.00", "0.010")
+    assert (placed["executedQty"], placed["cumQty"], placed["cumQuote"]) == ("0.000", "0.000", "0.00000")
 
 
 # ---------------------------------------------------------------------------------------------------- the way in
@@ -189,7 +204,7 @@ async def test_market_order_is_acknowledged_then_found_filled(trader: Trader) ->
     trades = (await trader.signed("GET", "/fapi/v1/userTrades", symbol="BTCUSDT")).body
     income = (await trader.signed("GET", "/fapi/v1/income", incomeType="COMMISSION")).body
 
-    assert (placed["status"], placed["executedQty"]) == ("NEW", "0")
+    assert (placed["status"], placed["executedQty"]) == ("NEW", "0.000")
     assert (found["status"], float(found["executedQty"]), found["orderId"]) == ("FILLED", 0.01, placed["orderId"])
     assert sum(float(row["qty"]) for row in trades) == pytest.approx(0.01)
     paid = sum(float(row["commission"]) for row in trades)
@@ -227,7 +242,7 @@ async def test_stop_goes_to_the_algo_path_and_survives_cancel_all(trader: Trader
     canceled = (await trader.signed("DELETE", "/fapi/v1/algoOrder", clientAlgoId="s-1")).body
 
     assert old_path.body["code"] == -4120
-    assert (placed["algoStatus"], placed["triggerPrice"], placed["reduceOnly"]) == ("NEW", "39200", True)
+    assert (placed["algoStatus"], placed["triggerPrice"], placed["reduceOnly"]) == ("NEW", "39200.00", True)
     assert [row["clientAlgoId"] for row in open_after] == ["s-1"]
     assert canceled == {"algoId": placed["algoId"], "clientAlgoId": "s-1", "code": "200", "msg": "success"}
     history = (await trader.signed("GET", "/fapi/v1/allAlgoOrders", symbol="BTCUSDT")).body

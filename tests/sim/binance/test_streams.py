@@ -38,7 +38,7 @@ async def test_combined_connection_wraps_messages_in_an_envelope(sim: Sim) -> No
 
     assert {m["stream"] for m in market.messages} == {"btcusdt@aggTrade", "btcusdt@markPrice@1s"}
     mark = [m["data"] for m in market.messages if m["data"]["e"] == "markPriceUpdate"]
-    assert (mark[0]["p"], mark[0]["i"]) == ("40000.0", "40000.0")
+    assert (mark[0]["p"], mark[0]["i"]) == ("40000.00", "40000.00")
 
 
 async def test_stream_on_the_wrong_entry_stays_silent(sim: Sim) -> None:

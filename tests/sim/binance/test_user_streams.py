@@ -90,7 +90,7 @@ async def test_changed_order_is_told_as_an_amendment(sim: Sim, trader: Trader) -
         await settled(sim)
 
     update = private.named("ORDER_TRADE_UPDATE")[-1]["o"]
-    assert (update["x"], update["X"], update["p"]) == ("AMENDMENT", "NEW", "39100.0")
+    assert (update["x"], update["X"], update["p"]) == ("AMENDMENT", "NEW", "39100.00")
     assert set(update) == set(ORDER_FIELDS.split())
 
 

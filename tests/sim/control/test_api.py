@@ -126,7 +126,7 @@ async def test_funding_is_settled_at_its_hour_and_after_the_recording_ended(sim:
     rates = (await sim.public("/fapi/v1/fundingRate", symbol="BTCUSDT")).body
     assert [row["time"] for row in rows] == [START_MS + 8 * 3_600_000, START_MS + 16 * 3_600_000]
     assert [rate["fundingTime"] for rate in rates] == [row["time"] for row in rows]
-    assert (await sim.public("/fapi/v1/ticker/price", symbol="BTCUSDT")).body["price"] == "39500.0"
+    assert (await sim.public("/fapi/v1/ticker/price", symbol="BTCUSDT")).body["price"] == "39500.00"
     bars = (await sim.public("/fapi/v1/klines", symbol="BTCUSDT", interval="1m", limit=1500)).body
     assert len(bars) == 500
 

@@ -31,7 +31,7 @@ class Day:
 
 def aggregate_trade(symbol: str, tick: Print) -> Json:
     """Return an aggTrade message."""
-    quantity = trimmed(tick.quantity)
+    quantity = plain(tick.quantity)
     return {
         "e": "aggTrade",
         "E": tick.at_ms,
@@ -56,7 +56,7 @@ def trade(symbol: str, tick: Print) -> Json:
         "s": symbol,
         "t": tick.trade_id,
         "p": plain(tick.price),
-        "q": trimmed(tick.quantity),
+        "q": plain(tick.quantity),
         "X": "MARKET",
         "m": tick.buyer_is_maker,
     }
@@ -88,9 +88,9 @@ def book_ticker(
         "T": at_ms,
         "s": symbol,
         "b": plain(bid[0]),
-        "B": trimmed(bid[1]),
+        "B": plain(bid[1]),
         "a": plain(ask[0]),
-        "A": trimmed(ask[1]),
+        "A": plain(ask[1]),
     }
 
 
@@ -123,7 +123,7 @@ def ticker(symbol: str, day: Day, at_ms: int) -> Json:
         "P": plain((change * 100 / bar.open).quantize(_PERCENT, ROUND_HALF_EVEN)),
         "w": plain(average.quantize(bar.close, ROUND_HALF_EVEN)),
         "c": plain(bar.close),
-        "Q": trimmed(day.last_quantity),
+        "Q": plain(day.last_quantity),
         "o": plain(bar.open),
         "h": plain(bar.high),
         "l": plain(bar.low),

@@ -100,8 +100,8 @@ def _prints(rows: Iterable[Print]) -> list[Json]:
         {
             "id": row.trade_id,
             "price": render.plain(row.price),
-            "qty": render.trimmed(row.quantity),
-            "quoteQty": render.trimmed(row.quantity * row.price),
+            "qty": render.plain(row.quantity),
+            "quoteQty": render.plain(row.quantity * row.price),
             "time": row.at_ms,
             "isBuyerMaker": row.buyer_is_maker,
             "isRPITrade": False,
@@ -127,8 +127,8 @@ def aggregate_trades(face: FaceContext, call: Call) -> list[Json]:
         {
             "a": row.trade_id,
             "p": render.plain(row.price),
-            "q": render.trimmed(row.quantity),
-            "nq": render.trimmed(row.quantity),
+            "q": render.plain(row.quantity),
+            "nq": render.plain(row.quantity),
             "f": row.trade_id,
             "l": row.trade_id,
             "T": row.at_ms,

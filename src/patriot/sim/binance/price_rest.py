@@ -102,7 +102,7 @@ def _rolling_day(face: FaceContext, ticker: Ticker) -> Json:
         "priceChangePercent": f"{change * 100 / opened:.3f}",
         "weightedAvgPrice": f"{quote_volume / volume if volume else ticker.last:.2f}",
         "lastPrice": render.plain(ticker.last),
-        "lastQty": render.trimmed(tape[0].quantity) if tape else "0",
+        "lastQty": render.plain(tape[0].quantity) if tape else "0",
         "openPrice": render.plain(opened),
         "highPrice": render.plain(max(bar.high for bar in bars)),
         "lowPrice": render.plain(min(bar.low for bar in bars)),

@@ -49,6 +49,11 @@ def money(value: Decimal) -> str:
     return format(value.quantize(_EIGHT, ROUND_HALF_EVEN), "f")
 
 
+def _none(amount: Decimal) -> Decimal:
+    """Return nothing, written with the decimals of an amount."""
+    return amount * 0
+
+
 def order(record: Order) -> Json:
     """Return an order as GET /fapi/v1/order shows it."""
     return {
@@ -59,15 +64,15 @@ def order(record: Order) -> Json:
         "price": plain(record.price),
         "avgPrice": plain(record.average_fill_price.quantize(_EIGHT, ROUND_HALF_EVEN)),
         "origQty": plain(record.quantity),
-        "executedQty": plain(record.filled_quantity),
-        "cumQuote": plain(record.filled_notional),
+        "executedQty": plain(record.filled_quantity or _none(record.quantity)),
+        "cumQuote": plain(record.filled_notional or _none(record.price * record.quantity)),
         "timeInForce": record.time_in_force.value,
         "type": record.order_type.value,
         "reduceOnly": record.reduce_only,
         "closePosition": record.close_position,
         "side": record.side.value,
         "positionSide": record.position_side.value,
-        "stopPrice": "0",
+        "stopPrice": plain(_none(record.price)),
         "workingType": record.working_type.value,
         "priceMatch": record.price_match,
         "selfTradePreventionMode": record.self_trade_prevention.value,
@@ -87,9 +92,9 @@ def placed(record: Order, *, full: bool) -> Json:
     if not full:
         answer |= {
             "status": OrderStatus.NEW.value,
-            "executedQty": "0",
-            "cumQty": "0",
-            "cumQuote": "0",
+            "executedQty": plain(_none(record.quantity)),
+            "cumQty": plain(_none(record.quantity)),
+            "cumQuote": plain(_none(record.price * record.quantity)),
             "avgPrice": "0.00",
             "updateTime": record.created_ms,
         }
@@ -228,8 +233,8 @@ def depth(book: Depth) -> Json:
         "lastUpdateId": 2 * book.update_id + 1,  # between two updates of a stream: see stream_depth
         "E": book.at_ms,
         "T": book.at_ms,
-        "bids": [[plain(price), trimmed(quantity)] for price, quantity in book.bids],
-        "asks": [[plain(price), trimmed(quantity)] for price, quantity in book.asks],
+        "bids": [[plain(price), plain(quantity)] for price, quantity in book.bids],
+        "asks": [[plain(price), plain(quantity)] for price, quantity in book.asks],
     }
 
 
@@ -238,9 +243,9 @@ def book_ticker(ticker: Ticker) -> Json:
     return {
         "symbol": ticker.symbol,
         "bidPrice": plain(ticker.bid),
-        "bidQty": trimmed(ticker.bid_quantity),
+        "bidQty": plain(ticker.bid_quantity),
         "askPrice": plain(ticker.ask),
-        "askQty": trimmed(ticker.ask_quantity),
+        "askQty": plain(ticker.ask_quantity),
         "time": ticker.at_ms,
     }
 

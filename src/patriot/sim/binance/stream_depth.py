@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from patriot.sim.binance.render import plain, trimmed
+from patriot.sim.binance.render import plain
 from patriot.sim.binance.stream_names import StreamName
 from patriot.sim.engine.records import Depth
 from patriot.sim.engine.words import ZERO
@@ -90,4 +90,4 @@ class _Side:
 
 
 def _rows(levels: Iterable[tuple[Decimal, Decimal]]) -> list[list[str]]:
-    return [[plain(price), trimmed(quantity)] for price, quantity in levels]
+    return [[plain(price), plain(quantity)] for price, quantity in levels]

@@ -64,7 +64,12 @@ def _checked(floor: Floor, account: Account, market: Market, order: Order, wish:
         filters.check_quantity(market.instrument, quantity, market=False)
     _, ticker = floor.priced(order.symbol)
     filters.check_band(market.instrument, order.side, price, ticker.mark)
-    changed = replace(order, price=price, quantity=quantity, attached=wish.attached or order.attached)
+    changed = replace(
+        order,
+        price=filters.written_on(market.instrument.tick_size, price),
+        quantity=filters.written_on(market.instrument.step_size, quantity),
+        attached=wish.attached or order.attached,
+    )
     if wish.attached is not None:
         protection.check_attached(floor, changed, price)
     if order.reduce_only:

@@ -74,6 +74,7 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
     time_in_force = wish.time_in_force or TimeInForce.GTC
     good_till_ms = filters.checked_good_till(time_in_force, wish.good_till_ms, floor.now_ms)
     algo_id = account.next_id("algo")
+    tick, activation = market.instrument.tick_size, wish.activation_price
     order = AlgoOrder(
         account.uid,
         algo_id,
@@ -81,21 +82,21 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
         wish.symbol,
         wish.side,
         wish.order_type,
-        quantity,
-        trigger,
+        filters.written_on(market.instrument.step_size, quantity),
+        filters.written_on(tick, trigger),
         floor.now_ms,
         floor.now_ms,
         trigger_above=above,
         position_side=wish.position_side,
         time_in_force=time_in_force,
-        price=price,
+        price=filters.written_on(tick, price),
         working_type=wish.working_type,
         reduce_only=wish.reduce_only or wish.close_position,
         close_position=wish.close_position,
         price_protect=wish.price_protect,
         callback_rate=wish.callback_rate,
         callback_distance=wish.callback_distance,
-        activation_price=wish.activation_price,
+        activation_price=None if activation is None else filters.written_on(tick, activation),
         good_till_ms=good_till_ms,
         self_trade_prevention=wish.self_trade_prevention,
         ends_with_position=wish.ends_with_position or wish.close_position,

@@ -34,6 +34,16 @@ def given(amount: Decimal | None, parameter: str) -> Decimal:
     return amount
 
 
+def written_on(grid: Decimal, amount: Decimal) -> Decimal:
+    """Return an amount with the decimals of its grid, as the venue writes it; one that is finer stays as it is.
+
+    >>> str(written_on(Decimal("0.10"), Decimal("42000"))), str(written_on(Decimal("0.001"), Decimal("0.01")))
+    ('42000.00', '0.010')
+    """
+    written = amount.quantize(grid)
+    return written if written == amount else amount
+
+
 def check_market_price(price: Decimal | None, parameter: str) -> None:
     """Refuse a price at which no market can stand; None is no price."""
     if price is not None and not (price.is_finite() and ZERO < price <= _LARGEST_MARKET_PRICE):

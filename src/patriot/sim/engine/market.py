@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from patriot.sim.engine import liquidity
+from patriot.sim.engine import filters, liquidity
 from patriot.sim.engine.book import Book
 from patriot.sim.engine.events import PriceMoved
 from patriot.sim.engine.klines import Klines
@@ -75,7 +75,8 @@ class Market:
 
     def move(self, operation: MovePrice, at_ms: int) -> PriceMoved:
         """Let the price move; return the print that says so."""
-        instrument, last = self.instrument, operation.last
+        instrument = self.instrument
+        last = filters.written_on(instrument.tick_size, operation.last)
         mark = last if operation.mark is None else operation.mark
         if at_ms >= self.funding_due_ms:
             self._schedule_funding(at_ms)
@@ -96,6 +97,7 @@ class Market:
         quantity = operation.quantity
         if quantity is None:
             quantity = liquidity.printed_quantity(instrument, bits)
+        quantity = filters.written_on(instrument.step_size, quantity)
         sold = last == self.house_bid if operation.buyer_is_maker is None else operation.buyer_is_maker
         return PriceMoved(at_ms, self.prints, quantity, sold, self.ticker)
 

@@ -70,7 +70,8 @@ def _known(name: str) -> ModelSymbol:
     if instrument is None:
         names = ", ".join(one.symbol for one in listed(VenueName.BINANCE))
         raise InvalidInput("--symbols", f"expected listed ones ({names}), found {name[:40]!r}")
-    return ModelSymbol(name, model_price(name), instrument.tick_size, instrument.step_size, model_volume(name))
+    first_price = round_to_tick(model_price(name), instrument.tick_size)
+    return ModelSymbol(name, first_price, instrument.tick_size, instrument.step_size, model_volume(name))
 
 
 class ModelSource:
