@@ -144,47 +144,8 @@ class Floor:
         self, account: Account, order: Order, price: Decimal, quantity: Decimal, *, maker: bool
     ) -> tuple[Order, Trade]:
         """Fill a part of an order: position, wallet, income, trade, events."""
-        instrument = self.markets[order.symbol].instrument
-        leverage, _ = account.settings_of(order.symbol)
-        signed = quantity if order.side is Side.BUY else -quantity
         before = account.position(order.symbol, order.position_side)
-        position, realized = after_fill(
-            before,
-            signed,
-            price,
-            isolated_leverage=leverage if account.is_isolated(order.symbol) else None,
-            at_ms=self.now_ms,
-        )
-        account.hold(position)
-        rate = instrument.maker_fee_rate if maker else instrument.taker_fee_rate
-        if order.closing is Closing.DELEVERAGING:
-            rate = ZERO
-        trade = Trade(
-            account.uid,
-            account.next_id("trade"),
-            order.order_id,
-            order.client_order_id,
-            order.symbol,
-            order.side,
-            order.position_side,
-            price,
-            quantity,
-            round_money(price * quantity * rate),
-            realized,
-            maker,
-            self.now_ms,
-        )
-        account.trades.append(trade)
-        self.pools.meet(order.symbol, signed, price)
-        self.pools.take_fee(trade.commission)
-        if realized:
-            account.book(IncomeType.REALIZED_PNL, realized, self.now_ms, symbol=order.symbol, trade_id=trade.trade_id)
-        if trade.commission:
-            account.book(
-                IncomeType.COMMISSION, -trade.commission, self.now_ms, symbol=order.symbol, trade_id=trade.trade_id
-            )
-        if account.wallet < ZERO:
-            self.indebted.add(account.uid)
+        trade = self._trade(account, order, price, quantity, maker=maker)
         filled = order.filled_quantity + quantity
         order = replace(
             order,
@@ -198,12 +159,56 @@ class Floor:
         self.refresh_interest(account)
         self.tell_account(account, UpdateReason.ORDER, positions=[(order.symbol, order.position_side)])
         self.tell_order(order, ExecutionType.CALCULATED if order.closing else ExecutionType.TRADE, trade)
+        position = account.position(order.symbol, order.position_side)
         if before.quantity and (not position.quantity or (before.quantity > ZERO) != (position.quantity > ZERO)):
             account.called.discard((order.symbol, order.position_side))
             self._end_with_position(account, position)
         if order.attached is not None and filled == quantity:
             self.unprotected.append(order)
         return order, trade
+
+    def _trade(self, account: Account, order: Order, price: Decimal, quantity: Decimal, *, maker: bool) -> Trade:
+        """Book a part of an order: position, wallet and income of the account, and who stands against it."""
+        instrument, symbol = self.markets[order.symbol].instrument, order.symbol
+        signed = quantity if order.side is Side.BUY else -quantity
+        position, realized = after_fill(
+            account.position(symbol, order.position_side),
+            signed,
+            price,
+            isolated_leverage=account.settings_of(symbol).leverage if account.is_isolated(symbol) else None,
+            at_ms=self.now_ms,
+        )
+        account.hold(position)
+        rate = instrument.maker_fee_rate if maker else instrument.taker_fee_rate
+        if order.closing is Closing.DELEVERAGING:
+            rate = ZERO
+        trade = Trade(
+            account.uid,
+            account.next_id("trade"),
+            order.order_id,
+            order.client_order_id,
+            symbol,
+            order.side,
+            order.position_side,
+            price,
+            quantity,
+            round_money(price * quantity * rate),
+            realized,
+            maker,
+            self.now_ms,
+        )
+        account.trades.append(trade)
+        self.pools.meet(symbol, signed, price)
+        self.pools.take_fee(trade.commission)
+        for income_type, amount in (
+            (IncomeType.REALIZED_PNL, realized),
+            (IncomeType.COMMISSION, -trade.commission),
+        ):
+            if amount:
+                account.book(income_type, amount, self.now_ms, symbol=symbol, trade_id=trade.trade_id)
+        if account.wallet < ZERO:
+            self.indebted.add(account.uid)
+        return trade
 
     def _end_with_position(self, account: Account, position: Position) -> None:
         """Expire the conditional orders that stood for a position that is gone."""
