@@ -153,15 +153,12 @@ def test_order_tells_its_end_and_its_self_trade_prevention() -> None:
     assert (body["gtd"], body["V"]) == (99, "EXPIRE_BOTH")
 
 
-def test_conditional_order_that_was_refused_when_triggered_is_told_twice() -> None:
+def test_conditional_order_that_was_refused_when_triggered_says_why() -> None:
     record = AlgoOrder(
         1, 3, "a-1", "BTCUSDT", Side.SELL, OrderType.STOP_MARKET, Decimal(1), Decimal(5), 1, 1, trigger_above=False
     )
     refused = replace(record, status=AlgoStatus.REJECTED, reject_reason="ReduceOnly Order is rejected.")
-    update, reject = private_messages(AlgoOrderUpdated(1, 9, refused))
+    (update,) = private_messages(AlgoOrderUpdated(1, 9, refused))
 
-    assert (update["o"]["X"], update["o"]["rm"]) == ("REJECTED", "ReduceOnly Order is rejected.")
-    assert (reject["e"], reject["or"]) == (
-        "CONDITIONAL_ORDER_TRIGGER_REJECT",
-        {"s": "BTCUSDT", "i": 3, "r": "ReduceOnly Order is rejected."},
-    )
+    assert (update["e"], update["o"]["X"]) == ("ALGO_UPDATE", "REJECTED")
+    assert update["o"]["rm"] == "ReduceOnly Order is rejected."

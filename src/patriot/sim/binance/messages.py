@@ -17,7 +17,6 @@ from patriot.sim.engine.events import (
 )
 from patriot.sim.engine.records import AlgoOrder, Order, PositionView, Trade
 from patriot.sim.engine.words import (
-    AlgoStatus,
     Closing,
     ExecutionType,
     MarginType,
@@ -42,10 +41,7 @@ def private_messages(event: AccountEvent) -> tuple[Json, ...]:
                 return (update,)
             return (_message("TRADE_LITE", event.at_ms, _trade_lite(event.order, trade)), update)
         case AlgoOrderUpdated():
-            update = _message("ALGO_UPDATE", event.at_ms, {"o": _algo_order(event.order)})
-            if event.order.status is not AlgoStatus.REJECTED:
-                return (update,)
-            return (update, _message("CONDITIONAL_ORDER_TRIGGER_REJECT", event.at_ms, {"or": _rejected(event.order)}))
+            return (_message("ALGO_UPDATE", event.at_ms, {"o": _algo_order(event.order)}),)
         case AccountUpdated():
             return (_message("ACCOUNT_UPDATE", event.at_ms, {"a": _account(event)}),)
         case LeverageChanged():
@@ -189,11 +185,6 @@ def _algo_order(record: AlgoOrder) -> Json:
     if record.reject_reason:
         body["rm"] = record.reject_reason
     return body
-
-
-def _rejected(record: AlgoOrder) -> Json:
-    """Return the body of a conditional order that was triggered and then refused."""
-    return {"s": record.symbol, "i": record.algo_id, "r": record.reject_reason}
 
 
 def _account(event: AccountUpdated) -> Json:
