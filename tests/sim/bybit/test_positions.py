@@ -31,6 +31,18 @@ async def test_leverage_is_set_for_both_sides_alike(trader: Trader) -> None:
     assert (await trader.post(path, **LINEAR, buyLeverage="900", sellLeverage="900")).code == 110013
 
 
+async def test_leverage_is_told_without_a_position_once_for_each_index(trader: Trader) -> None:
+    path = "/v5/position/symbol-info"
+    assert (await trader.post("/v5/position/set-leverage", **LINEAR, buyLeverage="7", sellLeverage="7")).code == 0
+    (row,) = (await trader.get(path, **LINEAR)).rows
+    assert row == {"symbol": "BTCUSDT", "leverage": "7", "side": "", "positionIdx": 0}
+    assert (await trader.post("/v5/position/switch-mode", **LINEAR, mode=3)).code == 0
+    rows = (await trader.get(path, category="linear")).rows
+    assert [row["positionIdx"] for row in rows if row["symbol"] == "BTCUSDT"] == [1, 2]
+    assert (await trader.get(path, category="linear", symbol="NOPEUSDT")).code == 10001
+    assert (await trader.get(path)).code == 10001
+
+
 async def test_hedge_mode_holds_both_sides_apart(trader: Trader) -> None:
     switch = "/v5/position/switch-mode"
     assert (await trader.post(switch, category="linear", coin="USDT", mode=3)).code == 0

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from patriot.sim.bybit import lookup, refusals, render_account
 from patriot.sim.bybit.context import FaceContext
-from patriot.sim.bybit.endpoints import ENDPOINTS, Reply, is_linear, require_linear
+from patriot.sim.bybit.endpoints import ENDPOINTS, Reply, category, is_linear, require_linear
 from patriot.sim.bybit.ledger import Execution
 from patriot.sim.bybit.parameters import orders_asked_for, position_side_of, symbol_of, working_type_of
 from patriot.sim.bybit.query_rest import WEEK_MS, any_symbol, listing
@@ -33,6 +33,7 @@ def row(face: FaceContext, uid: int, view: PositionView) -> Json:
         view,
         venue.instrument(held.symbol),
         venue.open_algo_orders(uid, held.symbol),
+        net=face.ledger.net(uid, held.symbol, held.position_side),
         created_ms=face.ledger.opened_ms(uid, held.symbol, held.position_side),
         rank=venue.adl_quantile(uid, held.symbol).get(held.position_side, 0) + 1 if held.quantity else 0,
     )
@@ -54,6 +55,45 @@ def positions(face: FaceContext, call: Call) -> Json:
         rows, lambda one: f"{one['symbol']},{one['positionIdx']}", call.limit(20, 200), call.text("cursor")
     )
     return listing(call, chosen, cursor)
+
+
+@ENDPOINTS.add("GET", "/v5/position/symbol-info", Security.READ)
+def leverages(face: FaceContext, call: Call) -> Json:
+    """Answer the leverage of one symbol or of all, held or not. Source: "Get Leverage", read 2026-11-22."""
+    require_linear(call)
+    venue = face.exchange.venue
+    symbols = face.exchange.symbols if call.text("symbol") is None else (symbol_of(face, call),)
+    rows = [
+        {
+            "symbol": symbol,
+            "leverage": str(venue.symbol_settings(call.uid, symbol).leverage),
+            "side": side,
+            "positionIdx": index,
+        }
+        for symbol in symbols
+        for side, index in ((("Buy", 1), ("Sell", 2)) if venue.hedges(call.uid, symbol) else (("", 0),))
+    ]
+    return {"category": "linear", "list": rows}
+
+
+@ENDPOINTS.add("GET", "/v5/position/symbol-info", Security.READ)
+def leverages(face: FaceContext, call: Call) -> Json:
+    """Answer the leverage of one symbol, or of every one, whether held or not."""
+    if not is_linear(call):
+        return {"category": category(call), "list": []}
+    venue = face.exchange.venue
+    symbols = face.exchange.symbols if call.text("symbol") is None else (symbol_of(face, call),)
+    rows = [
+        {
+            "symbol": symbol,
+            "leverage": str(venue.symbol_settings(call.uid, symbol).leverage),
+            "side": side,
+            "positionIdx": index,
+        }
+        for symbol in symbols
+        for index, side in (((1, "Buy"), (2, "Sell")) if venue.hedges(call.uid, symbol) else ((0, ""),))
+    ]
+    return {"category": "linear", "list": rows}
 
 
 @ENDPOINTS.add("POST", "/v5/position/set-leverage", Security.TRADE, per_second=10)
@@ -142,6 +182,9 @@ def _protection(call: Call, *, partial: bool) -> Protection:
             raise Refused(10001, "tpSize and slSize must be the same, and greater than zero")
     elif profit_size or loss_size:
         raise Refused(10001, "tpSize and slSize are only for Partial mode")
+    for name in ("tpOrderType", "slOrderType"):
+        if call.text(name) is not None and call.text("tpslMode") is None:
+            raise Refused(10001, f"{name} can not have a value when tpSlMode is empty")
     limits = {name: call.choice(f"{name}OrderType", _TYPES) or False for name in ("tp", "sl")}
     if any(limits.values()) and not partial:
         raise refusals.bad("tpOrderType")
