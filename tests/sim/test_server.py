@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from patriot.cli import sim as simulator
 from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import HistoryDamaged, InvalidInput, StartupError
+from patriot.sim.engine.operations import CancelOrder
+from patriot.sim.exchange import Applied
+from patriot.sim.journal import Journal
 from patriot.sim.server import JOURNAL_FILE, SimServer, SimSettings
+from patriot.sim.world import Record
 from tests.sim.binance.client import START_MS, TOKEN, Sim, Trader, flat, running_sim, write_dump
 from tests.support import eventually
 
@@ -214,6 +219,30 @@ async def test_changed_journal_is_found(tmp_path: Path, data: Path) -> None:
     with pytest.raises(HistoryDamaged, match="checksum"):
         async with running_sim(data, journal=tmp_path / "j"):
             pass
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        (CancelOrder(uid=77, symbol="BTCUSDT", order_id=1), "an account that is not there: 77"),
+        (CancelOrder(uid=1, symbol="BTCUSDT", order_id=1), r"refused now \(-2011"),
+    ],
+)
+async def test_record_that_the_engine_does_not_take_again_is_found(
+    tmp_path: Path, data: Path, operation: CancelOrder, said: str
+) -> None:
+    async with running_sim(data, journal=tmp_path / "j") as sim:
+        await sim.trader("10000")
+    path = tmp_path / "j" / JOURNAL_FILE
+    journal: Journal[Record] = Journal.open(path, msgspec.json.Decoder(Record).decode)
+    journal.append(Applied(START_MS + 1_000, operation))
+    journal.close()
+    before = path.read_bytes()
+
+    with pytest.raises(HistoryDamaged, match=rf"record \d of the journal does not fit .* CancelOrder .*{said}"):
+        async with running_sim(data, journal=tmp_path / "j"):
+            pass
+    assert path.read_bytes() == before
 
 
 async def test_taken_port_is_one_sentence(data: Path) -> None:

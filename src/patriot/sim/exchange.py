@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from patriot.kernel.errors import HistoryDamaged
 from patriot.sim.engine.events import Result, VenueEvent
 from patriot.sim.engine.operations import CreateAccount, Operation, PassTime, SetPermissions
 from patriot.sim.engine.records import AccountView, AlgoOrder, Depth, Order
@@ -239,11 +240,21 @@ class Exchange:
         return listen_key
 
     def restore(self, record: Applied | ListenKeyMade) -> None:
-        """Bring back what a journal holds; nothing is told and nothing is written."""
+        """Bring back what a journal holds; nothing is told and nothing is written.
+
+        Errors: HistoryDamaged when the engine does not take what it once took.
+        """
         if isinstance(record, ListenKeyMade):
             self.listen_keys[record.uid] = record.listen_key
             return
-        self.venue.apply(record.operation, record.at_ms)
+        try:
+            refusal = self.venue.apply(record.operation, record.at_ms).refusal
+        except KeyError as error:
+            raise HistoryDamaged(
+                f"{type(record.operation).__name__} of an account that is not there: {error}"
+            ) from None
+        if refusal is not None:
+            raise HistoryDamaged(f"{type(record.operation).__name__} is refused now ({refusal})")
         if record.key is not None:
             self._add_key(record.key)
 

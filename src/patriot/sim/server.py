@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +127,7 @@ class SimServer:
         if settings.fresh:
             self._put_aside()
         if header is not None:
-            world.restore([header])
-            world.restore(records)
+            world.restore(chain([header], records))
         self._start_clock(world)
         await self._open_ports(world)
 

@@ -1,23 +1,22 @@
 """The world of the running simulator: venues, their common place in the prices, clock, journal. No sockets."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
 
 import msgspec
 
-from patriot.kernel.errors import InvalidInput, PatriotError, StartupError
-from patriot.kernel.money import round_to_tick
+from patriot.kernel.errors import HistoryDamaged, InvalidInput, PatriotError, StartupError
 from patriot.sim.engine.events import InstrumentChanged, KlineClosed, PriceMoved, Printed, VenueEvent
 from patriot.sim.engine.klines import interval_ms
 from patriot.sim.engine.operations import CloseBar, FundInsurance, MovePrice, Operation, SettleFunding
-from patriot.sim.engine.records import Bar
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import Liquidity
 from patriot.sim.exchange import Applied, Exchange, ListenKeyMade, Settlement, VenueName
 from patriot.sim.journal import Journal
-from patriot.sim.prices.feed import MINUTE_MS, Feed, Step, flat_bar
+from patriot.sim.prices.feed import MINUTE_MS, Feed, Step
+from patriot.sim.shocks import Shocked, Shocks
 from patriot.sim.wire_times import WireTimes
 
 FUNDING_STEP_MS = 3_600_000  # every funding interval is a multiple of it
@@ -41,15 +40,6 @@ class Header(msgspec.Struct, frozen=True, tag=True):
     seed: int
     venues: tuple[VenueName, ...] = (VenueName.BINANCE,)
     liquidity: Liquidity = Liquidity.PRIVATE
-
-
-class Shocked(msgspec.Struct, frozen=True, tag=True):
-    """From now on the feed's prices of a symbol are multiplied, until a time."""
-
-    at_ms: int
-    symbol: str
-    factor: Decimal
-    until_ms: int
 
 
 Record = Header | Applied | Advanced | ListenKeyMade | Shocked
@@ -96,8 +86,7 @@ class World:
         self._journaled = Advanced(0, feed.start_ms)
         self._live_now: Callable[[], int] | None = None
         self._moved: dict[str, MovePrice] = {}  # the feed's newest move, by symbol
-        self._shocks: dict[str, Shocked] = {}
-        self._shaken: set[str] = set()  # whose prices were not the feed's at some time of this minute
+        self._shocks = Shocks(venues.values())
 
     # ------------------------------------------------------------------------------------------------ reading
 
@@ -131,22 +120,31 @@ class World:
     # ------------------------------------------------------------------------------------------------ starting
 
     def restore(self, records: Iterable[Record]) -> None:
-        """Bring back what a journal holds; nothing is published and nothing is written."""
-        for record in records:
-            match record:
-                case Applied():
-                    self._now_ms = max(self._now_ms, record.at_ms)
-                    self.exchanges[record.venue].restore(record)
-                case Advanced():
-                    self._replay_to(record)
-                case Shocked():
-                    self._shake(record)
-                case Header():
-                    self._check(record)
-                case ListenKeyMade():
-                    self.exchanges[VenueName.BINANCE].restore(record)
-                case _:
-                    assert_never(record)
+        """Bring back what a journal holds, the header first; nothing is published and nothing is written.
+
+        Errors: StartupError for the journal of another run; HistoryDamaged for a record that does not fit in.
+        """
+        for number, record in enumerate(records, start=1):
+            try:
+                self._restore(record)
+            except HistoryDamaged as error:
+                raise HistoryDamaged(f"record {number} of the journal does not fit those before it: {error}") from None
+
+    def _restore(self, record: Record) -> None:
+        match record:
+            case Applied():
+                self._now_ms = max(self._now_ms, record.at_ms)
+                self.exchanges[record.venue].restore(record)
+            case Advanced():
+                self._replay_to(record)
+            case Shocked():
+                self._shake(record)
+            case Header():
+                self._check(record)
+            case ListenKeyMade():
+                self.exchanges[VenueName.BINANCE].restore(record)
+            case _:
+                assert_never(record)
 
     def _check(self, header: Header) -> None:
         own = self._header()
@@ -255,7 +253,7 @@ class World:
         step = self._next_step()
         for move in step.moves:
             self._moved[move.symbol] = move
-            told = self._shocked(move, step.at_ms) if self._shocks else move
+            told = self._shocks.told(move, step.at_ms) if self._shocks else move
             self._engines(told, step.at_ms, emitted)
         self._now_ms = max(self._now_ms, step.at_ms)
         self._ticks += 1
@@ -263,9 +261,9 @@ class World:
         if step.bars:
             self._now_ms = max(self._now_ms, step.due_ms)
             for symbol, bar in step.bars:
-                told_bar = self._shaken_bar(symbol, bar) if self._shaken or self._shocks else bar
+                told_bar = self._shocks.told_bar(symbol, bar) if self._shocks else bar
                 self._engines(CloseBar(symbol=symbol, bar=told_bar), step.due_ms, emitted)
-            self._shaken.clear()
+            self._shocks.end_minute()
             self._index, self._phase, self._steps = self._index + 1, 0, ()
             self._settle_funding(step.due_ms, emitted)
         return emitted
@@ -313,45 +311,8 @@ class World:
     def _shake(self, shock: Shocked) -> Emitted:
         emitted: Emitted = {name: [] for name in self.exchanges}
         self.reach(shock.at_ms)
-        self._shocks[shock.symbol] = shock
-        move = self._scaled(self._moved[shock.symbol], shock.factor, jump=True)
-        self._shaken.add(shock.symbol)
-        self._engines(move, shock.at_ms, emitted)
+        self._engines(self._shocks.begin(shock, self._moved[shock.symbol]), shock.at_ms, emitted)
         return emitted
-
-    def _shocked(self, move: MovePrice, at_ms: int) -> MovePrice:
-        """Return a move of the feed as it is told: scaled while a shock lasts, and a jump when it is over."""
-        shock = self._shocks.get(move.symbol)
-        if shock is None:
-            return move
-        self._shaken.add(move.symbol)
-        if at_ms < shock.until_ms:
-            return self._scaled(move, shock.factor, jump=move.jump)
-        del self._shocks[move.symbol]
-        return self._scaled(move, Decimal(1), jump=True)
-
-    def _scaled(self, move: MovePrice, factor: Decimal, *, jump: bool) -> MovePrice:
-        tick = max(e.venue.instrument(move.symbol).tick_size for e in self.exchanges.values())
-
-        def scaled(price: Decimal | None) -> Decimal | None:
-            return None if price is None or factor == 1 else max(round_to_tick(price * factor, tick), tick)
-
-        return msgspec.structs.replace(
-            move,
-            last=scaled(move.last) or move.last,
-            mark=scaled(move.mark) or move.mark,
-            index=scaled(move.index) or move.index,
-            jump=jump,
-        )
-
-    def _shaken_bar(self, symbol: str, bar: Bar) -> Bar:
-        """Return a bar of the feed with the prices that were really told in its minute."""
-        if symbol not in self._shaken and symbol not in self._shocks:
-            return bar
-        told = next(iter(self.exchanges.values())).venue.klines(symbol, "1m", limit=1)[-1]
-        if told.open_ms != bar.open_ms:  # nothing was traded in this minute
-            return flat_bar(bar.open_ms, told.close)
-        return replace(bar, open=told.open, high=told.high, low=told.low, close=told.close)
 
     # ------------------------------------------------------------------------------------------------ the journal
 
