@@ -157,6 +157,44 @@ def coin_greeks(_face: FaceContext, _call: Call) -> Json:
     return {"list": []}
 
 
+@ENDPOINTS.add("GET", "/v5/account/option-asset-info", Security.READ)
+def option_profits(_face: FaceContext, _call: Call) -> Json:
+    """Answer nothing: no options are listed."""
+    return {"result": []}
+
+
+@ENDPOINTS.add("GET", "/v5/account/trade-info-for-analysis", Security.READ)
+def spot_trades(face: FaceContext, call: Call) -> Json:
+    """Answer what spot trades came to: there were none."""
+    instrument = face.exchange.venue.instrument(symbol_of(face, call))
+    sums = (
+        *("symbolRnl", "netExecQty", "sumExecValue", "sumExecQty", "avgBuyExecPrice", "sumBuyExecValue"),
+        *("sumBuyExecQty", "sumBuyExecFee", "sumBuyOrderQty", "avgSellExecPrice", "sumSellExecValue"),
+        *("sumSellExecQty", "sumSellExecFee", "sumSellOrderQty"),
+    )
+    names = {"baseCoin": instrument.base_asset, "settleCoin": instrument.quote_asset}
+    return {**dict.fromkeys(sums, "0"), **names, "maxMarginVersion": 0, "sumPriceList": []}
+
+
+@ENDPOINTS.add("GET", "/v5/account/pay-info", Security.READ)
+def repayment_collateral(face: FaceContext, call: Call) -> Json:
+    """Answer what could repay a debt, and that there is none; refuse a coin, since none is owed."""
+    if call.text("coin") is not None:
+        raise Refused(*refusals.NO_DEBT)
+    free = money(face.exchange.venue.account(call.uid).available)
+    row = {
+        "coin": QUOTE_ASSET,
+        "availableSize": free,
+        "availableValue": free,
+        "coinScale": 4,
+        "borrowSize": "0",
+        "spotHedgeAmount": "0",
+        "assetFrozen": "0",
+    }
+    debt = {"borrowSize": "0", "borrowValue": "0", "assetFrozen": "0", "availableBalance": "0"}
+    return {"collateralInfo": {"collateralList": [row]}, "borrowInfo": debt}
+
+
 @ENDPOINTS.add("GET", "/v5/account/smp-group", Security.READ)
 def self_trade_group(_face: FaceContext, _call: Call) -> Json:
     """Answer the group of accounts whose orders do not meet: the account is in none."""
@@ -188,7 +226,7 @@ def set_market_maker_protection(_face: FaceContext, _call: Call) -> Json:
 @ENDPOINTS.add("POST", "/v5/account/repay", Security.TRADE)
 def repay(_face: FaceContext, _call: Call) -> Json:
     """Refuse: nothing is ever borrowed here."""
-    raise Refused(182102, "Failed repayment, there are no liabilities in the current currency")
+    raise Refused(*refusals.NO_DEBT)
 
 
 @ENDPOINTS.add("POST", "/v5/account/set-collateral-switch", Security.TRADE)

@@ -21,7 +21,7 @@ from patriot.sim.bybit.ledger import TradeLedger
 from patriot.sim.bybit.limits import AddressBanned, RateLimiter
 from patriot.sim.bybit.refusals import Refused
 from patriot.sim.bybit.requests import Call, RawRequest, Security, authenticate, check_right, parameters_of
-from patriot.sim.bybit.sockets import SocketDoors
+from patriot.sim.bybit.sockets import Handler, SocketDoors
 from patriot.sim.engine.events import VenueEvent
 from patriot.sim.exchange import Exchange
 from patriot.sim.faults.requests import under_faults
@@ -79,8 +79,8 @@ class BybitFace:
 
     def application(self) -> web.Application:
         """Return the application: socket entries, and every other path as REST."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
-        self._doors.add_routes(app)
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._in_venue_words])
+        self._doors.add_routes(app, without_upgrade=self._rest)
         app.router.add_route("*", "/{path:.*}", self._rest)
         return app
 
@@ -94,6 +94,16 @@ class BybitFace:
         context.index.note(events)
         context.tape.note(events)
         context.market.note(events)
+
+    @web.middleware
+    async def _in_venue_words(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Tell in the venue's words what the HTTP server refuses by itself: odd targets and handshakes."""
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            unknown = error.status == web.HTTPNotFound.status_code
+            code, words = refusals.NO_ROUTE if unknown else refusals.PARAMETER
+            return self._response(code, Reply({}, message=words), error.status, {})
 
     # ------------------------------------------------------------------------------------------------ REST
 
@@ -147,6 +157,6 @@ class BybitFace:
 async def _raw(request: web.Request) -> RawRequest:
     try:
         body = await request.read() if request.body_exists else b""
-    except web.HTTPRequestEntityTooLarge:
+    except (web.HTTPRequestEntityTooLarge, web.RequestPayloadError, ConnectionError):
         raise Refused(*refusals.PARAMETER) from None
     return RawRequest(request.method, request.raw_path.partition("?")[2], body, request.headers)

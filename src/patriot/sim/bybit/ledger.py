@@ -40,6 +40,10 @@ class _Book:
     held: defaultdict[tuple[str, PositionSide], Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
     by_trade: dict[int, Execution] = field(default_factory=dict)
     realized: Decimal = ZERO
+    net: defaultdict[tuple[str, PositionSide], Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
+    net_of_holding: defaultdict[tuple[str, PositionSide], Decimal] = field(
+        default_factory=lambda: defaultdict(lambda: ZERO)
+    )
     first_ms: dict[tuple[str, PositionSide], int] = field(default_factory=dict)
 
     def add(self, trade: Trade) -> None:
@@ -50,6 +54,11 @@ class _Book:
         closed = min(abs(before), trade.quantity) if before * signed < ZERO else ZERO
         self.fees[trade.order_id] += trade.commission
         self.realized += trade.realized_pnl
+        self.net[key] += trade.realized_pnl - trade.commission
+        if before * after > ZERO:
+            self.net_of_holding[key] += trade.realized_pnl - trade.commission
+        else:  # what it opened anew begins with its part of the fee; nothing is held behind a close
+            self.net_of_holding[key] = -trade.commission * abs(after) / trade.quantity
         execution = self.by_trade[trade.trade_id] = Execution(trade, closed, after)
         self.first_ms.setdefault(key, trade.at_ms)
         self.executions.append(execution)
@@ -93,6 +102,11 @@ class TradeLedger:
     def realized(self, uid: int) -> Decimal:
         """Return the profit of all of an account's executions, before fees."""
         return self._book(uid).realized
+
+    def net(self, uid: int, symbol: str, position_side: PositionSide) -> tuple[Decimal, Decimal]:
+        """Return what a holding has brought after fees and before funding: since it was opened, and ever."""
+        book, key = self._book(uid), (symbol, position_side)
+        return book.net_of_holding.get(key, ZERO), book.net.get(key, ZERO)
 
     def opened_ms(self, uid: int, symbol: str, position_side: PositionSide) -> int:
         """Return when an account first held a symbol, 0 when it never did."""

@@ -7,7 +7,6 @@ Source: bybit-exchange.github.io/docs/v5/market, read 2026-11-22.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from patriot.sim.bybit import lookup, messages, refusals, render_market
@@ -19,7 +18,6 @@ from patriot.sim.bybit.refusals import Refused
 from patriot.sim.bybit.requests import DAY_MS, Call
 from patriot.sim.bybit.text import money, number
 from patriot.sim.bybit.topics import INTERVALS
-from patriot.sim.engine.klines import interval_ms, merged
 from patriot.sim.engine.records import Bar, Instrument
 
 Json = dict[str, Any]
@@ -164,33 +162,8 @@ def _bars(face: FaceContext, call: Call, row: Row) -> Json:
     start, end = call.integer("start"), call.integer("end")
     if start is not None and end is not None and start > end:
         raise Refused(10001, "startTime must be less than endTime")
-    limit = call.limit(200, 1000)
-    bars = bars_of(face, symbol, name, limit, start, end)
+    bars = face.exchange.venue.klines(symbol, name, limit=call.limit(200, 1000), start_ms=start, end_ms=end)
     return {"symbol": symbol, "category": "linear", "list": [row(bar) for bar in reversed(bars)]}
-
-
-def bars_of(
-    face: FaceContext, symbol: str, name: str, limit: int, start: int | None = None, end: int | None = None
-) -> tuple[Bar, ...]:
-    """Return bars ascending; weeks and months are rolled up from days."""
-    venue = face.exchange.venue
-    if name not in ("1w", "1M"):
-        if start is not None:
-            width = interval_ms(name)
-            start = -(-start // width) * width
-        return venue.klines(symbol, name, limit=limit, start_ms=start, end_ms=end)
-    rolled: dict[int, Bar] = {}
-    for bar in venue.klines(symbol, "1d", limit=1_500):
-        opened = _opened_ms(bar.open_ms, weekly=name == "1w")
-        rolled[opened] = merged(rolled.get(opened), bar, opened)
-    chosen = [bar for bar in rolled.values() if start is None or bar.open_ms >= start]
-    return tuple(bar for bar in chosen if end is None or bar.open_ms <= end)[-limit:]
-
-
-def _opened_ms(day_ms: int, *, weekly: bool) -> int:
-    """Return when the week (Monday) or month of a day began."""
-    day = datetime.fromtimestamp(day_ms / 1000, UTC)
-    return day_ms - (day.weekday() if weekly else day.day - 1) * DAY_MS
 
 
 # -------------------------------------------------------------------------------------------------- around prices
@@ -274,12 +247,8 @@ def price_limit(face: FaceContext, call: Call) -> Json:
     ticker, instrument = face.exchange.venue.ticker(symbol), face.exchange.venue.instrument(symbol)
     if ticker is None:
         raise Refused(*refusals.HALTED)
-    return {
-        "symbol": symbol,
-        "buyLmt": render_market.on_tick(ticker.mark * instrument.price_band_up, instrument),
-        "sellLmt": render_market.on_tick(ticker.mark * instrument.price_band_down, instrument),
-        "ts": str(face.exchange.now_ms),
-    }
+    highest_bid, lowest_ask = messages.limits_of(instrument, ticker.mark)
+    return {"symbol": symbol, "buyLmt": highest_bid, "sellLmt": lowest_ask, "ts": str(face.exchange.wire_now_ms)}
 
 
 @ENDPOINTS.add("GET", "/v5/market/insurance")
@@ -290,7 +259,7 @@ def insurance(face: FaceContext, call: Call) -> Json:
     symbols = ",".join(face.exchange.symbols)
     row = {"coin": "USDT", "symbols": symbols, "balance": money(balance), "value": money(balance)}
     rows = [row] if coin in (None, "USDT") else []
-    return {"updatedTime": str(face.exchange.now_ms), "list": rows}
+    return {"updatedTime": str(face.exchange.wire_now_ms), "list": rows}
 
 
 @ENDPOINTS.add("GET", "/v5/market/delivery-price")
@@ -327,7 +296,12 @@ def index_components(face: FaceContext, call: Call) -> Json:
         "price": price,
         "weight": "1",
     }
-    return {"indexName": name, "lastPrice": price, "updateTime": str(face.exchange.now_ms), "components": [component]}
+    return {
+        "indexName": name,
+        "lastPrice": price,
+        "updateTime": str(face.exchange.wire_now_ms),
+        "components": [component],
+    }
 
 
 @ENDPOINTS.add("GET", "/v5/market/adlAlert")
@@ -335,23 +309,8 @@ def adl_alert(face: FaceContext, call: Call) -> Json:
     """Answer the insurance fund as the alert page shows it, symbol by symbol."""
     asked = call.text("symbol")
     symbols = face.exchange.symbols if asked is None else (symbol_of(face, call),)
-    balance = money(face.exchange.venue.pools().insurance)
-    return {
-        "updatedTime": str(face.exchange.now_ms),
-        "list": [
-            {
-                "coin": "USDT",
-                "symbol": symbol,
-                "balance": balance,
-                "maxBalance": balance,
-                "insurancePnlRatio": "0",
-                "pnlRatio": "0",
-                "adlTriggerThreshold": "0",
-                "adlStopRatio": "0",
-            }
-            for symbol in symbols
-        ],
-    }
+    rows = render_market.adl_alerts(symbols, face.exchange.venue.pools().insurance)
+    return {"updatedTime": str(face.exchange.wire_now_ms), "list": rows}
 
 
 @ENDPOINTS.add("GET", "/v5/market/fee-group-info")

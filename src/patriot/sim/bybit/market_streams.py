@@ -14,14 +14,14 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
-from patriot.sim.bybit import messages
+from patriot.sim.bybit import messages, render_market
 from patriot.sim.bybit.context import TAPE_LENGTH, FaceContext
 from patriot.sim.bybit.messages import Book
 from patriot.sim.bybit.topics import INTERVALS, Kind, Topic
 from patriot.sim.engine.events import KlineClosed, OrderUpdated, PriceMoved, Printed, VenueEvent
-from patriot.sim.engine.klines import INTERVAL_MINUTES, interval_ms
+from patriot.sim.engine.klines import span
 from patriot.sim.engine.records import Order, Trade
-from patriot.sim.engine.words import Closing
+from patriot.sim.engine.words import QUOTE_ASSET, Closing
 
 Json = dict[str, Any]
 
@@ -87,6 +87,8 @@ class MarketStreams:
                 return self._limit_message(topic, limits) if limits else None
             case Kind.KLINE:
                 return self._bar_in_progress(topic) if self._live else None
+            case Kind.ADL_ALERT:
+                return self._adl_alert(topic)
             case Kind.TRADE | Kind.LIQUIDATION | Kind.ALL_LIQUIDATION | Kind.INSURANCE:
                 return None
             case _:
@@ -186,9 +188,13 @@ class MarketStreams:
         if message is not None:
             self._send(topic.name, message)
 
-    def tell_quiet_books(self) -> None:
-        """Tell the books of one level again that have not changed for a while, as they were."""
+    def tell_again(self) -> None:
+        """Tell ADL alerts, and the books of one level that have not changed for a while, as they were."""
         now = self._clock.monotonic()
+        for topic in self._open.get(QUOTE_ASSET, {}).values():
+            message = self._adl_alert(topic) if self._live and topic.kind is Kind.ADL_ALERT else None
+            if message is not None:
+                self._send(topic.name, message)
         for name, told_at in tuple(self._told_at.items()):
             book = self._books.get(name)
             if self._live and book is not None and now - told_at >= QUIET_SECONDS:
@@ -267,6 +273,12 @@ class MarketStreams:
     def _limit_message(self, topic: Topic, limits: tuple[str, str]) -> bytes:
         return _ENCODE(messages.price_limit(topic.name, topic.symbol, *limits, self._exchange.wire_now_ms))
 
+    def _adl_alert(self, topic: Topic) -> bytes | None:
+        if topic.symbol != QUOTE_ASSET:
+            return None  # no such contracts are listed
+        rows = render_market.adl_alerts(self._exchange.symbols, self._exchange.venue.pools().insurance)
+        return _ENCODE(messages.adl_alert(topic.name, rows, self._exchange.wire_now_ms))
+
     def _close_bar(self, event: KlineClosed) -> None:
         for name, topic in self._open.get(event.symbol, {}).items():
             if topic.kind is Kind.KLINE and INTERVALS[topic.detail] == event.interval:
@@ -276,10 +288,8 @@ class MarketStreams:
 
     def _bar_in_progress(self, topic: Topic) -> bytes | None:
         interval, venue, now_ms = INTERVALS[topic.detail], self._exchange.venue, self._exchange.wire_now_ms
-        if interval not in INTERVAL_MINUTES:
-            return None
         bars = venue.klines(topic.symbol, interval, limit=1)
-        if not bars or bars[-1].open_ms + interval_ms(interval) <= self._exchange.now_ms:
+        if not bars or span(interval, bars[-1].open_ms)[1] <= self._exchange.now_ms:
             return None  # closed, and told as such
         instrument = venue.instrument(topic.symbol)
         return _ENCODE(messages.kline(topic.name, topic.detail, instrument, bars[-1], now_ms, closed=False))

@@ -15,7 +15,7 @@ from patriot.sim.bybit.render_market import on_tick
 from patriot.sim.bybit.text import number
 from patriot.sim.bybit.topics import INTERVALS
 from patriot.sim.engine.events import PriceMoved, Printed
-from patriot.sim.engine.klines import interval_ms
+from patriot.sim.engine.klines import span
 from patriot.sim.engine.records import Bar, Depth, Instrument, Order, Trade
 from patriot.sim.engine.words import Side
 
@@ -29,6 +29,10 @@ _TICKER_FIELDS: Final = (
     *("prevPrice1h", "markPrice", "indexPrice", "openInterest", "openInterestValue", "turnover24h", "volume24h"),
     *("fundingIntervalHour", "fundingCap", "nextFundingTime", "fundingRate", "bid1Price", "bid1Size"),
     *("ask1Price", "ask1Size", "preOpenPrice", "preQty", "curPreListingPhase"),
+)
+_ADL_FIELDS: Final = (
+    *(("c", "coin"), ("s", "symbol"), ("b", "balance"), ("mb", "maxBalance"), ("i_pr", "insurancePnlRatio")),
+    *(("pr", "pnlRatio"), ("adl_tt", "adlTriggerThreshold"), ("adl_sr", "adlStopRatio")),
 )
 
 
@@ -143,10 +147,9 @@ def trades(topic: str, rows: list[Json], at_ms: int) -> Json:
 
 def kline(topic: str, interval: str, instrument: Instrument, bar: Bar, at_ms: int, *, closed: bool) -> Json:
     """Return a bar, in progress or closed; interval in the venue's words."""
-    width_ms = interval_ms(INTERVALS[interval])
     row = {
         "start": bar.open_ms,
-        "end": bar.open_ms + width_ms - 1,
+        "end": span(INTERVALS[interval], bar.open_ms)[1] - 1,
         "interval": interval,
         "open": on_tick(bar.open, instrument),
         "close": on_tick(bar.close, instrument),
@@ -211,6 +214,12 @@ def limits_of(instrument: Instrument, mark_price: Decimal) -> tuple[str, str]:
 def price_limit(topic: str, symbol: str, highest_bid: str, lowest_ask: str, at_ms: int) -> Json:
     """Return between which prices orders are taken."""
     return {"topic": topic, "data": {"symbol": symbol, "buyLmt": highest_bid, "sellLmt": lowest_ask}, "ts": at_ms}
+
+
+def adl_alert(topic: str, rows: list[Json], at_ms: int) -> Json:
+    """Return what /v5/market/adlAlert lists, under the short names of the topic."""
+    data = [{short: row[name] for short, name in _ADL_FIELDS} for row in rows]
+    return {"topic": topic, "type": "snapshot", "ts": at_ms, "data": data}
 
 
 def private(identifier: str, topic: str, at_ms: int, rows: list[Json]) -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -13,7 +13,7 @@ from patriot.sim.bybit.lookup import PublicOrder
 from patriot.sim.bybit.parameters import attached, position_side_of, side_of, symbol_of, working_type_of
 from patriot.sim.bybit.refusals import Refused
 from patriot.sim.bybit.requests import Call
-from patriot.sim.bybit.text import SELF_TRADES, TIMES_IN_FORCE, TRIGGERS
+from patriot.sim.bybit.text import NO_TOLERANCE, SELF_TRADES, TIMES_IN_FORCE, TRIGGERS, number
 from patriot.sim.engine.operations import PlaceAlgoOrder, PlaceOrder
 from patriot.sim.engine.records import Protection
 from patriot.sim.engine.words import (
@@ -30,6 +30,11 @@ _TYPES: Final = {"Market": OrderType.MARKET, "Limit": OrderType.LIMIT}
 _TIME_IN_FORCE: Final = {word: tif for tif, word in TIMES_IN_FORCE.items() if tif is not TimeInForce.GTD}
 _SMP: Final = {word: kind for kind, word in SELF_TRADES.items()}
 _LINK_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,36}")
+_TICKS: Final = "TickSize"
+_TOLERANCES: Final = {  # least, most and grid of slippageTolerance
+    _TICKS: (Decimal(5), Decimal(2_000), Decimal(1)),
+    "Percent": (Decimal("0.05"), Decimal(1), Decimal("0.01")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class _Wish:
     time_in_force: TimeInForce | None
     reduces: bool
     smp: SelfTradePrevention
+    tolerance: str = NO_TOLERANCE  # of a market order: how far it may walk, in the client's words
 
 
 def place(face: FaceContext, call: Call) -> PublicOrder:
@@ -71,9 +77,39 @@ def place(face: FaceContext, call: Call) -> PublicOrder:
     )
     _check_position_index(face, call.uid, wish)
     trigger_price = call.decimal("triggerPrice")
+    tolerance = call.text("slippageToleranceType")
+    if tolerance is not None:
+        if not at_market or trigger_price:
+            raise refusals.bad("slippageToleranceType")
+        wish = _capped(face, call, wish)
     if trigger_price:
         return _create_conditional(face, call, wish, trigger_price)
     return _create_plain(face, call, wish)
+
+
+def _capped(face: FaceContext, call: Call, wish: _Wish) -> _Wish:
+    """Return a market order with the worst price that its slippage tolerance lets it pay: an IOC order at a limit."""
+    least, most, grid = call.required_choice("slippageToleranceType", _TOLERANCES)
+    value = call.required_decimal("slippageTolerance")
+    if not least <= value <= most or value % grid:
+        raise refusals.bad("slippageTolerance")
+    ticker, instrument = face.exchange.venue.ticker(wish.symbol), face.exchange.venue.instrument(wish.symbol)
+    if ticker is None:
+        raise Refused(*refusals.HALTED)
+    tick, kind = instrument.tick_size, call.required_text("slippageToleranceType")
+    buys = wish.side is Side.BUY
+    best = ticker.ask if buys else ticker.bid
+    room = value * tick if kind == _TICKS else best * value / 100
+    worst = (best + room) // tick * tick if buys else -(-(best - room) // tick) * tick
+    if call.required_decimal("qty") > instrument.market_max_quantity:
+        raise Refused(*refusals.TOO_MUCH)
+    return replace(
+        wish,
+        price=worst,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.IOC,
+        tolerance=f"{kind} {number(value)}",
+    )
 
 
 def _check_position_index(face: FaceContext, uid: int, wish: _Wish) -> None:
@@ -103,7 +139,7 @@ def _create_plain(face: FaceContext, call: Call, wish: _Wish) -> PublicOrder:
         quantity = held if closes_all else min(quantity, held)
         if closes_all:
             instrument = face.exchange.venue.instrument(wish.symbol)
-            at_market = wish.order_type is OrderType.MARKET
+            at_market = wish.order_type is OrderType.MARKET or wish.tolerance != NO_TOLERANCE
             quantity = min(quantity, instrument.market_max_quantity if at_market else instrument.max_quantity)
     protection = attached(call, quantity)
     if protection is not None:
@@ -124,6 +160,7 @@ def _create_plain(face: FaceContext, call: Call, wish: _Wish) -> PublicOrder:
         self_trade_prevention=wish.smp,
         attached=protection,
         refuse_late=True,
+        price_match=wish.tolerance,
     )
     return PublicOrder(face.exchange.order_from(operation))
 

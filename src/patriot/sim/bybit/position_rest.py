@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from patriot.sim.bybit import lookup, refusals, render_account
 from patriot.sim.bybit.context import FaceContext
-from patriot.sim.bybit.endpoints import ENDPOINTS, Reply, category, is_linear, require_linear
+from patriot.sim.bybit.endpoints import ENDPOINTS, Reply, is_linear, require_linear
 from patriot.sim.bybit.ledger import Execution
 from patriot.sim.bybit.parameters import orders_asked_for, position_side_of, symbol_of, working_type_of
 from patriot.sim.bybit.query_rest import WEEK_MS, any_symbol, listing
@@ -72,26 +72,6 @@ def leverages(face: FaceContext, call: Call) -> Json:
         }
         for symbol in symbols
         for side, index in ((("Buy", 1), ("Sell", 2)) if venue.hedges(call.uid, symbol) else (("", 0),))
-    ]
-    return {"category": "linear", "list": rows}
-
-
-@ENDPOINTS.add("GET", "/v5/position/symbol-info", Security.READ)
-def leverages(face: FaceContext, call: Call) -> Json:
-    """Answer the leverage of one symbol, or of every one, whether held or not."""
-    if not is_linear(call):
-        return {"category": category(call), "list": []}
-    venue = face.exchange.venue
-    symbols = face.exchange.symbols if call.text("symbol") is None else (symbol_of(face, call),)
-    rows = [
-        {
-            "symbol": symbol,
-            "leverage": str(venue.symbol_settings(call.uid, symbol).leverage),
-            "side": side,
-            "positionIdx": index,
-        }
-        for symbol in symbols
-        for index, side in (((1, "Buy"), (2, "Sell")) if venue.hedges(call.uid, symbol) else ((0, ""),))
     ]
     return {"category": "linear", "list": rows}
 

@@ -68,6 +68,7 @@ NO_NET_POSITION: Final = (110034, "There is no net position")
 TOO_MUCH_TAKEN: Final = (110078, "Added margin more than max can reduce margin")
 ILLEGAL_ORDER: Final = (110032, "Order is illegal")
 NO_FUNDS: Final = (131212, "User insufficient balance")
+NO_DEBT: Final = (182102, "Failed repayment, there are no liabilities in the current currency")
 NOT_MODIFIED: Final = (34040, "not modified")
 NO_POSITION: Final = (10001, "can not set tp/sl/ts for zero position")
 NO_SYMBOL: Final = (10001, "Not supported symbols")
@@ -75,7 +76,7 @@ MODE_MISMATCH: Final = (10001, "position idx not match position mode")
 HALTED: Final = (110066, "Trading is currently not allowed.")
 
 _QTY: Final = (10001, "The number of contracts exceeds minimum limit allowed")
-_QTY_MAX: Final = (10001, "The number of contracts exceeds maximum limit allowed: too large")
+TOO_MUCH: Final = (10001, "The number of contracts exceeds maximum limit allowed: too large")
 _QTY_STEP: Final = (10001, "Qty invalid")
 _PRICE: Final = (10001, "Price invalid")
 _TRIGGER: Final = (10001, "TriggerPrice invalid")
@@ -105,7 +106,7 @@ _OF_ENGINE: Final[dict[int, Words]] = {
     engine.PRICE_ABOVE_MAX.code: PRICE_RANGE,
     engine.QUANTITY_NOT_POSITIVE.code: _QTY,
     engine.QUANTITY_BELOW_MIN.code: _QTY,
-    engine.QUANTITY_ABOVE_MAX.code: _QTY_MAX,
+    engine.QUANTITY_ABOVE_MAX.code: TOO_MUCH,
     engine.TRIGGER_TOO_SMALL.code: _TRIGGER,
     engine.TRIGGER_ABOVE_MAX.code: _TRIGGER,
     engine.PRICE_BELOW_MIN.code: PRICE_RANGE,

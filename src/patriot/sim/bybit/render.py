@@ -10,7 +10,17 @@ from decimal import Decimal
 from typing import Any, Final
 
 from patriot.sim.bybit import ids
-from patriot.sim.bybit.text import POSITION_INDEXES, SELF_TRADES, SIDES, TIMES_IN_FORCE, TRIGGERS, given, money, number
+from patriot.sim.bybit.text import (
+    NO_TOLERANCE,
+    POSITION_INDEXES,
+    SELF_TRADES,
+    SIDES,
+    TIMES_IN_FORCE,
+    TRIGGERS,
+    given,
+    money,
+    number,
+)
 from patriot.sim.engine.records import AlgoOrder, Order, Protection, Trade
 from patriot.sim.engine.words import (
     ZERO,
@@ -65,7 +75,7 @@ def order(record: Order, *, fee: Decimal = ZERO, parent: AlgoOrder | None = None
         "cumExecValue": money(record.filled_notional),
         "cumExecFee": money(fee),
         "cumFeeDetail": {"USDT": money(fee)} if fee else {},
-        "orderType": "Market" if record.order_type in _MARKET_TYPES else "Limit",
+        "orderType": order_type(record),
         "closeOnTrigger": record.close_position,
         "createType": create_type(record.origin, record.closing, partial=not record.close_position),
         **_condition(parent),
@@ -95,16 +105,32 @@ def conditional(record: AlgoOrder) -> Json:
         "cumExecValue": "0",
         "cumExecFee": "0",
         "cumFeeDetail": {},
-        "orderType": "Market" if record.order_type in _MARKET_TYPES else "Limit",
+        "orderType": order_type(record),
         "closeOnTrigger": record.close_position,
         "createType": create_type(record.origin, Closing.NOBODY, partial=not record.close_position),
         **_condition(record),
         **attached(record.attached),
     }
+    if record.origin is not AlgoOrigin.USER:
+        row["tpslMode"] = "Full" if record.close_position else "Partial"
     return row
 
 
+def order_type(record: Order | AlgoOrder) -> str:
+    """Return the type of an order; one whose price comes from a slippage tolerance is at market."""
+    return "Market" if record.order_type in _MARKET_TYPES or _tolerance(record) != ("", "") else "Limit"
+
+
+def _tolerance(record: Order | AlgoOrder) -> tuple[str, str]:
+    """Return type and amount of the slippage tolerance of an order, empty when it has none."""
+    if isinstance(record, AlgoOrder) or record.price_match == NO_TOLERANCE:
+        return "", ""
+    kind, _, amount = record.price_match.partition(" ")
+    return kind, amount
+
+
 def _common(record: Order | AlgoOrder) -> Json:
+    kind, tolerance = _tolerance(record)
     return {
         "orderId": ids.order_id(record),
         "orderLinkId": ids.link_id(record),
@@ -115,7 +141,7 @@ def _common(record: Order | AlgoOrder) -> Json:
         "side": SIDES[record.side],
         "isLeverage": "",
         "positionIdx": POSITION_INDEXES[record.position_side],
-        "timeInForce": "IOC" if record.order_type in _MARKET_TYPES else TIMES_IN_FORCE[record.time_in_force],
+        "timeInForce": "IOC" if order_type(record) == "Market" else TIMES_IN_FORCE[record.time_in_force],
         "orderIv": "",
         "marketUnit": "",
         "lastPriceOnCreated": "",
@@ -125,8 +151,8 @@ def _common(record: Order | AlgoOrder) -> Json:
         "smpGroup": 0,
         "smpOrderId": "",
         "ocoTriggerBy": "",
-        "slippageToleranceType": "UNKNOWN",
-        "slippageTolerance": "",
+        "slippageToleranceType": kind or "UNKNOWN",
+        "slippageTolerance": tolerance,
         "extraFees": "",
         "createdTime": str(record.created_ms),
         "updatedTime": str(record.updated_ms),
@@ -220,7 +246,7 @@ def execution(trade: Trade, made_by: Order, *, closed: Decimal, parent: AlgoOrde
         "orderQty": number(made_by.quantity),
         "leavesQty": number(made_by.leaves_quantity if made_by.is_open else ZERO),
         "createType": create_type(made_by.origin, made_by.closing, partial=not made_by.close_position),
-        "orderType": "Market" if made_by.order_type in _MARKET_TYPES else "Limit",
+        "orderType": order_type(made_by),
         "stopOrderType": stop_type(parent) if parent is not None else "UNKNOWN",
         "execFee": money(trade.commission),
         "execFeeV2": "",

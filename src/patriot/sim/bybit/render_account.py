@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
-from patriot.sim.bybit import ids
+from patriot.sim.bybit import ids, render
 from patriot.sim.bybit.ledger import Execution
 from patriot.sim.bybit.text import POSITION_INDEXES, SIDES, given, money, number
 from patriot.sim.engine.records import AccountView, AlgoOrder, Income, Instrument, Order, PositionView
-from patriot.sim.engine.words import ZERO, AlgoOrigin, IncomeType, MarginType
+from patriot.sim.engine.words import ZERO, AlgoOrigin, Closing, IncomeType, MarginType
 
 Json = dict[str, Any]
 
@@ -27,6 +27,7 @@ _TYPES: Final = {
     IncomeType.FUNDING_FEE: "SETTLEMENT",
     IncomeType.INSURANCE_CLEAR: "LIQUIDATION",
 }
+_CLOSINGS: Final = {Closing.LIQUIDATION: "LIQUIDATION", Closing.DELEVERAGING: "ADL"}
 
 
 def risk_id(instrument: Instrument, notional: Decimal) -> int:
@@ -36,9 +37,19 @@ def risk_id(instrument: Instrument, notional: Decimal) -> int:
 
 
 def position(
-    view: PositionView, instrument: Instrument, protections: Iterable[AlgoOrder], *, created_ms: int = 0, rank: int = 0
+    view: PositionView,
+    instrument: Instrument,
+    protections: Iterable[AlgoOrder],
+    *,
+    net: tuple[Decimal, Decimal],
+    created_ms: int,
+    rank: int,
 ) -> Json:
-    """Return a position row; protections are the account's open conditional orders, rank its place in the ADL queue."""
+    """Return a position row.
+
+    protections: the account's open conditional orders; net: what the holding, and all before it too, brought after
+    fees; rank: its place in the ADL queue.
+    """
     held = view.position
     size = abs(held.quantity)
     side = "" if not size else ("Buy" if held.quantity > ZERO else "Sell")
@@ -82,8 +93,8 @@ def position(
         "stopLoss": given(loss.trigger_price) if loss else "",
         "trailingStop": number((trailing.callback_distance if trailing else None) or ZERO),
         "unrealisedPnl": money(view.unrealized_pnl) if size else "",
-        "curRealisedPnl": money(held.realized_pnl),
-        "cumRealisedPnl": money(held.realized_pnl),
+        "curRealisedPnl": money(net[0]),
+        "cumRealisedPnl": money(net[1]),
         "sessionAvgPrice": "",
         "delta": "",
         "gamma": "",
@@ -172,7 +183,7 @@ def closed_pnl(executions: list[Execution], made_by: Order, leverage: int) -> Js
     return {
         "symbol": trade.symbol,
         "orderId": ids.order_id(made_by),
-        "orderType": "Market" if made_by.order_type.value == "MARKET" else "Limit",
+        "orderType": render.order_type(made_by),
         "leverage": str(leverage),
         "updatedTime": str(trade.at_ms),
         "createdTime": str(made_by.created_ms),
@@ -201,6 +212,8 @@ def transaction(records: list[Income], balance: Decimal, execution: Execution | 
     kind = _TYPES[record.income_type]
     if record.income_type is IncomeType.TRANSFER and record.amount < ZERO:
         kind = "TRANSFER_OUT"
+    if made_by is not None:
+        kind = _CLOSINGS.get(made_by.closing, kind)
     trade = execution.trade if execution is not None else None
     return {
         "id": f"{record.uid}_{record.symbol or 'USDT'}_{record.tran_id}",

@@ -5,7 +5,7 @@ Source: bybit-exchange.github.io/docs/v5, "Market", read 2026-11-22.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -135,6 +135,15 @@ def instrument(record: Instrument) -> Json:
         "symbolType": "",
         "skipCallAuction": False,
     }
+
+
+def adl_alerts(symbols: Iterable[str], insurance: Decimal) -> list[Json]:
+    """Return how near auto-deleveraging is: the fund that all symbols share; it has no thresholds here."""
+    balance = money(insurance)
+    unused = dict.fromkeys(("insurancePnlRatio", "pnlRatio", "adlTriggerThreshold", "adlStopRatio"), "0")
+    return [
+        {"coin": "USDT", "symbol": symbol, "balance": balance, "maxBalance": balance, **unused} for symbol in symbols
+    ]
 
 
 def decimals(step: Decimal) -> int:

@@ -159,7 +159,7 @@ def parameters_of(raw: RawRequest) -> dict[str, Any]:
         return {}
     try:
         value = _DECODE(raw.body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused(*refusals.PARAMETER) from None
     if not isinstance(value, dict):
         raise Refused(*refusals.PARAMETER)

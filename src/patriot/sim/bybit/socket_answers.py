@@ -40,7 +40,7 @@ def read(data: str | bytes, door: Door) -> Request:
         raise Undecodable(f"readObjectStart: expect {{ or n, but found {found}, {_around(raw)}")
     try:
         frame = _DECODE(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(f"{error}, {_around(raw)}") from None
     request_id = _text(frame.get("reqId" if door is Door.TRADE else "req_id"))
     op, arguments, header = _text(frame.get("op")), frame.get("args"), frame.get("header")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -49,6 +49,8 @@ _NOT_AUTHORIZED: Final = "Request not authorized"
 _BAD_SIGN: Final = "Invalid sign"
 _log: Final = structlog.get_logger()
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 
 class AuthenticationRefused(Exception):
     """A key was not accepted: code on the trade door, words on both."""
@@ -70,18 +72,18 @@ class SocketDoors:
         self._attempts = Attempts(MAX_ATTEMPTS, ATTEMPTS_SECONDS, context.clock.monotonic)
         self._opened = 0
 
-    def add_routes(self, app: web.Application) -> None:
-        """Open the doors."""
+    def add_routes(self, app: web.Application, without_upgrade: Handler) -> None:
+        """Open the doors; who asks for no socket at one of them is answered by without_upgrade."""
         for door in Door:
-            app.router.add_get(f"/v5/{door}", self._handler(door))
+            app.router.add_get(f"/v5/{door}", self._handler(door, without_upgrade))
 
     def publish(self, events: Sequence[VenueEvent]) -> None:
         """Tell what happened to all who listen."""
         self.hub.publish(events)
 
     def housekeeping(self) -> None:
-        """Tell quiet books again; close idle sockets and those whose key is gone. Due once a second."""
-        self.hub.tell_quiet_books()
+        """Tell again what is told in quiet times; close idle sockets and those whose key is gone. Due once a second."""
+        self.hub.tell_again()
         now, keys = self._context.clock.monotonic(), self._context.exchange.keys
         for session in tuple(self._context.sessions.open):
             if not isinstance(session, ClientSession):
@@ -94,9 +96,10 @@ class SocketDoors:
 
     # ------------------------------------------------------------------------------------------------ one socket
 
-    def _handler(self, door: Door) -> Callable[[web.Request], Any]:
+    def _handler(self, door: Door, without_upgrade: Handler) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            return await self._serve(request, door)
+            is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
+            return await (self._serve(request, door) if is_socket else without_upgrade(request))
 
         return handle
 

@@ -152,9 +152,9 @@ class StreamHub:
         event, _, rest = name.partition(".")
         self._line.public(name, event, rest.rpartition(".")[2], send, cut)
 
-    def tell_quiet_books(self) -> None:
+    def tell_again(self) -> None:
         """Tell again what the venue tells again when nothing happens."""
-        self._markets.tell_quiet_books()
+        self._markets.tell_again()
 
     # ------------------------------------------------------------------------------------------------ subscriptions
 

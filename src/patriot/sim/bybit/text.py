@@ -23,6 +23,7 @@ TRIGGERS: Final = {
     WorkingType.MARK_PRICE: "MarkPrice",
     WorkingType.INDEX_PRICE: "IndexPrice",
 }
+NO_TOLERANCE: Final = "NONE"  # of an order without slippage tolerance, where the engine keeps how its price was found
 SELF_TRADES: Final = {
     SelfTradePrevention.NONE: "None",
     SelfTradePrevention.EXPIRE_TAKER: "CancelTaker",

@@ -41,7 +41,7 @@ _CATEGORIES: Final = ("spot", "linear", "inverse", "option")
 _SHAPE: Final = re.compile(
     r"(?:orderbook\.(?P<depth>1|50|200|1000|rpi)"
     r"|kline\.(?P<interval>[0-9]+|[DWM])"
-    r"|(?P<plain>publicTrade|tickers|liquidation|allLiquidation|priceLimit|insurance))"
+    r"|(?P<plain>publicTrade|tickers|liquidation|allLiquidation|priceLimit|insurance|adlAlert))"
     r"\.(?P<symbol>[A-Za-z0-9]+)"
 )
 _INSURANCE_GROUPS: Final = ("USDT", "USDC", "inverse")
@@ -57,6 +57,7 @@ class Kind(StrEnum):
     LIQUIDATION = "liquidation"
     ALL_LIQUIDATION = "allLiquidation"
     PRICE_LIMIT = "priceLimit"
+    ADL_ALERT = "adlAlert"  # of all symbols of a coin
     INSURANCE = "insurance"  # of the isolated pools; the shared one is never told, so this stays silent
 
 
@@ -82,8 +83,8 @@ def parse(name: str, symbols: frozenset[str]) -> Topic | None:
     if found is None:
         return None
     symbol, depth, interval = found["symbol"], found["depth"], found["interval"]
-    if found["plain"] == "insurance":
-        return Topic(name, Kind.INSURANCE, symbol) if symbol in _INSURANCE_GROUPS and symbols else None
+    if found["plain"] in (Kind.INSURANCE, Kind.ADL_ALERT):
+        return Topic(name, Kind(found["plain"]), symbol) if symbol in _INSURANCE_GROUPS and symbols else None
     if symbol not in symbols or (interval is not None and interval not in INTERVALS):
         return None
     if depth is not None:
