@@ -91,13 +91,13 @@ async def _parameters(request: web.Request) -> dict[str, str]:
     parameters = dict(request.query)
     try:
         body = await request.read() if request.body_exists else b""
-    except web.HTTPRequestEntityTooLarge:
+    except (web.HTTPRequestEntityTooLarge, web.RequestPayloadError, ConnectionError):
         return parameters
     if body[:1] != b"{":
         return parameters | dict(parse_qsl(body.decode("utf-8", "replace")))
     try:
         fields = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return parameters
     words = {True: "true", False: "false"}
     return parameters | {
