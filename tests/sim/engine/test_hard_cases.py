@@ -135,6 +135,17 @@ def test_debt_of_an_account_that_holds_nothing_is_paid_by_the_insurance_fund() -
     assert venue.pools().insurance == ZERO  # an empty fund: the house pays
 
 
+def test_fee_of_a_liquidation_leaves_no_debt() -> None:
+    desk = Desk(balance="401")
+    desk.isolated(20)
+    desk.market(BUY, "0.2")
+    assert desk.venue.account(1).cross_wallet < ZERO  # the margin of the position and the fee took more than all
+
+    desk.move("38000")
+
+    assert (desk.venue.positions(1), desk.venue.account(1).wallet) == ((), ZERO)
+
+
 def test_loss_on_a_halted_symbol_counts_when_another_symbol_moves() -> None:
     desk = Desk(balance="5000")
     desk.move("100", symbol="SOLUSDT")

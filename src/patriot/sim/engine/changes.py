@@ -11,9 +11,10 @@ from patriot.sim.engine.events import InstrumentChanged
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.operations import ChangeInstrument, SetFillParts
 from patriot.sim.engine.records import Instrument
-from patriot.sim.engine.words import ZERO, InstrumentStatus
+from patriot.sim.engine.words import ZERO, InstrumentStatus, round_money
 
 MOST_FILL_PARTS: Final = 1_000
+LARGEST: Final = Decimal(1_000_000_000_000)  # of a filter
 _GRIDS: Final = ("tick_size", "step_size", "min_quantity", "max_quantity", "min_notional")
 
 
@@ -24,7 +25,7 @@ def change_instrument(floor: Floor, wish: ChangeInstrument) -> Instrument:
     for name in _GRIDS:
         amount: Decimal | None = getattr(wish, name)
         if amount is not None:
-            if not amount.is_finite() or amount <= ZERO:
+            if not amount.is_finite() or not ZERO < amount <= LARGEST or round_money(amount) != amount:
                 raise refusals.INVALID_DATA.because(parameter=name)
             given[name] = amount
     before = market.instrument

@@ -86,7 +86,7 @@ def _liquidate(floor: Floor, account: Account, positions: list[Position], moved:
         rate = floor.markets[position.symbol].instrument.liquidation_fee_rate
         fees += round_money(order.filled_notional * rate)
     left += account.wallet - wallet_before
-    cleared = -left if left < ZERO else -min(fees, left)
+    cleared = -left if left < ZERO else -max(min(fees, left, account.wallet), ZERO)  # a fee makes no debt
     if cleared:
         _clear(floor, account, cleared, due[-1][0].symbol)
     floor.refresh_interest(account)
