@@ -169,6 +169,33 @@ async def test_price_shock_liquidates_who_stands_too_near(client: Any) -> None:
     assert Decimal(back) == 40_000
 
 
+async def test_cascade_tells_each_account_of_its_liquidation_the_nearest_first(client: Any) -> None:
+    sim = client.sim
+    near, far = [await client_on(sim, client.venue, balance) for balance in ("25", "45")]
+    for poor in (near, far):
+        assert (await poor.place("entry")).code == 0
+    async with near.listening() as of_near, far.listening() as of_far:
+        await fault(sim, action="price_shock", symbol=SYMBOL, factor="0.92", minutes=5)
+        await settled(sim)
+        first = (liquidations(near, of_near), liquidations(far, of_far))
+        await fault(sim, action="price_shock", symbol=SYMBOL, factor="0.8", minutes=5)
+        await settled(sim)
+        second = (liquidations(near, of_near), liquidations(far, of_far))
+
+    assert (bool(first[0]), bool(first[1])) == (True, False)
+    assert second[0] == first[0]
+    assert second[1]
+
+
+def liquidations(client: Any, stream: Stream) -> list[Any]:
+    """Return the ids of the orders with which the venue closed a position, as the account's stream tells them."""
+    if client.venue == "binance":
+        orders = [message["o"] for message in stream.named(client.order_event)]
+        return [order["i"] for order in orders if order["c"].startswith("autoclose-")]
+    rows = [row for message in stream.named(client.order_event) for row in message["data"]]
+    return [row["orderId"] for row in rows if row["createType"] == "CreateByLiq"]
+
+
 async def test_drained_insurance_fund_is_empty(client: Any) -> None:
     await fault(client.sim, action="drain_insurance", venue=client.venue)
 
@@ -188,6 +215,20 @@ async def test_revoked_key_is_one_the_venue_does_not_know(client: Any) -> None:
     refused = await client.place("a")
     assert refused.code in (-2015, 10003)
     assert (await second.place("b")).code == 0
+
+
+async def test_revoked_key_closes_sockets_of_bybit_and_leaves_the_listen_key_of_binance(client: Any) -> None:
+    more = (await client.sim.control("POST", f"/accounts/{client.uid}/keys", {"permissions": ["read", "trade"]})).body
+    second = type(client)(client.sim, client.uid, more["api_key"], more["api_secret"])
+    async with client.listening() as stream:
+        await fault(client.sim, action="revoke_key", api_key=client.api_key)
+        if client.venue == "bybit":
+            await eventually(lambda: stream.closed)
+            return
+        assert (await second.place("a")).code == 0
+        await settled(client.sim)
+        assert stream.named(client.order_event)
+        assert (await client.send("PUT", "/fapi/v1/listenKey")).code == -2015
 
 
 async def test_newest_key_of_an_account_is_revoked_by_its_number(client: Any) -> None:
