@@ -60,17 +60,11 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
     trigger, above = _checked_trigger(floor, wish, working)
     quantity = _checked_quantity(floor, account, wish)
     price = _checked_price(floor, wish)
-    known = account.algo_by_client_id.get(wish.client_algo_id)
-    if known is not None and known in account.open_algo_orders:
-        raise refusals.DUPLICATE_CLIENT_ID.because()
     if wish.order_type is OrderType.TRAILING_STOP_MARKET:
         trailing.check_callback(wish, working)
     elif working >= trigger if above else working <= trigger:
         raise refusals.IMMEDIATE_TRIGGER.because()
-    if len(account.algo_orders_in(wish.symbol)) >= market.instrument.max_open_algo_orders:
-        raise refusals.MAX_ALGO_ORDERS.because()
-    if wish.ends_with_position and not account.position(wish.symbol, wish.position_side).quantity:
-        raise refusals.ENDS_WITHOUT_POSITION.because()
+    _check_room(floor, account, wish)
     time_in_force = wish.time_in_force or TimeInForce.GTC
     good_till_ms = filters.checked_good_till(time_in_force, wish.good_till_ms, floor.now_ms)
     algo_id = account.next_id("algo")
@@ -113,6 +107,17 @@ def rest(floor: Floor, account: Account, order: AlgoOrder) -> AlgoOrder:
     floor.store_algo(account, order)
     floor.refresh_interest(account)
     return order
+
+
+def _check_room(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> None:
+    """Refuse a client id that is in use, one order too many, and what ends with a position that is not there."""
+    known = account.algo_by_client_id.get(wish.client_algo_id)
+    if known is not None and known in account.open_algo_orders:
+        raise refusals.DUPLICATE_CLIENT_ID.because()
+    if len(account.algo_orders_in(wish.symbol)) >= floor.market(wish.symbol).instrument.max_open_algo_orders:
+        raise refusals.MAX_ALGO_ORDERS.because()
+    if wish.ends_with_position and not account.position(wish.symbol, wish.position_side).quantity:
+        raise refusals.ENDS_WITHOUT_POSITION.because()
 
 
 def _checked_trigger(floor: Floor, wish: PlaceAlgoOrder, working: Decimal) -> tuple[Decimal, bool]:

@@ -94,17 +94,7 @@ def _accepted(floor: Floor, account: Account, market: Market, wish: PlaceOrder) 
     check_position_side(account, wish.symbol, wish.position_side, reduce_only=wish.reduce_only)
     is_market = wish.order_type is OrderType.MARKET
     quantity = filters.given(wish.quantity, "quantity")
-    price, time_in_force = ZERO, TimeInForce.GTC
-    if is_market:
-        if wish.price is not None:
-            raise refusals.NOT_REQUIRED.because(parameter="price")
-        if wish.time_in_force is not None:
-            raise refusals.NOT_REQUIRED.because(parameter="timeInForce")
-    else:
-        if wish.time_in_force is None:
-            raise refusals.MANDATORY.because(parameter="timeInForce")
-        price, time_in_force = filters.given(wish.price, "price"), wish.time_in_force
-        filters.check_price(market.instrument, price)
+    price, time_in_force = _price_and_time(market, wish)
     good_till_ms = filters.checked_good_till(time_in_force, wish.good_till_ms, floor.now_ms)
     filters.check_quantity(market.instrument, quantity, market=is_market)
     if not is_market and market.ticker is not None:
@@ -137,6 +127,21 @@ def _accepted(floor: Floor, account: Account, market: Market, wish: PlaceOrder) 
     if order.position_side is not PositionSide.BOTH and order.reduce_only and quantity > reducible(account, order):
         raise refusals.REDUCE_ONLY_REJECTED.because()  # hedge mode has nothing to turn into
     return order
+
+
+def _price_and_time(market: Market, wish: PlaceOrder) -> tuple[Decimal, TimeInForce]:
+    """Return limit price and time in force, which a limit order must have and a market order must not."""
+    if wish.order_type is OrderType.MARKET:
+        if wish.price is not None:
+            raise refusals.NOT_REQUIRED.because(parameter="price")
+        if wish.time_in_force is not None:
+            raise refusals.NOT_REQUIRED.because(parameter="timeInForce")
+        return ZERO, TimeInForce.GTC
+    if wish.time_in_force is None:
+        raise refusals.MANDATORY.because(parameter="timeInForce")
+    price = filters.given(wish.price, "price")
+    filters.check_price(market.instrument, price)
+    return price, wish.time_in_force
 
 
 def check_position_side(account: Account, symbol: str, position_side: PositionSide, *, reduce_only: bool) -> None:

@@ -33,6 +33,8 @@ def move_price(floor: Floor, operation: MovePrice) -> Ticker:
     market = floor.market(operation.symbol)
     for price, name in ((operation.last, "last"), (operation.mark, "mark"), (operation.index, "index")):
         filters.check_market_price(price, name)
+    if operation.quantity is not None and not operation.quantity.is_finite():
+        raise refusals.INVALID_DATA.because(parameter="quantity")
     market.moved_priority = floor.next_priority()
     moved = market.move(operation, floor.now_ms)
     floor.emitted.append(moved)
