@@ -93,7 +93,7 @@ def test_file_that_cannot_be_unpacked_is_refused(tmp_path: Path, name: str, cont
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="expected a readable kline CSV"):
+    with pytest.raises(InvalidInput, match="expected a readable CSV"):
         load_recorded(tmp_path / "BTCUSDT-1m.csv")
 
 

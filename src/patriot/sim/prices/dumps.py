@@ -110,7 +110,7 @@ def read_dump(path: Path) -> Dump:
         raw = path.read_bytes()
         text = _unpacked(path, raw).decode("ascii")
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise InvalidInput(path.name, f"expected a readable kline CSV (plain, .gz or .zip), found: {error}") from error
+        raise InvalidInput(path.name, f"expected a readable CSV (plain, .gz or .zip), found: {error}") from error
     dump = Dump(path.name, named[0] if named else DEFAULT_SYMBOL, Kind.KLINES, hashlib.sha256(raw).hexdigest())
     check: Callable[[list[str], int | None], str | None] = _kline_problem
     previous: int | None = None
