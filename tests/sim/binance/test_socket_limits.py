@@ -157,6 +157,7 @@ async def test_envelope_is_a_property_of_the_connection(sim: Sim) -> None:
 @pytest.mark.parametrize(
     ("frame", "code"),
     [
+        ('{"method": "LIST_SUBSCRIPTIONS", "id": -1}', 2),
         ("{", 3),
         ('{"method": "DANCE", "id": 1}', 2),
         ('{"id": 1}', 2),

@@ -186,7 +186,7 @@ async def _in_venue_words(request: web.Request, handler: Handler) -> web.StreamR
     except web.HTTPException as error:
         if error.status == web.HTTPNotFound.status_code:
             return _refused(refusals.no_such_path(request.method, request.raw_path), {})
-        response = _refused(refusals.of(refusals.UNSUPPORTED), {})
+        response = _refused(VenueRefusal(*refusals.UNSUPPORTED), {})
         response.set_status(error.status)
         return response
 

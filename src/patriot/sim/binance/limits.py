@@ -124,7 +124,8 @@ class RateLimiter:
             raise self._too_much(address, ceiling, self._weight, "requests per minute")
         if pool is not Pool.WEIGHT:
             window, ceiling = self._pools[pool]
-            if window.add(address, 1) > (ceiling or 0) and ceiling is not None:
+            requests = window.add(address, 1)
+            if ceiling is not None and requests > ceiling:
                 raise self._too_much(address, ceiling, window, "requests per 5 minutes")
         return used
 

@@ -15,9 +15,7 @@ from patriot.sim.engine.records import Bar, Instrument, Ticker
 
 MINUTES_PER_DAY = 1_440
 HOUR_MS = 3_600_000
-FUNDING_CAP = Decimal(
-    "0.75"
-)  # times the maintenance ratio; Source: Binance, "Introduction to Funding Rates", 2026-11-22
+FUNDING_CAP = Decimal("0.75")  # times the maintenance ratio; Source: "Introduction to Funding Rates", read 2026-11-22
 
 Json = dict[str, Any]
 

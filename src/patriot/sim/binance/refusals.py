@@ -24,11 +24,6 @@ def http_status(code: int) -> int:
     return HTTP_STATUS.get(code, 400)
 
 
-def of(words: tuple[int, str]) -> VenueRefusal:
-    """Return a refusal of the table below."""
-    return VenueRefusal(*words)
-
-
 def missing(name: str) -> VenueRefusal:
     """Refuse a request without a parameter it needs."""
     return VenueRefusal(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")

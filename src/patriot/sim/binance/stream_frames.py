@@ -44,7 +44,8 @@ class StreamFrames:
         except (msgspec.DecodeError, RecursionError) as error:
             return {"error": {"code": 3, "msg": f"Invalid JSON: {error}"}}
         number = frame.get("id") if isinstance(frame, dict) else None
-        if isinstance(number, bool) or not isinstance(number, int | str | None):
+        is_number = isinstance(number, int) and not isinstance(number, bool) and number >= 0
+        if not is_number and not isinstance(number, str | None):
             return _error(None, 2, "Invalid request: request ID must be an unsigned integer or a string")
         try:
             return {"result": self._result(session, frame), "id": number}
