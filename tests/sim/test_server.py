@@ -24,7 +24,7 @@ from patriot.sim.engine.operations import CancelOrder
 from patriot.sim.exchange import Applied
 from patriot.sim.journal import Journal
 from patriot.sim.server import JOURNAL_FILE, SimServer, SimSettings
-from patriot.sim.world import Record
+from patriot.sim.world import Record, World
 from tests.sim.binance.client import START_MS, TOKEN, Sim, Trader, flat, running_sim, write_dump
 from tests.support import eventually
 
@@ -338,6 +338,19 @@ async def test_full_disk_ends_the_process_instead_of_answering(tmp_path: Path, d
             await sim.server.run_until_ended()
     async with running_sim(data, journal=tmp_path / "j") as sim:
         assert (await sim.control("GET", "/state")).body["accounts"]["1"]["orders"] == []
+
+
+async def test_clock_that_fails_ends_the_simulator_instead_of_standing_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError("the clock is broken")
+
+    async with running_sim(None, speed=60) as sim:
+        monkeypatch.setattr(World, "advance", broken)
+        async with asyncio.timeout(10):
+            with pytest.raises(RuntimeError, match="the clock is broken"):
+                await sim.server.run_until_ended()
 
 
 def test_broken_price_file_names_its_line(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -82,6 +82,7 @@ class SimServer:
         self._journal: Journal[Record] | None = None
         self._over = asyncio.Event()
         self._lost: JournalLost | None = None
+        self._broken: BaseException | None = None
         self._sessions: dict[VenueName, Sessions] = {}
         self._end_listen_keys: Callable[[int | None, bool], int] = lambda _uid, _announced: 0
         self._scenario = Scenario()
@@ -175,7 +176,7 @@ class SimServer:
             return
         began_ms, began = world.now_ms, self._clock.monotonic()
         world.run_by(lambda: began_ms + int((self._clock.monotonic() - began) * 1000 * speed))
-        self._tasks.append(asyncio.create_task(self._drive(world, speed)))
+        self._keep_running(self._drive(world, speed))
 
     async def _open_ports(self, world: World) -> None:
         settings = self._settings
@@ -205,7 +206,7 @@ class SimServer:
         face = BinanceFace(exchange, faults, self._clock, limits, live=live, on_lost_journal=self._journal_lost)
         self._sessions[exchange.name] = face.hub.sessions
         self._end_listen_keys = face.hub.end_listen_keys
-        self._tasks.append(asyncio.create_task(self._keep_binance(face)))
+        self._keep_running(self._keep_binance(face))
         self.binance_port = await self._listen(face.application(), settings.binance_port, "--binance-port")
 
     async def _open_bybit(self, exchange: Exchange, faults: Faults) -> None:
@@ -213,7 +214,7 @@ class SimServer:
         limits_on = live if settings.bybit_limits is None else settings.bybit_limits
         face = BybitFace(exchange, faults, self._clock, limits_on, live=live, on_lost_journal=self._journal_lost)
         self._sessions[exchange.name] = face.sessions
-        self._tasks.append(asyncio.create_task(self._keep_bybit(face)))
+        self._keep_running(self._keep_bybit(face))
         self.bybit_port = await self._listen(face.application(), settings.bybit_port, "--bybit-port")
 
     async def _check_ports(self) -> None:
@@ -263,6 +264,18 @@ class SimServer:
         address: Any = runner.addresses[0]
         return int(address[1])
 
+    def _keep_running(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the requests; a simulator in which it fails ends, instead of standing still."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and task.exception() is not None:
+                self._broken = task.exception()
+                self._over.set()
+
+        task = asyncio.create_task(work)
+        task.add_done_callback(ended)
+        self._tasks.append(task)
+
     async def _drive(self, world: World, speed: int) -> None:
         """Play each price when its time has come."""
         while True:
@@ -301,6 +314,8 @@ class SimServer:
         """Wait for end(). Errors: StartupError when the journal could not be written any more."""
         await self._over.wait()
         await self.stop()
+        if self._broken is not None:
+            raise self._broken
         if self._lost is not None:
             raise StartupError(f"{self._lost}; free space and start again, nothing that was answered is lost")
 
@@ -308,9 +323,7 @@ class SimServer:
         """Close sockets, clock and journal."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await asyncio.gather(*(sessions.close() for sessions in self._sessions.values()))
         self._sessions.clear()
