@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from patriot.cli import sim as simulator
-from patriot.kernel.clock import SystemClock
+from patriot.kernel.clock import SystemClock, to_epoch_ms
 from patriot.kernel.errors import HistoryDamaged, InvalidInput, StartupError
 from patriot.sim.engine.operations import CancelOrder
 from patriot.sim.exchange import Applied
@@ -268,6 +269,22 @@ async def test_model_serves_two_symbols(tmp_path: Path) -> None:
 
     assert [symbol["symbol"] for symbol in info["symbols"]] == ["BTCUSDT", "ETHUSDT"]
     assert [row["symbol"] for row in prices] == ["BTCUSDT", "ETHUSDT"]
+
+
+async def test_model_whose_clock_runs_has_the_time_of_the_machine_to_the_second() -> None:
+    class LateInAMinute(SystemClock):
+        def now(self) -> datetime:
+            return datetime(2026, 11, 22, 9, 30, 41, tzinfo=UTC)
+
+    server = SimServer(SimSettings(TOKEN, 0, 0, speed=1, bybit_port=0), LateInAMinute())
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{server.binance_port}") as http:
+            told = (await (await http.get("/fapi/v1/time")).json())["serverTime"]
+    finally:
+        await server.stop()
+
+    assert 0 <= told - to_epoch_ms(LateInAMinute().now()) < 15_000
 
 
 async def test_clock_that_runs_by_itself_moves_prices_and_comes_back_where_it_was(tmp_path: Path, data: Path) -> None:

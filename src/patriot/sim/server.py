@@ -87,6 +87,7 @@ class SimServer:
         self._end_listen_keys: Callable[[int | None, bool], int] = lambda _uid, _announced: 0
         self._scenario = Scenario()
         self._timetable = Timetable()
+        self._begins_ms = 0  # of a model that begins now: the time, and not only its minute
         self.put_aside: Path | None = None  # where the old journal went, with `fresh`
         self.binance_port = 0  # 0: this venue does not run
         self.bybit_port = 0
@@ -167,6 +168,7 @@ class SimServer:
         if start_ms is None:
             now_ms = to_epoch_ms(self._clock.now())
             start_ms = MODEL_START_MS if settings.speed is None else now_ms - now_ms % MINUTE_MS
+            self._begins_ms = start_ms if settings.speed is None else now_ms
         return ModelFeed(settings.seed, start_ms, settings.symbols)
 
     def _start_clock(self, world: World) -> None:
@@ -174,7 +176,7 @@ class SimServer:
         world.start(self._journal)
         if speed is None:
             return
-        began_ms, began = world.now_ms, self._clock.monotonic()
+        began_ms, began = max(world.now_ms, self._begins_ms), self._clock.monotonic()
         world.run_by(lambda: began_ms + int((self._clock.monotonic() - began) * 1000 * speed))
         self._keep_running(self._drive(world, speed))
 
