@@ -58,6 +58,16 @@ class ListenKeyMade(msgspec.Struct, frozen=True, tag=True):
     listen_key: str
 
 
+class DisconnectWindowSet(msgspec.Struct, frozen=True, tag=True):
+    """An account chose how long after its last private socket its orders end."""
+
+    uid: int
+    seconds: int
+
+
+ExchangeRecord = Applied | ListenKeyMade | DisconnectWindowSet  # what an exchange has the journal keep
+
+
 class Keeper(Protocol):
     """What an exchange needs of the world it stands in: the time, and the journal."""
 
@@ -68,7 +78,7 @@ class Keeper(Protocol):
         """Let the world's time be at least this."""
         ...
 
-    def write(self, record: Applied | ListenKeyMade) -> None:
+    def write(self, record: ExchangeRecord) -> None:
         """Journal a record, behind the place in the prices at which it happened."""
         ...
 
@@ -99,6 +109,7 @@ class Exchange:
         self.wire = wire
         self.keys = KeyRing()
         self.listen_keys: dict[int, str] = {}  # the newest one handed out, by account
+        self.disconnect_windows: dict[int, int] = {}  # seconds, by account
         self.settlements: list[Settlement] = []
         self.activity = 0  # state-changing requests accepted, and private messages sent
         self.skew_ms = 0  # how far the clock that clients see is ahead; a fault, not journaled
@@ -239,13 +250,21 @@ class Exchange:
         self._keeper.write(ListenKeyMade(uid, listen_key))
         return listen_key
 
-    def restore(self, record: Applied | ListenKeyMade) -> None:
+    def set_disconnect_window(self, uid: int, seconds: int) -> None:
+        """Keep how long after the last private socket of an account its orders end."""
+        self._keeper.write(DisconnectWindowSet(uid, seconds))
+        self.disconnect_windows[uid] = seconds
+
+    def restore(self, record: ExchangeRecord) -> None:
         """Bring back what a journal holds; nothing is told and nothing is written.
 
         Errors: HistoryDamaged when the engine does not take what it once took.
         """
         if isinstance(record, ListenKeyMade):
             self.listen_keys[record.uid] = record.listen_key
+            return
+        if isinstance(record, DisconnectWindowSet):
+            self.disconnect_windows[record.uid] = record.seconds
             return
         try:
             refusal = self.venue.apply(record.operation, record.at_ms).refusal

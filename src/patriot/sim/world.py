@@ -13,7 +13,15 @@ from patriot.sim.engine.klines import interval_ms
 from patriot.sim.engine.operations import CloseBar, FundInsurance, MovePrice, Operation, SettleFunding
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import Liquidity
-from patriot.sim.exchange import Applied, Exchange, ListenKeyMade, Settlement, VenueName
+from patriot.sim.exchange import (
+    Applied,
+    DisconnectWindowSet,
+    Exchange,
+    ExchangeRecord,
+    ListenKeyMade,
+    Settlement,
+    VenueName,
+)
 from patriot.sim.journal import Journal
 from patriot.sim.prices.feed import MINUTE_MS, Feed, Step
 from patriot.sim.shocks import Shocked, Shocks
@@ -42,7 +50,7 @@ class Header(msgspec.Struct, frozen=True, tag=True):
     liquidity: Liquidity = Liquidity.PRIVATE
 
 
-Record = Header | Applied | Advanced | ListenKeyMade | Shocked
+Record = Header | Advanced | Shocked | ExchangeRecord
 
 
 class JournalLost(PatriotError):
@@ -143,6 +151,8 @@ class World:
                 self._check(record)
             case ListenKeyMade():
                 self.exchanges[VenueName.BINANCE].restore(record)
+            case DisconnectWindowSet():
+                self.exchanges[VenueName.BYBIT].restore(record)
             case _:
                 assert_never(record)
 
@@ -320,7 +330,7 @@ class World:
         """Let the world's time be at least this."""
         self._now_ms = max(self._now_ms, at_ms)
 
-    def write(self, record: Applied | ListenKeyMade) -> None:
+    def write(self, record: ExchangeRecord) -> None:
         """Journal what an exchange accepted, behind the place in the prices at which it happened."""
         self._write_place()
         self._write(record)

@@ -100,3 +100,27 @@ async def test_everything_is_the_same_after_a_restart(tmp_path: Path) -> None:
     async with running_bybit(data, journal=tmp_path / "journal") as sim:
         again = Trader(sim.http, sim.base, trader.uid, trader.api_key, trader.api_secret)
         assert await seen(again) == before
+
+
+async def test_window_of_disconnection_is_the_same_after_a_restart(tmp_path: Path) -> None:
+    data = write_dump(tmp_path / "BTCUSDT-1m.csv", flat("40000.0", 60))
+    window = {"product": "DERIVATIVES", "dcpStatus": "ON", "timeWindow": "40"}
+    async with running_bybit(data, journal=tmp_path / "journal") as sim:
+        trader = await sim.trader()
+        assert (await trader.get("/v5/account/query-dcp-info")).result == {"dcpInfos": []}
+        assert (await trader.post("/v5/order/disconnected-cancel-all", timeWindow=40)).code == 0
+    async with running_bybit(data, journal=tmp_path / "journal") as sim:
+        again = Trader(sim.http, sim.base, trader.uid, trader.api_key, trader.api_secret)
+        assert (await again.get("/v5/account/query-dcp-info")).result == {"dcpInfos": [window]}
+
+
+async def test_account_that_owes_and_trades_spot_nothing_says_so(trader: Trader) -> None:
+    assert (await trader.get("/v5/account/option-asset-info")).result == {"result": []}
+    found = (await trader.get("/v5/account/pay-info")).result
+    assert (found["collateralInfo"]["collateralList"][0]["availableSize"], found["borrowInfo"]["borrowSize"]) == (
+        "100000",
+        "0",
+    )
+    assert (await trader.get("/v5/account/pay-info", coin="USDT")).code == 182102
+    spot = (await trader.get("/v5/account/trade-info-for-analysis", symbol="BTCUSDT")).result
+    assert (spot["sumExecQty"], spot["baseCoin"]) == ("0", "BTC")

@@ -143,7 +143,6 @@ class FaceContext:
     index: OrderIndex
     tape: Tape
     market: Market
-    disconnect_windows: dict[int, int]  # seconds, by account: cancel its orders that long after its last socket closed
     live: bool  # the clock runs by itself; in a stepped replay only closed bars are sent
 
     def clocks_ms(self) -> tuple[int, ...]:

@@ -70,7 +70,6 @@ class BybitFace:
             OrderIndex(exchange),
             Tape(),
             Market(exchange),
-            {},
             live,
         )
         exchange.subscribe(self._note)

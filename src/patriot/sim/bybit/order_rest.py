@@ -232,7 +232,7 @@ def set_disconnect_window(face: FaceContext, call: Call) -> Json:
     seconds = call.integer("timeWindow")
     if seconds is None or not 3 <= seconds <= 300:
         raise refusals.bad("timeWindow")
-    face.disconnect_windows[call.uid] = seconds
+    face.exchange.set_disconnect_window(call.uid, seconds)
     return {}
 
 

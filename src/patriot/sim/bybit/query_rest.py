@@ -203,7 +203,7 @@ def funding_row(face: FaceContext, record: Income) -> Json:
 @ENDPOINTS.add("GET", "/v5/account/query-dcp-info", Security.READ)
 def disconnect_window(face: FaceContext, call: Call) -> Json:
     """Answer what disconnected-cancel-all has set."""
-    seconds = face.disconnect_windows.get(call.uid)
+    seconds = face.exchange.disconnect_windows.get(call.uid)
     if seconds is None:
         return {"dcpInfos": []}
     return {"dcpInfos": [{"product": "DERIVATIVES", "dcpStatus": "ON", "timeWindow": str(seconds)}]}

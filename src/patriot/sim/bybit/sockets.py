@@ -125,7 +125,7 @@ class SocketDoors:
         """Forget a closed socket; the last one that watches over an account's orders sets their end."""
         key, watched = session.key, DISCONNECT_TOPIC in session.topics
         self.hub.unsubscribe(session, tuple(session.topics))
-        seconds = self._context.disconnect_windows.get(key.uid) if key is not None else None
+        seconds = self._context.exchange.disconnect_windows.get(key.uid) if key is not None else None
         if key is not None and watched and seconds is not None and not self.hub.is_watched(key.uid):
             self._context.sessions.call_later(seconds, lambda: self._end_orders(key))
 
