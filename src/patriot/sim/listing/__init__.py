@@ -26,6 +26,8 @@ D = Decimal
 
 BYBIT_TAKER_FEE_RATE: Final = D("0.00055")  # fraction of notional, as in Bybit's v5 documents, read 2026-11-22
 BYBIT_MAKER_FEE_RATE: Final = D("0.0002")
+BYBIT_MAX_OPEN_ORDERS: Final = 500  # of an account in a symbol; v5 "Place Order", read 2026-11-22
+BYBIT_MAX_CONDITIONAL_ORDERS: Final = 10  # of an account in a symbol; the same page
 BYBIT_MIN_NOTIONAL: Final = D("5")  # USDT; minNotionalValue of instruments-info
 _MODEL_PRICES: Final = {"BTCUSDT": D("42000.0"), "ETHUSDT": D("2300.00"), "SOLUSDT": D("100.00")}
 _TURNOVER: Final = D(200_000)  # USDT per minute of the model, where nothing else is said
@@ -111,6 +113,8 @@ def _on_bybit(instrument: Instrument) -> Instrument:
         min_price=instrument.tick_size,
         taker_fee_rate=BYBIT_TAKER_FEE_RATE,
         maker_fee_rate=BYBIT_MAKER_FEE_RATE,
+        max_open_orders=BYBIT_MAX_OPEN_ORDERS,
+        max_open_algo_orders=BYBIT_MAX_CONDITIONAL_ORDERS,
     )
     match instrument.symbol:
         case "BTCUSDT":
