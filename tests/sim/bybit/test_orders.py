@@ -1,5 +1,7 @@
 """Orders over REST: what is taken, what is refused, what became of it. The price stands at 40000 for 15 minutes."""
 
+from decimal import Decimal
+
 import pytest
 
 from tests.sim.bybit.client import BybitSim, Trader
@@ -274,3 +276,29 @@ async def test_closed_orders_without_a_fill_vanish_from_history_after_a_day(sim:
     await sim.step(25 * 60)
     links = [row["orderLinkId"] for row in (await trader.get("/v5/order/history", category="linear")).rows]
     assert links == ["filled"]
+
+
+# -------------------------------------------------------------------------------------------------- slippage tolerance
+
+
+async def test_market_order_pays_no_more_than_its_tolerance(trader: Trader) -> None:
+    book = (await trader.get("/v5/market/orderbook", **LINEAR, limit=1)).result
+    tolerance = {"slippageToleranceType": "TickSize", "slippageTolerance": "5"}
+    best = Decimal(book["a"][0][0])
+    placed = (await trader.order("Buy", "Market", "20", **tolerance)).result
+    row = await trader.the_order(placed["orderId"])
+    worst = max(Decimal(one["execPrice"]) for one in (await trader.get("/v5/execution/list", **LINEAR)).rows)
+
+    assert worst <= best + Decimal("0.5")
+    assert 0 < Decimal(row["cumExecQty"]) < 20
+    ending = (row["orderStatus"], row["rejectReason"], row["orderType"], row["timeInForce"])
+    assert ending == ("Cancelled", "EC_NoImmediateQtyToFill", "Market", "IOC")
+    assert (row["slippageToleranceType"], row["slippageTolerance"]) == ("TickSize", "5")
+
+
+async def test_market_order_within_its_tolerance_fills_whole(trader: Trader) -> None:
+    tolerance = {"slippageToleranceType": "Percent", "slippageTolerance": "0.5"}
+    placed = (await trader.order("Sell", "Market", "0.01", **tolerance)).result
+    row = await trader.the_order(placed["orderId"])
+    assert (row["orderStatus"], row["orderType"], row["slippageToleranceType"]) == ("Filled", "Market", "Percent")
+    assert (await trader.order("Sell", "Market", "501", **tolerance)).code == 10001

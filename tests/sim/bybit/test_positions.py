@@ -197,3 +197,53 @@ async def test_profit_of_a_position_that_turned_belongs_to_the_part_that_closed(
     assert (row["qty"], row["closedSize"]) == ("0.03", "0.01")
     closed = [execution["closedSize"] for execution in (await trader.get("/v5/execution/list", **LINEAR)).rows]
     assert sum(Decimal(size) for size in closed) == Decimal("0.01")
+
+
+# -------------------------------------------------------------------------------------------------- what it brought
+
+
+async def test_holding_tells_what_it_brought_after_fees_and_begins_anew(trader: Trader) -> None:
+    await trader.order("Buy", "Market", "0.02")
+    await trader.order("Sell", "Market", "0.01", reduceOnly=True)
+    executions = (await trader.get("/v5/execution/list", **LINEAR)).rows
+    net = sum(Decimal(one["execPnl"]) - Decimal(one["execFee"]) for one in executions)
+    row = await trader.position()
+    assert Decimal(row["curRealisedPnl"]) == Decimal(row["cumRealisedPnl"]) == net
+
+    await trader.order("Sell", "Market", "0.01", reduceOnly=True)
+    row = await trader.position()
+    assert row["curRealisedPnl"] == "0"
+    log = (await trader.get("/v5/account/transaction-log", accountType="UNIFIED", type="TRADE")).rows
+    assert Decimal(row["cumRealisedPnl"]) == sum(Decimal(one["change"]) for one in log)
+
+    await trader.order("Sell", "Market", "0.01")
+    (fee, *_) = (one["execFee"] for one in (await trader.get("/v5/execution/list", **LINEAR)).rows)
+    assert Decimal((await trader.position())["curRealisedPnl"]) == -Decimal(fee)
+
+
+async def test_holding_that_is_turned_begins_with_the_fee_of_its_part(trader: Trader) -> None:
+    await trader.order("Buy", "Market", "0.01")
+    await trader.order("Sell", "Market", "0.02")
+    (turned, *_) = (await trader.get("/v5/execution/list", **LINEAR)).rows
+    row = await trader.position()
+    assert (row["side"], row["size"], turned["closedSize"]) == ("Sell", "0.01", "0.01")
+    assert Decimal(row["curRealisedPnl"]) == -Decimal(turned["execFee"]) / 2
+
+
+async def test_protection_tells_whether_it_is_full_or_partial(trader: Trader) -> None:
+    await trader.order("Buy", "Market", "0.02")
+    await trader.post(STOP, **LINEAR, tpslMode="Full", stopLoss="39000", positionIdx=0)
+    await trader.post(STOP, **LINEAR, tpslMode="Partial", stopLoss="38900", slSize="0.01", positionIdx=0)
+    assert {row["stopOrderType"]: row["tpslMode"] for row in await trader.orders()} == {
+        "StopLoss": "Full",
+        "PartialStopLoss": "Partial",
+    }
+
+
+async def test_liquidation_is_one_in_the_ledger_too(sim: BybitSim) -> None:
+    trader = await sim.trader("100")
+    await trader.post("/v5/position/set-leverage", **LINEAR, buyLeverage="100", sellLeverage="100")
+    await trader.order("Buy", "Market", "0.2")
+    await sim.step(16)
+    rows = (await trader.get("/v5/account/transaction-log", accountType="UNIFIED")).rows
+    assert {row["type"] for row in rows if row["side"] == "Sell"} == {"LIQUIDATION"}

@@ -123,6 +123,27 @@ async def test_bar_of_a_stepped_replay_comes_once_and_confirmed(venue: Venue) ->
         assert public.of("kline.D.BTCUSDT") == []
 
 
+@pytest.mark.parametrize(("interval", "days"), [("W", 7), ("M", 28)])
+async def test_week_and_month_in_progress_are_told_with_their_ends(tmp_path: Path, interval: str, days: int) -> None:
+    async with running_venue(small_recording(tmp_path), speed=60) as venue, venue.socket("public/linear") as public:
+        await public.subscribe(f"kline.{interval}.BTCUSDT")
+        await eventually(lambda: public.rows(f"kline.{interval}.BTCUSDT"))
+
+        bar = public.rows(f"kline.{interval}.BTCUSDT")[0]
+        assert (bar["confirm"], bar["end"] - bar["start"]) == (False, days * 86_400_000 - 1)  # in February 2022
+
+
+async def test_alert_of_deleveraging_lists_every_symbol_of_the_coin(venue: Venue) -> None:
+    async with venue.socket("public/linear") as public:
+        await public.subscribe("adlAlert.USDT", "adlAlert.inverse")
+        await venue.settled()
+
+        (row,) = public.rows("adlAlert.USDT")
+        assert (row["c"], row["s"]) == ("USDT", "BTCUSDT")
+        assert Decimal(row["b"]) == Decimal(row["mb"])
+        assert public.of("adlAlert.inverse") == []
+
+
 async def test_price_limits_follow_the_mark_price(venue: Venue) -> None:
     async with venue.socket("public/linear") as public:
         await public.subscribe("priceLimit.BTCUSDT")
