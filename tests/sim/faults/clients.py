@@ -155,8 +155,8 @@ class BybitClient(Client):
     async def send(self, method: str, path: str, query: str = "", **more: Any) -> Seen:
         return await self._request(self.base, method, path, query, **more)
 
-    async def signed(self, method: str, path: str, **parameters: object) -> Seen:
-        now = str((await self.sim.control("GET", "/health")).body["now_ms"])
+    async def signed(self, method: str, path: str, *, at_ms: int | None = None, **parameters: object) -> Seen:
+        now = str((await self.sim.control("GET", "/health")).body["now_ms"] if at_ms is None else at_ms)
         text = urlencode(parameters) if method == "GET" else json.dumps(parameters)
         headers = {"X-BAPI-API-KEY": self.api_key, "X-BAPI-TIMESTAMP": now, "X-BAPI-RECV-WINDOW": "5000"}
         headers["X-BAPI-SIGN"] = self.signature(f"{now}{self.api_key}5000{text}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from patriot.kernel.clock import SystemClock, to_epoch_ms
 from tests.sim.binance.client import MINUTE_MS, START_MS, Sim, flat, running_sim, write_dump
 from tests.sim.faults.clients import SYMBOL, Stream, client_on, fault, row_of, settled
 from tests.support import eventually
@@ -86,9 +87,12 @@ async def test_messages_of_a_skewed_venue_carry_its_clock(client: Any) -> None:
 async def test_skewed_bybit_measures_no_request_by_the_true_clock_of_the_machine() -> None:
     async with running_sim(None, speed=1) as sim:
         client = await client_on(sim, "bybit")
-        await fault(sim, action="clock_skew", venue="bybit", skew_ms=-60_000)
+        asked = {"method": "GET", "path": "/v5/user/query-api"}
+        before = await client.signed(**asked, at_ms=to_epoch_ms(SystemClock().now()))
+        await fault(sim, action="clock_skew", venue="bybit", skew_ms=-120_000)
+        refused = await client.signed(**asked, at_ms=to_epoch_ms(SystemClock().now()))
 
-        assert (await client.place("a")).code == 10002
+    assert (before.code, refused.code) == (0, 10002)
 
 
 async def test_skew_ends_with_its_venue_time(client: Any) -> None:
