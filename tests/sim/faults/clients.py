@@ -172,7 +172,7 @@ class BybitClient(Client):
         return int((await self.send("GET", self.time_path)).body["result"]["timeNano"]) // 1_000_000
 
     async def place(self, name: str, *, reduce_only: bool = False, price: str = "") -> Seen:
-        order: dict[str, object] = {"category": "linear", "symbol": SYMBOL, "qty": QUANTITY, "orderLinkId": name}
+        order: dict[str, Any] = {"category": "linear", "symbol": SYMBOL, "qty": QUANTITY, "orderLinkId": name}
         order |= {"side": "Sell" if reduce_only else "Buy", "reduceOnly": reduce_only}
         order |= {"orderType": "Limit", "price": price} if price else {"orderType": "Market"}
         return await self.signed("POST", self.order_path, **order)
