@@ -106,6 +106,7 @@ CASES = {
     ),
     "leverage as it is": Case(changed(LEVERAGE, buyLeverage="20", sellLeverage="20"), 110043, "leverage not modified"),
     "leverage above the maximum": Case(changed(LEVERAGE, buyLeverage="900", sellLeverage="900"), 110013, "maxLeverage"),
+    "leverage between the steps": Case(changed(LEVERAGE, buyLeverage="7.5", sellLeverage="7.5"), 10001, "leverage"),
     "leverages apart": Case(changed(LEVERAGE, buyLeverage="5", sellLeverage="6"), 10001, "not equal"),
     "mode as it is": Case(changed("/v5/position/switch-mode", mode=0), 110025, "Position mode is not modified"),
     "mode with a position": Case(changed("/v5/position/switch-mode", mode=3), 110024, "Existing", (market(),)),

@@ -203,7 +203,7 @@ def authenticate(raw: RawRequest, keys: KeyRing, clocks_ms: tuple[int, ...]) -> 
 
 
 def is_signed(key: ApiKey, origin: bytes, sign: str) -> bool:
-    """Return whether a signature is the key's own: HMAC SHA256 in hex or, of a public key, RSA in base64."""
+    """Return whether a signature is the key's own, HMAC or by a public key: both venues take the same kinds."""
     return is_signed_by(key, origin, sign)
 
 
