@@ -37,6 +37,7 @@ ANSWERS: list[tuple[dict[str, Any], dict[str, tuple[int, int]]]] = [
     ({"fault": "error_before", "status": 500}, {"binance": (500, -1000), "bybit": (500, 10016)}),
     ({"fault": "error_before", "status": 502}, {"binance": (502, -1001), "bybit": (502, 10016)}),
     ({"fault": "error_before", "status": 504}, {"binance": (504, -1007), "bybit": (504, 10000)}),
+    ({"fault": "refuse", "code": -2010, "message": "no"}, {"binance": (400, -2010), "bybit": (200, -2010)}),
     ({"fault": "rate_limit"}, {"binance": (429, -1003), "bybit": (200, 10006)}),
     ({"fault": "overload", "times": 1}, {"binance": (503, -1008), "bybit": (200, 429)}),
     ({"fault": "maintenance", "times": 1}, {"binance": (503, 1), "bybit": (200, 10016)}),

@@ -136,6 +136,8 @@ def _of_binance(rule: RestRule, now_ms: int, address: str) -> web.Response:
     match rule.fault:
         case RestFault.ERROR_BEFORE | RestFault.ERROR_AFTER:
             status, (code, text) = rule.status, _BINANCE_ERRORS[rule.status]
+        case RestFault.REFUSE:
+            status, code, text = 400, rule.code, rule.message
         case RestFault.RATE_LIMIT:
             status, code = 429, -1003
             text = (
@@ -166,6 +168,8 @@ def _of_bybit(rule: RestRule, now_ms: int) -> web.Response:
         case RestFault.ERROR_BEFORE | RestFault.ERROR_AFTER:
             status = rule.status
             code, text = _BYBIT_TIMEOUT if status == 504 else _BYBIT_SYSTEM_ERROR
+        case RestFault.REFUSE:
+            code, text = rule.code, rule.message
         case RestFault.RATE_LIMIT:
             code, text = 10006, "Too many visits. Exceeded the API Rate Limit."
             reset_ms = now_ms + rule.retry_after_seconds * 1000

@@ -27,6 +27,7 @@ class RestFault(StrEnum):
     UNAVAILABLE_AFTER = "503_after"
     ERROR_BEFORE = "error_before"  # a 5xx of choice, in the venue's words or as a gateway's page
     ERROR_AFTER = "error_after"
+    REFUSE = "refuse"  # not executed, with a code of choice in the venue's shape
     RATE_LIMIT = "rate_limit"  # 429; Bybit: retCode 10006
     BAN = "ban"  # of the address: 418; Bybit: 403
     OVERLOAD = "overload"  # -1008, reductions exempt; Bybit: retCode 429
@@ -159,6 +160,8 @@ class RestRule(Rule):
 
     fault: RestFault
     status: int = 503  # of error_before and error_after
+    code: int = 0  # of refuse
+    message: str = ""  # of refuse
     html: bool = False  # a gateway's page instead of the venue's own body
     retry_after_seconds: int = 60  # of rate_limit and ban
     hold_ms: int = 60_000  # of timeouts: how long the connection is held

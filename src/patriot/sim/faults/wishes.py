@@ -70,6 +70,8 @@ class FaultWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     min_ms: int | None = None
     max_ms: int | None = None
     status: int = 503
+    code: int = 0
+    message: str = ""
     html: bool = False
     retry_after_seconds: int = 60
     # what an action does
@@ -90,7 +92,19 @@ class FaultWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 _SPAN = {"venue", "from_ms", "until_ms", "for_ms", "seconds"}
 _COUNT = {"times", "after", "delay_ms", "min_ms", "max_ms"}
 _FILTERS = {"tick_size", "step_size", "min_quantity", "max_quantity", "min_notional"}
-_OF_REST = {"fault", "match", "uid", "api_key", "address", "symbol", "status", "html", "retry_after_seconds"}
+_OF_REST = {
+    "fault",
+    "match",
+    "uid",
+    "api_key",
+    "address",
+    "symbol",
+    "status",
+    "code",
+    "message",
+    "html",
+    "retry_after_seconds",
+}
 _OF_STREAM = {"stream", "event", "uid", "symbol", "channel"}
 _OF_ACTION: dict[Action, set[str]] = {
     Action.DISCONNECT: {"uid", "abrupt"},
@@ -128,6 +142,8 @@ def check(wish: FaultWish) -> None:
         raise InvalidInput("for_ms", "expected either until_ms or for_ms")
     if wish.status not in ERROR_STATUSES:
         raise InvalidInput("status", f"expected one of {', '.join(map(str, ERROR_STATUSES))}, found {wish.status}")
+    if (wish.fault is RestFault.REFUSE) == (wish.code == 0):
+        raise InvalidInput("code", f"expected the venue's code, with refuse and nothing else, found {wish.code}")
     _check_range("retry_after_seconds", wish.retry_after_seconds, 0, 3 * 86_400)
     if wish.action is not None:
         _check_action(wish, wish.action)
@@ -226,6 +242,8 @@ def rule_of(wish: FaultWish, now_ms: int, monotonic: float) -> RestRule | Stream
         scope=scope,
         term=term,
         status=wish.status,
+        code=wish.code,
+        message=wish.message,
         html=wish.html,
         retry_after_seconds=wish.retry_after_seconds,
     )
