@@ -33,7 +33,7 @@ from patriot.sim.faults.scenario import Scenario, ScenarioPlayer, load_scenario
 from patriot.sim.journal import Journal
 from patriot.sim.listing import listed
 from patriot.sim.prices.feed import MINUTE_MS, Feed
-from patriot.sim.prices.model import DEFAULT_SYMBOLS, MODEL_START_MS, ModelFeed, model_start_ms
+from patriot.sim.prices.model import DEFAULT_SYMBOLS, MODEL_START_MS, ModelFeed, model_is_fine, model_start_ms
 from patriot.sim.prices.recorded import load_recorded
 from patriot.sim.sockets import Sessions
 from patriot.sim.timetable import Timetable
@@ -44,6 +44,7 @@ JOURNAL_FILE = "sim.journal"
 MAX_HEAD_BYTES = 64 * 1024  # the address of a request, or one of its headers
 HOUSEKEEPING_SECONDS = 1.0
 LONGEST_SLEEP_SECONDS = 1.0
+REAL_TIME = 1  # venue seconds per second
 JOURNAL_WAIT_SECONDS = 5.0
 JOURNAL_POLL_SECONDS = 0.05
 FIRST_UIDS = {VenueName.BINANCE: 1, VenueName.BYBIT: 5_000_001}  # account numbers are unique over venues
@@ -169,7 +170,8 @@ class SimServer:
             now_ms = to_epoch_ms(self._clock.now())
             start_ms = MODEL_START_MS if settings.speed is None else now_ms - now_ms % MINUTE_MS
             self._begins_ms = start_ms if settings.speed is None else now_ms
-        return ModelFeed(settings.seed, start_ms, settings.symbols)
+        fine = settings.speed == REAL_TIME if header is None else model_is_fine(header.prices)
+        return ModelFeed(settings.seed, start_ms, settings.symbols, fine=fine)
 
     def _start_clock(self, world: World) -> None:
         speed = self._settings.speed

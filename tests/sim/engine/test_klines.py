@@ -97,8 +97,8 @@ def test_closing_a_quarter_of_an_hour_tells_every_bar_that_closed() -> None:
 def test_minute_in_progress_follows_the_moves_until_its_recorded_bar_arrives() -> None:
     klines = Klines()
     for offset, price in ((1_000, 10), (20_000, 14), (40_000, 8), (59_000, 9)):
-        klines.move(Decimal(price), START_MS + offset)
-    assert klines.bars("5m", 1, None, None) == (Bar(START_MS, D(10), D(14), D(8), D(9)),)
+        klines.move(Decimal(price), D(2), START_MS + offset, sold=price > 9)
+    assert klines.bars("5m", 1, None, None) == (Bar(START_MS, D(10), D(14), D(8), D(9), D(8), D(82), 4, D(4), D(34)),)
 
     klines.close_minute(minute(0, 11))
 

@@ -20,7 +20,15 @@ from patriot.sim.engine.operations import (
     SetPositionMode,
 )
 from patriot.sim.engine.venue import Venue
-from patriot.sim.engine.words import ExecutionType, OrderStatus, OrderType, PositionSide, Side, TimeInForce
+from patriot.sim.engine.words import (
+    ExecutionType,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    made_client_id,
+)
 from tests.sim.engine.support import START_MS, SYMBOL, D, Desk, limit, market, stop
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -173,7 +181,7 @@ def test_client_order_id_is_refused_only_while_its_order_is_open() -> None:
 def test_order_without_client_id_gets_one() -> None:
     order = Desk().market(BUY, "0.1")
 
-    assert order.client_order_id == "web_1000000001"
+    assert order.client_order_id == made_client_id("order", 1_000_000_001)
 
 
 # ---------------------------------------------------------------------------------------------------- positions

@@ -13,7 +13,7 @@ from patriot.kernel.errors import InvalidInput
 from patriot.sim.exchange import VenueName
 from patriot.sim.listing import listed
 from patriot.sim.prices.feed import Minute
-from patriot.sim.prices.model import ModelFeed, ModelSource, _known, model_start_ms
+from patriot.sim.prices.model import ModelFeed, ModelSource, _known, model_is_fine, model_start_ms
 
 LONG = 20_000  # minutes: several jumps and silences
 
@@ -43,6 +43,31 @@ def test_prices_depend_on_seed_and_symbol_alone() -> None:
     assert first.steps(50) == ahead[50], "asked for once more"
     assert other.steps(99) != ahead[99]
     assert first.bar("BTCUSDT", 99) != first.bar("ETHUSDT", 99)
+
+
+def test_prints_of_a_minute_add_up_to_its_bar() -> None:
+    for fine in (False, True):
+        feed = ModelFeed(7, symbols=["ETHUSDT"], fine=fine)
+        for index in range(200):
+            moves = [move for step in feed.steps(index) for move in step.moves]
+            bar = feed.bar("ETHUSDT", index)
+            bought = [move.quantity for move in moves if not move.buyer_is_maker]
+            assert bar.volume == sum((move.quantity or Decimal(0) for move in moves), Decimal(0))
+            assert bar.taker_buy_volume == sum((quantity or Decimal(0) for quantity in bought), Decimal(0))
+            assert bar.trades == len(moves)
+
+
+def test_fine_steps_go_through_the_same_bars_every_five_seconds() -> None:
+    coarse, fine = ModelFeed(7), ModelFeed(7, fine=True)
+    for index in range(200):
+        prices = [move.last for step in fine.steps(index) for move in step.moves if move.symbol == "BTCUSDT"]
+        known, bar = coarse.bar("BTCUSDT", index), fine.bar("BTCUSDT", index)
+        assert (bar.open, bar.high, bar.low, bar.close) == (known.open, known.high, known.low, known.close)
+        if prices:
+            assert (prices[0], max(prices), min(prices), prices[-1]) == (bar.open, bar.high, bar.low, bar.close)
+        assert len(prices) in (0, 13)
+    assert model_is_fine(fine.identity)
+    assert not model_is_fine(coarse.identity)
 
 
 def test_model_jumps_and_falls_silent_now_and_then() -> None:

@@ -10,6 +10,7 @@ import re
 from enum import IntEnum
 
 from patriot.sim.engine.records import AlgoOrder, Order, Trade
+from patriot.sim.engine.words import made_client_id
 
 _NUMBER_BITS = 60
 _TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -71,9 +72,12 @@ def execution_id(trade: Trade) -> str:
 def link_id(record: Order | AlgoOrder) -> str:
     """Return the client's own id, empty when the engine had to make one."""
     if isinstance(record, AlgoOrder):
-        made, given = f"web_{record.algo_id}", record.client_algo_id
+        made, given = made_client_id("algo", record.algo_id), record.client_algo_id
         return "" if given == made or record.origin != "USER" else given
-    made = f"web_{record.order_id if record.algo_id is None else record.algo_id}"
+    if record.algo_id is None:
+        made = made_client_id("order", record.order_id)
+    else:
+        made = made_client_id("algo", record.algo_id)
     given = record.client_order_id
     return "" if given == made or record.origin != "USER" or record.closing else given
 

@@ -28,6 +28,7 @@ from patriot.sim.engine.words import (
     Side,
     TimeInForce,
     WorkingType,
+    made_client_id,
 )
 
 _STOPS: Final = (OrderType.STOP, OrderType.STOP_MARKET)
@@ -72,7 +73,7 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
     order = AlgoOrder(
         account.uid,
         algo_id,
-        wish.client_algo_id or f"web_{algo_id}",
+        wish.client_algo_id or made_client_id("algo", algo_id),
         wish.symbol,
         wish.side,
         wish.order_type,

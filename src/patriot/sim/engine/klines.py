@@ -95,17 +95,25 @@ class Klines:
         self._rolling: dict[str, Bar] = {}  # closed children of a parent that is still open
         self.open_minute: Bar | None = None  # built from price moves until its recorded bar arrives
 
-    def move(self, price: Decimal, at_ms: int) -> None:
-        """Let a price into the minute in progress."""
+    def move(self, price: Decimal, quantity: Decimal, at_ms: int, *, sold: bool) -> None:
+        """Let the print of a price move into the minute in progress; sold: its taker sold."""
         bar = self.open_minute
         open_ms = at_ms - at_ms % MILLISECONDS_PER_MINUTE
         if bar is None or bar.open_ms != open_ms:
-            self.open_minute = Bar(open_ms, price, price, price, price)
-        elif price != bar.close:
-            high, low = bar.high, bar.low
-            self.open_minute = Bar(
-                open_ms, bar.open, price if price > high else high, price if price < low else low, price
-            )
+            bar = Bar(open_ms, price, price, price, price)
+        high, low, value = bar.high, bar.low, quantity * price
+        self.open_minute = Bar(
+            open_ms,
+            bar.open,
+            price if price > high else high,
+            price if price < low else low,
+            price,
+            bar.volume + quantity,
+            bar.quote_volume + value,
+            bar.trades + 1,
+            bar.taker_buy_volume if sold else bar.taker_buy_volume + quantity,
+            bar.taker_buy_quote_volume if sold else bar.taker_buy_quote_volume + value,
+        )
 
     def close_minute(self, bar: Bar) -> list[tuple[str, Bar]]:
         """Take the recorded minute; return every bar that closed with it, shortest interval first."""

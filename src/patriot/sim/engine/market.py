@@ -93,12 +93,12 @@ class Market:
             self.funding_due_ms,
             *touch,
         )
-        self.klines.move(last, at_ms)
         quantity = operation.quantity
         if quantity is None:
             quantity = liquidity.printed_quantity(instrument, bits)
         quantity = filters.written_on(instrument.step_size, quantity)
         sold = last == self.house_bid if operation.buyer_is_maker is None else operation.buyer_is_maker
+        self.klines.move(last, quantity, at_ms, sold=sold)
         return PriceMoved(at_ms, self.prints, quantity, sold, self.ticker)
 
     def keeps_money_exact(self, instrument: Instrument) -> bool:

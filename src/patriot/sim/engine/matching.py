@@ -32,6 +32,7 @@ from patriot.sim.engine.words import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    made_client_id,
 )
 
 _MARKET_BUY_ALLOWANCE: Final = Decimal("1.0005")  # the venue reserves margin for a market buy at ask x this
@@ -56,7 +57,7 @@ def place_order(floor: Floor, account: Account, wish: PlaceOrder) -> Order:
     """Accept an order and match it, or refuse it having changed nothing."""
     order = admitted(floor, account, wish)
     order_id = account.next_id("order")
-    name = order.client_order_id or f"web_{order_id}"
+    name = order.client_order_id or made_client_id("order", order_id)
     order = replace(order, order_id=order_id, client_order_id=name, priority=floor.next_priority(account))
     return enter(floor, account, order)
 

@@ -17,7 +17,7 @@ from patriot.sim.engine.account import Account
 from patriot.sim.engine.floor import Floor
 from patriot.sim.engine.operations import PlaceAlgoOrder, PlaceOrder, SetProtection
 from patriot.sim.engine.records import AlgoOrder, Order, Position, PositionView, Protection, Ticker
-from patriot.sim.engine.words import ZERO, AlgoOrigin, AlgoStatus, OrderType, Side, WorkingType
+from patriot.sim.engine.words import ZERO, AlgoOrigin, AlgoStatus, OrderType, Side, WorkingType, made_client_id
 
 MOST_PARTIAL: Final = 20  # of one origin on one position; the venue's page names no figure
 _TYPES: Final = {  # at market, at a limit
@@ -200,7 +200,7 @@ def _made(
     return AlgoOrder(
         account.uid,
         algo_id,
-        f"web_{algo_id}",
+        made_client_id("algo", algo_id),
         position.symbol,
         Side.SELL if long else Side.BUY,
         at_market if leg.limit_price is None else at_limit,

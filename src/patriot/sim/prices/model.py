@@ -1,13 +1,14 @@
 """A seeded model of prices: regimes of four hours, jumps, and minutes without a trade.
 
 Every number comes from hashes of (seed, symbol, minute). The index is a basket that the last price leaves and finds
-back to; the mark price is the index with a smoothed premium.
+back to; the mark price is the index with a smoothed premium. A minute is walked through its open, its extremes and its
+close; in fine steps it moves every five seconds, between the same four prices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 from typing import Final
@@ -16,6 +17,7 @@ from patriot.kernel.errors import InvalidInput
 from patriot.kernel.money import EXACT, round_to_tick
 from patriot.sim.engine.operations import MovePrice
 from patriot.sim.engine.records import Bar
+from patriot.sim.engine.words import ZERO
 from patriot.sim.exchange import VenueName
 from patriot.sim.listing import listed, model_price, model_volume
 from patriot.sim.prices.feed import MINUTE_MS, TICK_OFFSETS_MS, Feed, Minute, flat_bar, seeded_digest
@@ -38,6 +40,8 @@ _LONGEST_SILENCE: Final = 5  # minutes
 _JUMP_FLOOR, _JUMP_SPAN = Decimal("0.005"), Decimal("0.025")  # as fractions of the price
 _BASIS_KEPT, _BASIS_NOISE = Decimal("0.9"), Decimal("0.00006")  # per minute
 _PREMIUM_KEPT: Final = Decimal("0.95")
+_FINE_OFFSETS_MS: Final = tuple(sorted({*TICK_OFFSETS_MS, *range(5_000, MINUTE_MS, 5_000)}))
+_FINE: Final = "fine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,28 @@ class ModelSymbol:
 class ModelFeed(Feed):
     """Prices without end from a seed."""
 
-    def __init__(self, seed: int, start_ms: int = MODEL_START_MS, symbols: Iterable[str] = DEFAULT_SYMBOLS) -> None:
+    def __init__(
+        self,
+        seed: int,
+        start_ms: int = MODEL_START_MS,
+        symbols: Iterable[str] = DEFAULT_SYMBOLS,
+        *,
+        fine: bool = False,
+    ) -> None:
         names = tuple(symbols)
-        sources = [ModelSource(_known(name), seed, start_ms) for name in names]
-        super().__init__(sources, start_ms, None, f"model:{seed}:{','.join(names)}:{start_ms}")
+        sources = [ModelSource(_known(name), seed, start_ms, fine=fine) for name in names]
+        steps = f":{_FINE}" if fine else ""
+        super().__init__(sources, start_ms, None, f"model:{seed}:{','.join(names)}{steps}:{start_ms}")
 
 
 def model_start_ms(identity: str) -> int | None:
     """Return where the model of a journal began, None for other prices."""
     return int(identity.rpartition(":")[2]) if identity.startswith("model:") else None
+
+
+def model_is_fine(identity: str) -> bool:
+    """Return whether the model of a journal moved in fine steps."""
+    return f":{_FINE}:" in identity
 
 
 def _known(name: str) -> ModelSymbol:
@@ -77,8 +94,9 @@ def _known(name: str) -> ModelSymbol:
 class ModelSource:
     """One symbol of the model. It remembers the newest minute only, and begins again when an earlier one is asked."""
 
-    def __init__(self, spec: ModelSymbol, seed: int, start_ms: int) -> None:
+    def __init__(self, spec: ModelSymbol, seed: int, start_ms: int, *, fine: bool = False) -> None:
         self.symbol = spec.name
+        self._fine = fine
         self._spec = spec
         self._seed = seed
         self._start_ms = start_ms
@@ -113,11 +131,37 @@ class ModelSource:
         self._premium = (self._premium * _PREMIUM_KEPT + self._basis * (1 - _PREMIUM_KEPT)).quantize(_RETURN_GRID)
         low_first = noise[31] & 1
         prices = (bar.open, bar.low, bar.high, bar.close) if low_first else (bar.open, bar.high, bar.low, bar.close)
+        path = list(zip(TICK_OFFSETS_MS, prices, strict=True))
+        if self._fine:
+            path = self._between(path, bar, number)
+        quantities = self._shared(bar.volume, len(path), noise)
         ticks = tuple(
-            (offset_ms, self._move(price, jump=jump and offset_ms == TICK_OFFSETS_MS[0]))
-            for offset_ms, price in zip(TICK_OFFSETS_MS, prices, strict=True)
+            (offset_ms, self._move(price, quantity, noise[place % 32] & 1 == 1, jump=jump and place == 0))
+            for place, ((offset_ms, price), quantity) in enumerate(zip(path, quantities, strict=True))
         )
-        return Minute(bar, ticks)
+        return Minute(_summed(bar, [move for _, move in ticks]), ticks)
+
+    def _between(self, anchors: list[tuple[int, Decimal]], bar: Bar, number: int) -> list[tuple[int, Decimal]]:
+        """Return the anchors with a noisy way between them that never leaves the bar."""
+        noise = seeded_digest(self._seed, "path", self.symbol, number)
+        spread, known = bar.high - bar.low, dict(anchors)
+        path = []
+        for place, at_ms in enumerate(_FINE_OFFSETS_MS):
+            if at_ms in known:
+                path.append((at_ms, known[at_ms]))
+                continue
+            after = next(number for number, (offset_ms, _) in enumerate(anchors) if offset_ms > at_ms)
+            (left_ms, left), (right_ms, right) = anchors[after - 1], anchors[after]
+            way = (right - left) * (at_ms - left_ms) / (right_ms - left_ms)
+            price = round_to_tick(left + way + spread * (noise[place] - 128) / 512, self._spec.tick_size)
+            path.append((at_ms, min(max(price, bar.low), bar.high)))
+        return path
+
+    def _shared(self, volume: Decimal, count: int, noise: bytes) -> list[Decimal]:
+        """Share a minute's volume out among its prints, each at least one step of quantity."""
+        step = self._spec.step_size
+        weights = [1 + noise[(7 * place) % 32] for place in range(count)]
+        return [max(volume * weight / sum(weights) // step * step, step) for weight in weights]
 
     def _bar(self, number: int, noise: bytes, *, jump: bool) -> Bar:
         spec = self._spec
@@ -132,13 +176,39 @@ class ModelSource:
         high = max(open_, close, _moved(max(open_, close), wick * _bell(noise[12:18]), spec.tick_size))
         low = min(open_, close, _moved(min(open_, close), wick * _bell(noise[18:24]), spec.tick_size))
         volume = spec.typical_volume * (1 + noise[24]) / 128 // spec.step_size * spec.step_size
-        quote = (volume * (open_ + close) / 2).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-        return Bar(self._start_ms + number * MINUTE_MS, open_, high, low, close, volume, quote)
+        return Bar(self._start_ms + number * MINUTE_MS, open_, high, low, close, volume)
 
-    def _move(self, last: Decimal, *, jump: bool) -> MovePrice:
+    def _move(self, last: Decimal, quantity: Decimal, sold: bool, *, jump: bool) -> MovePrice:
         tick = self._spec.tick_size
         index = _moved(last, -self._basis, tick)
-        return MovePrice(symbol=self.symbol, last=last, mark=_moved(index, self._premium, tick), index=index, jump=jump)
+        mark = _moved(index, self._premium, tick)
+        return MovePrice(
+            symbol=self.symbol,
+            last=last,
+            mark=mark,
+            index=index,
+            jump=jump,
+            quantity=quantity,
+            buyer_is_maker=sold,
+        )
+
+
+def _summed(bar: Bar, moves: list[MovePrice]) -> Bar:
+    """Return the bar with the volumes that its prints add up to."""
+    volume = bought = quote = bought_quote = ZERO
+    for move in moves:
+        quantity = move.quantity or ZERO
+        volume, quote = volume + quantity, quote + quantity * move.last
+        if not move.buyer_is_maker:
+            bought, bought_quote = bought + quantity, bought_quote + quantity * move.last
+    return replace(
+        bar,
+        volume=volume,
+        quote_volume=quote,
+        trades=len(moves),
+        taker_buy_volume=bought,
+        taker_buy_quote_volume=bought_quote,
+    )
 
 
 def _bell(noise: bytes) -> Decimal:
