@@ -59,7 +59,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class Client(ABC):
     """One account on a venue, and its key."""
 
     sim: Sim
@@ -73,21 +73,21 @@ class Client:
     order_event = ""  # told with each step of an order
     position_event = ""
 
-    async def send(self, method: str, path: str, query: str = "", **more: Any) -> Seen:
-        raise NotImplementedError
+    @abstractmethod
+    async def send(self, method: str, path: str, query: str = "", **more: Any) -> Seen: ...
 
-    async def time(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    async def time(self) -> int: ...
 
-    async def place(self, name: str, *, reduce_only: bool = False, price: str = "") -> Seen:
-        raise NotImplementedError
+    @abstractmethod
+    async def place(self, name: str, *, reduce_only: bool = False, price: str = "") -> Seen: ...
 
+    @abstractmethod
     async def placed(self) -> list[str]:
         """Return the names of all orders ever placed."""
-        raise NotImplementedError
 
-    def socket_address(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def socket_address(self) -> str: ...
 
     async def _request(self, base: str, method: str, path: str, query: str, **more: Any) -> Seen:
         url = URL(f"{base}{path}" + (f"?{query}" if query else ""), encoded=True)

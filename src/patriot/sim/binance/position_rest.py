@@ -98,7 +98,8 @@ def adjust_margin(face: FaceContext, call: Call) -> Json:
     side = call.choice("positionSide", PositionSide, refusals.BAD_POSITION_SIDE) or PositionSide.BOTH
     signed = amount if kind == _ADD else -amount
     face.exchange.apply(AdjustMargin(uid=call.uid, symbol=symbol, amount=signed, position_side=side))
-    return {"amount": float(amount), "code": 200, "msg": "Successfully modify position margin.", "type": kind}
+    number = msgspec.Raw(plain(amount).encode())  # a JSON number, every digit of it
+    return {"amount": number, "code": 200, "msg": "Successfully modify position margin.", "type": kind}
 
 
 @ENDPOINTS.add("GET", "/fapi/v1/positionMargin/history", Security.TRADE)

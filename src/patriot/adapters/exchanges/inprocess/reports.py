@@ -38,6 +38,7 @@ _STATUSES = {
     OrderStatus.FILLED: VenueStatus.FILLED,
     OrderStatus.CANCELED: VenueStatus.CANCELED,
     OrderStatus.EXPIRED: VenueStatus.EXPIRED,
+    OrderStatus.EXPIRED_IN_MATCH: VenueStatus.EXPIRED,
 }
 _ALGO_STATUSES = {
     AlgoStatus.NEW: VenueStatus.NEW,
