@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from patriot.sim.binance import refusals, render, render_account
 from patriot.sim.binance.context import FaceContext
 from patriot.sim.binance.endpoints import ENDPOINTS
@@ -98,7 +100,7 @@ def adjust_margin(face: FaceContext, call: Call) -> Json:
     side = call.choice("positionSide", PositionSide, refusals.BAD_POSITION_SIDE) or PositionSide.BOTH
     signed = amount if kind == _ADD else -amount
     face.exchange.apply(AdjustMargin(uid=call.uid, symbol=symbol, amount=signed, position_side=side))
-    number = msgspec.Raw(plain(amount).encode())  # a JSON number, every digit of it
+    number = msgspec.Raw(render.plain(amount).encode())  # a JSON number, every digit of it
     return {"amount": number, "code": 200, "msg": "Successfully modify position margin.", "type": kind}
 
 
