@@ -17,7 +17,7 @@ from rich.table import Table
 
 import bench
 from bench import Figure, Server
-from patriot.adapters.postgres.embedded import EmbeddedPostgres
+from patriot.host.embedded import EmbeddedPostgres
 
 MODULES = sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if not module.name.startswith("_"))
 

@@ -21,17 +21,18 @@ import aiohttp
 import uvloop
 
 from patriot.adapters.runners import SubprocessRunners
+from patriot.adapters.simulator.control import SimControl
 from patriot.adapters.vault import PostgresShelf, Vault, load_master_key
+from patriot.demo.replay import ReplayPace
+from patriot.host.logs import log_to
+from patriot.host.paper_clients import DemoPlan, PlannedClient, PlannedStrategy
 from patriot.kernel.clock import ReplayClock
 from patriot.kernel.ids import derived_id
-from patriot.kernel.steps import Reached, pass_by
 from patriot.kernel.tasks import while_serving
-from patriot.kernel.trading import StrategyId, UserId
 from patriot.services.all_in_one import Platform
-from patriot.services.demo_plan import DemoPlan, PlannedClient, PlannedStrategy
-from patriot.services.logs import log_to
 from patriot.services.parts import ExchangeAddress, Parts, open_parts
-from patriot.services.replay import ReplayPace, SimControl
+from patriot.trading.steps import Reached, pass_by
+from patriot.trading.terms import StrategyId, UserId
 
 ACCOUNTS = 100
 STRATEGY = StrategyId(derived_id("bench-strategy"))

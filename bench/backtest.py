@@ -8,12 +8,12 @@ from pathlib import Path
 
 from bench import Figure, Server, rates
 from patriot.kernel.clock import from_epoch_ms
-from patriot.kernel.trading import Exchange
 from patriot.market.events import Bar
 from patriot.sim.prices.recorded import load_recorded
 from patriot.strategies.backtest import backtest
 from patriot.strategies.catalogue import build
 from patriot.strategies.interface import StrategySpec
+from patriot.trading.terms import Exchange
 
 RECORDING = Path(__file__).parents[1] / "examples" / "data" / "BTCUSDT-1m-3d.csv.gz"
 REPEATS = 20  # of three days: 86,400 bars

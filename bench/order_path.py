@@ -19,18 +19,18 @@ from pathlib import Path
 from bench import Figure, Server
 from bench._platform import ACCOUNTS, POLL_SECONDS, STRATEGY, Place, Running, all_ready, at_rest, open_platform, plan
 from patriot.execution.worker import AccountWorker
+from patriot.host.onboarding import onboard
+from patriot.host.paper_clients import SYMBOL
+from patriot.host.sim_process import SimProcess, SimSpec
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.lease import LEASE_TTL
-from patriot.kernel.steps import Step
 from patriot.kernel.tasks import while_serving
-from patriot.kernel.trading import Exchange, OrderId, OrderType, Side, SignalId
 from patriot.orders.commands import PlaceOrder
 from patriot.risk.commands import AccountRisk, EffectiveLimits
-from patriot.services.demo_plan import SYMBOL
-from patriot.services.onboarding import onboard
-from patriot.services.sim_process import SimProcess, SimSpec
 from patriot.strategies.commands import RecordSignal
 from patriot.strategies.events import SignalAction
+from patriot.trading.steps import Step
+from patriot.trading.terms import Exchange, OrderId, OrderType, Side, SignalId
 
 RECORDING = Path(__file__).parents[1] / "examples" / "data" / "BTCUSDT-1m-3d.csv.gz"
 TOKEN = "bench"  # noqa: S105  of a simulator that lives for a minute on loopback

@@ -15,8 +15,8 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-from patriot.adapters.postgres.embedded import EmbeddedPostgres
 from patriot.adapters.postgres.migrate import migrate
+from patriot.host.embedded import EmbeddedPostgres
 
 T = TypeVar("T")
 

@@ -18,15 +18,15 @@ import msgspec
 
 from patriot.accounts.events import EquitySampled
 from patriot.adapters.postgres.database import Database
-from patriot.adapters.postgres.embedded import EmbeddedPostgres
 from patriot.adapters.postgres.log import Log
+from patriot.host.crash import VARIABLE as KILL_AT
+from patriot.host.data_folder import DataFolder
+from patriot.host.embedded import EmbeddedPostgres
+from patriot.host.sim_process import PORTS_FILE
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.eventstore import LogPosition
 from patriot.kernel.projection import Recorded
 from patriot.orders.events import OrderFilled
-from patriot.services.crash import VARIABLE as KILL_AT
-from patriot.services.data_folder import DataFolder
-from patriot.services.sim_process import PORTS_FILE
 
 PROJECT = Path(__file__).parents[2]
 RECORDED = PROJECT / "examples/data/BTCUSDT-1m-3d.csv.gz"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from patriot.kernel.steps import Step
+from patriot.trading.steps import Step
 from tests.acceptance.demo_runs import KILLED, DemoFolder, Story
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

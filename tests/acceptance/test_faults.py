@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from patriot.kernel.steps import pass_by
-from patriot.kernel.trading import AccountId
+from patriot.demo.demo import Demo, DemoOptions, DemoProgress, Finished
+from patriot.judge.verdicts import Summary, judge_run
 from patriot.orders.effects import Patience
-from patriot.services.demo import Demo, DemoOptions, DemoProgress, Finished
-from patriot.services.verdicts import Summary, judge_run
+from patriot.trading.steps import pass_by
+from patriot.trading.terms import AccountId
 from tests.acceptance.demo_runs import DemoFolder
 from tests.support import eventually
 

@@ -19,14 +19,14 @@ from patriot.adapters.exchanges.binance.session import BinanceSession
 from patriot.adapters.exchanges.binance.signing import Signer
 from patriot.adapters.exchanges.binance.venue import BinanceVenue
 from patriot.adapters.exchanges.binance.venue_time import VenueTime
+from patriot.adapters.simulator.control import SimControl
 from patriot.adapters.vault import PostgresShelf, Vault, load_master_key
+from patriot.host.data_folder import DataFolder
+from patriot.host.opened import simulator_of
+from patriot.host.sim_process import SimProcess
 from patriot.kernel.clock import ReplayClock
-from patriot.kernel.exchange import VenueOrder
-from patriot.kernel.trading import AccountId, OrderType, Side
-from patriot.services.data_folder import DataFolder
-from patriot.services.opened import simulator_of
-from patriot.services.replay import SimControl
-from patriot.services.sim_process import SimProcess
+from patriot.trading.reports import VenueOrder
+from patriot.trading.terms import AccountId, OrderType, Side
 from tests.acceptance.demo_runs import DemoFolder
 from tests.conftest import run
 from tests.support import eventually

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from patriot.adapters.postgres.embedded import EmbeddedPostgres
-from patriot.kernel.steps import Step
-from patriot.services.data_folder import DataFolder
+from patriot.host.data_folder import DataFolder
+from patriot.host.embedded import EmbeddedPostgres
+from patriot.trading.steps import Step
 from tests.acceptance.demo_runs import KILLED, SHORT_BARS, DemoFolder, RunningDemo, Story, descendants, kill
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from patriot.adapters.postgres.embedded import EmbeddedPostgres, ServerAddress
+from patriot.host.embedded import EmbeddedPostgres, ServerAddress
 from tests.acceptance.demo_runs import DemoFolder, Story, descendants, kill
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

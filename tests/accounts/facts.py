@@ -6,8 +6,8 @@ from uuid import UUID
 
 from patriot.accounts.commands import LinkAccount
 from patriot.accounts.events import AccountLinked, PositionMode
-from patriot.kernel.exchange import KeyPermissions
-from patriot.kernel.trading import AccountId, Environment, Exchange, UserId
+from patriot.trading.reports import KeyPermissions
+from patriot.trading.terms import AccountId, Environment, Exchange, UserId
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 OWNER, ONE, TWO = UserId(UUID(int=9)), AccountId(UUID(int=1)), AccountId(UUID(int=2))

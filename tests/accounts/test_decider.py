@@ -28,8 +28,8 @@ from patriot.accounts.events import (
     PositionMode,
 )
 from patriot.kernel.errors import CommandRefused
-from patriot.kernel.exchange import KeyPermissions
-from patriot.kernel.trading import Exchange, UserId
+from patriot.trading.reports import KeyPermissions
+from patriot.trading.terms import Exchange, UserId
 from tests.accounts.facts import GOOD, LINK, LINKED, NOON, ONE, OWNER, WITHDRAWS
 
 SUSPENDED = AccountStatusChanged(ONE, OWNER, AccountStatus.ACTIVE, AccountStatus.SUSPENDED, "CLIENT", NOON)

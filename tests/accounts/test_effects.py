@@ -14,10 +14,10 @@ from patriot.accounts.handlers import ledger_stream
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import ExchangeUnavailable
-from patriot.kernel.exchange import AccountSnapshot, IncomeRecord, IncomeType
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore
-from patriot.kernel.trading import Side
+from patriot.trading.reports import AccountSnapshot, IncomeRecord, IncomeType
+from patriot.trading.terms import Side
 from tests.accounts.facts import NOON, ONE, OWNER
 from tests.adapters.exchanges.binance.venue_kit import Connection, bars_at, connected, market_order
 

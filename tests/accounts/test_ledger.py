@@ -27,7 +27,7 @@ from patriot.accounts.events import (
     TransferRecorded,
 )
 from patriot.accounts.ledger import LEDGER, OPENING, REMEMBERED, SETTLING, missing_equity, read_from
-from patriot.kernel.exchange import IncomeRecord, IncomeType
+from patriot.trading.reports import IncomeRecord, IncomeType
 from tests.accounts.facts import NOON, ONE, OWNER
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -25,7 +25,7 @@ from patriot.kernel.errors import CommandRefused, ExchangeUnavailable, InvalidIn
 from patriot.kernel.eventstore import Context, LogPosition
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore
-from patriot.kernel.trading import Environment, Exchange
+from patriot.trading.terms import Environment, Exchange
 from tests.accounts.facts import ONE, OWNER, TWO
 from tests.adapters.exchanges.binance.venue_kit import bars_at, session_of
 from tests.sim.binance.client import START_MS, Sim, Trader, running_sim, write_dump

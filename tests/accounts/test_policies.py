@@ -21,8 +21,8 @@ from patriot.accounts.events import (
 )
 from patriot.accounts.ledger import LEDGER
 from patriot.accounts.policies import SETTLED, UNSURE, MoneyEvent, MoneyWatch, reconcile
-from patriot.kernel.trading import Exchange, Leg, OrderId, Side
 from patriot.orders.events import OrderFilled
+from patriot.trading.terms import Exchange, Leg, OrderId, Side
 from tests.accounts.facts import NOON, ONE, OWNER, TWO
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -19,7 +19,7 @@ from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import Ids
-from patriot.kernel.trading import UserId
+from patriot.trading.terms import UserId
 from patriot.users import handlers as user_handlers
 from patriot.users.commands import ChangeRole, ChangeUserStatus, RegisterUser
 from patriot.users.events import RiskProfile, Role, UserStatus

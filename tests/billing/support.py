@@ -23,7 +23,7 @@ from patriot.kernel.codec import EVENTS, encode
 from patriot.kernel.eventstore import Context, EventStore, NewEvent, StreamAppend
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryEventStore
-from patriot.kernel.trading import AccountId, UserId
+from patriot.trading.terms import AccountId, UserId
 
 ACCOUNT, OTHER_ACCOUNT = AccountId(derived_id("test", "account")), AccountId(derived_id("test", "other account"))
 CLIENT = UserId(derived_id("test", "client"))

@@ -18,9 +18,9 @@ from patriot.billing.events import (
 )
 from patriot.billing.policies import EVENT_TYPES, Suspensions, halt_overdue
 from patriot.kernel.codec import EVENTS
-from patriot.kernel.trading import AccountId, UserId
 from patriot.risk.commands import HaltTrading, ResumeTrading
 from patriot.risk.events import HaltLevel, Scope
+from patriot.trading.terms import AccountId, UserId
 from tests.billing.support import ACCOUNT, CLIENT, OTHER_ACCOUNT, closed_world, deposit_that_gained, on
 
 AT = on(3, 20)

@@ -26,7 +26,7 @@ from patriot.billing.projections import InvoicesProjection
 from patriot.billing.queries import InvoiceView, find_invoice, invoice_lines, list_invoices, unpaid_invoices
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.ids import derived_id
-from patriot.kernel.trading import UserId
+from patriot.trading.terms import UserId
 from tests.billing.support import ACCOUNT, CLIENT, HOUR, LINKED, History, World, closed_world, deposit_that_gained, on
 
 STRANGER = UserId(derived_id("test", "stranger"))

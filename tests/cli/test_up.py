@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from patriot.services.data_folder import DataFolder
+from patriot.host.data_folder import DataFolder
 from tests.cli.kit import Started, answer, eventually, free_port, patriot
 
 pytestmark = pytest.mark.slow

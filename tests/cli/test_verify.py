@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from patriot.adapters.postgres.embedded import EmbeddedPostgres
+from patriot.host.embedded import EmbeddedPostgres
 from tests.cli.kit import patriot
 from tests.conftest import execute
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
-from patriot.kernel.exchange import VenueStatus
-from patriot.kernel.trading import Side
+from patriot.trading.reports import VenueStatus
+from patriot.trading.terms import Side
 from tests.adapters.exchanges.binance.venue_kit import (
     SYMBOL,
     Connection,

@@ -9,7 +9,7 @@ import pytest
 
 from docs.generate_events import registered
 from patriot.cli.main import COMMANDS
-from patriot.services.verdicts import Summary
+from patriot.judge.verdicts import Summary
 
 ROOT = Path(__file__).resolve().parents[2]
 BASES = (ROOT, ROOT / "src" / "patriot", ROOT / "docs")

@@ -21,7 +21,6 @@ from patriot.execution.bracket import (
     stop_failures,
 )
 from patriot.kernel.errors import CommandRefused
-from patriot.kernel.trading import Leg, OrderId
 from patriot.orders.client_ids import leg_order_id
 from patriot.orders.commands import (
     OrderCommand,
@@ -37,6 +36,7 @@ from patriot.orders.commands import (
 )
 from patriot.orders.decider import ORDER, PROVEN_ABSENT, Order
 from patriot.orders.events import CancelReason, RejectStage
+from patriot.trading.terms import Leg, OrderId
 from tests.orders import kit
 from tests.orders.kit import NOON, ORDER_ID, D
 

@@ -22,7 +22,7 @@ from patriot.execution.events import (
     Routing,
     SignalRouted,
 )
-from patriot.kernel.trading import SignalId
+from patriot.trading.terms import SignalId
 from tests.orders.kit import ACCOUNT, NOON, ORDER_ID, STRATEGY, USER, D, at
 from tests.scenario import Scenario
 

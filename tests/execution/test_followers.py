@@ -17,7 +17,6 @@ from patriot.accounts.events import (
 )
 from patriot.execution.followers import Follower, FollowerBook
 from patriot.kernel.ids import derived_id
-from patriot.kernel.trading import AccountId, Environment, Exchange, SignalId, StrategyId, UserId
 from patriot.strategies.events import (
     AllocationChanged,
     StrategyAssigned,
@@ -29,6 +28,7 @@ from patriot.strategies.events import (
     StrategyStopped,
     StrategyUnassigned,
 )
+from patriot.trading.terms import AccountId, Environment, Exchange, SignalId, StrategyId, UserId
 
 D = Decimal
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)

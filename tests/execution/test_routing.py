@@ -13,12 +13,12 @@ import pytest
 from patriot.accounts.events import AccountStatus, AccountStatusChanged
 from patriot.execution.events import RoutedAccount, Routing
 from patriot.kernel.ids import derived_id
-from patriot.kernel.trading import Exchange, Leg, SignalId
 from patriot.orders.client_ids import entry_order_id
 from patriot.risk.events import HaltLevel, ReasonCode
 from patriot.sim.engine.operations import Transfer
 from patriot.sim.engine.words import Side
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyPaused
+from patriot.trading.terms import Exchange, Leg, SignalId
 from tests.laws.test_laws import CALM
 from tests.laws.virtual_time import START, run_virtually
 from tests.laws.world import ACCOUNT, STRATEGIES, USER, World

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.execution.sizing import SizingInput, entry_quantity
-from patriot.kernel.trading import Exchange, Instrument
+from patriot.trading.terms import Exchange, Instrument
 
 D = Decimal
 BTC = Instrument(

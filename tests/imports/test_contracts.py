@@ -43,19 +43,21 @@ def planted(package: str) -> str:
 
 
 def layer_plants() -> list[Plant]:
+    above = ["adapters", "services", "judge", "simulation", "host", "demo", "cli"]
     arrows = {
-        "kernel": [*DOMAINS, "sim", "adapters", "services", "cli"],
-        "sim": ["adapters", "services", "cli"],
-        "adapters": ["services", "cli"],
-        "services": ["cli"],
-    } | {domain: ["adapters", "services", "cli"] for domain in DOMAINS}
+        "kernel": ["trading", *DOMAINS, "sim", *above],
+        "trading": [*DOMAINS, "sim", *above],
+        "sim": above,
+        **{domain: above for domain in DOMAINS},
+        **{low: above[number + 1 :] for number, low in enumerate(above[:-1])},
+    }
     return [Plant("layers", planted(low), planted(high)) for low, highs in arrows.items() for high in highs]
 
 
 def sim_plants() -> list[Plant]:
-    outsiders = ["kernel", *DOMAINS, "adapters.postgres", "adapters.exchanges.inprocess"]
+    outsiders = ["kernel", "trading", *DOMAINS, "adapters.postgres", "services", "judge", "demo"]
     return [
-        *(Plant("sim-sees-kernel", planted("sim"), planted(domain)) for domain in DOMAINS),
+        *(Plant("sim-sees-kernel", planted("sim"), planted(other)) for other in ("trading", *DOMAINS)),
         *(Plant("sim-seen", planted(outsider), planted("sim.binance")) for outsider in outsiders),
         *(Plant("sim-engine-seen", planted(who), planted("sim.engine")) for who in ("services", "cli", "adapters")),
     ]
@@ -91,8 +93,13 @@ ALLOWED = [
     ("patriot.risk.policies", "patriot.orders.events"),
     ("patriot.risk.policies", "patriot.orders.commands"),
     ("patriot.adapters.exchanges.inprocess.planted", "patriot.sim.engine.planted"),
-    ("patriot.services.planted", "patriot.sim.binance.planted"),
-    ("patriot.cli.planted", "patriot.services.planted"),
+    ("patriot.host.planted", "patriot.sim.binance.planted"),
+    ("patriot.simulation.planted", "patriot.sim.bybit.planted"),
+    ("patriot.cli.planted", "patriot.demo.planted"),
+    ("patriot.demo.planted", "patriot.host.planted"),
+    ("patriot.host.planted", "patriot.judge.planted"),
+    ("patriot.judge.planted", "patriot.services.planted"),
+    ("patriot.orders.planted", "patriot.trading.planted"),
     ("patriot.services.planted", "patriot.adapters.planted"),
     ("patriot.adapters.planted", "patriot.orders.ports"),
     ("patriot.orders.api", "fastapi"),

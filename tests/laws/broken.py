@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from patriot.execution.effects import BracketKeeper
 from patriot.kernel.errors import OutcomeUnknown
-from patriot.kernel.exchange import TradeReport
-from patriot.kernel.trading import Leg
 from patriot.orders.commands import RecordRejected
 from patriot.orders.effects import OrderDesk, venue_order
 from patriot.orders.events import OrderCreated, RejectStage
+from patriot.trading.reports import TradeReport
+from patriot.trading.terms import Leg
 
 
 class LateDesk(OrderDesk):

@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from patriot.kernel.eventstore import Envelope
 from patriot.kernel.projection import Recorded
-from patriot.kernel.trading import AccountId, Leg, OrderId, SignalId
 from patriot.orders.client_ids import client_id_prefix, entry_order_id, parse_client_order_id
 from patriot.orders.decider import ORDER, OVER
 from patriot.orders.events import STREAM_TYPE, OrderCreated, OrderDenied, OrderFilled, OrderRejected
@@ -18,6 +17,7 @@ from patriot.sim.engine.events import Outcome
 from patriot.sim.engine.operations import Operation, PlaceAlgoOrder, PlaceOrder
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import AlgoStatus, OrderType
+from patriot.trading.terms import AccountId, Leg, OrderId, SignalId
 from tests.laws.mortal import Attempt, Witness
 
 PROTECTED_WITHIN_SECONDS = 2.0

@@ -15,9 +15,9 @@ from typing import TypeVar
 from patriot.adapters.exchanges.inprocess.account import InProcessAccount, InProcessOrders
 from patriot.kernel.errors import ExchangeError, StoreUnavailable
 from patriot.kernel.eventstore import Appended, Envelope, Fence, IdempotentResult, StreamAppend, StreamKey
-from patriot.kernel.exchange import AccountSnapshot, IncomeRecord, OrderReport, PrivateReport, TradeReport, VenueOrder
 from patriot.kernel.memory import MemoryEventStore
-from patriot.kernel.steps import Step
+from patriot.trading.reports import AccountSnapshot, IncomeRecord, OrderReport, PrivateReport, TradeReport, VenueOrder
+from patriot.trading.steps import Step
 
 T = TypeVar("T")
 

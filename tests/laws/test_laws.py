@@ -14,8 +14,8 @@ import pytest
 from patriot.adapters.exchanges.inprocess.faults import FaultRates
 from patriot.execution.effects import BracketKeeper
 from patriot.kernel.eventstore import LogPosition
-from patriot.kernel.steps import Step
 from patriot.orders.effects import OrderDesk
+from patriot.trading.steps import Step
 from tests.laws import broken
 from tests.laws.judge import Judge
 from tests.laws.virtual_time import run_virtually

@@ -28,18 +28,6 @@ from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import Context, EventStore, Fence, LogPosition
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryEventStore, MemoryLeases
-from patriot.kernel.steps import Step
-from patriot.kernel.trading import (
-    AccountId,
-    Environment,
-    Exchange,
-    Instrument,
-    Leg,
-    OrderId,
-    SignalId,
-    StrategyId,
-    UserId,
-)
 from patriot.orders import handlers as orders
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.effects import OrderDesk, Patience
@@ -57,6 +45,18 @@ from patriot.sim.engine import words as sim_words
 from patriot.sim.engine.instruments import BTCUSDT, ETHUSDT, LISTED
 from patriot.sim.engine.venue import Venue
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
+from patriot.trading.steps import Step
+from patriot.trading.terms import (
+    AccountId,
+    Environment,
+    Exchange,
+    Instrument,
+    Leg,
+    OrderId,
+    SignalId,
+    StrategyId,
+    UserId,
+)
 from tests.laws.judge import Judge
 from tests.laws.mortal import Life, MortalAccount, MortalOrders, MortalStore, Witness
 from tests.laws.virtual_time import START, VirtualClock

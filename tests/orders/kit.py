@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from patriot.kernel.trading import AccountId, Exchange, Leg, OrderId, OrderType, Side, SignalId, StrategyId, UserId
 from patriot.orders.client_ids import client_id_prefix, client_order_id
 from patriot.orders.commands import (
     OpenLeg,
@@ -26,6 +25,7 @@ from patriot.orders.effects import leg_command
 from patriot.orders.events import CancelReason, OrderCreated, OrderFilled, RejectStage
 from patriot.risk.commands import EffectiveLimits
 from patriot.risk.events import ExposureReserved
+from patriot.trading.terms import AccountId, Exchange, Leg, OrderId, OrderType, Side, SignalId, StrategyId, UserId
 
 D = Decimal
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)

@@ -8,7 +8,6 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patriot.kernel.trading import AccountId, Leg, OrderId, SignalId
 from patriot.orders.client_ids import (
     LegId,
     client_id_prefix,
@@ -17,6 +16,7 @@ from patriot.orders.client_ids import (
     leg_order_id,
     parse_client_order_id,
 )
+from patriot.trading.terms import AccountId, Leg, OrderId, SignalId
 
 groups = st.uuids().map(OrderId)
 legs = st.sampled_from(list(Leg))

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.kernel.errors import CommandRefused
-from patriot.kernel.trading import Leg, Side
 from patriot.orders.commands import OrderCommand, RecordSubmitted
 from patriot.orders.decider import ORDER, OVER, PROVEN_ABSENT, Order, Status
 from patriot.orders.events import (
@@ -29,6 +28,7 @@ from patriot.orders.events import (
     RejectStage,
 )
 from patriot.risk.events import ExposureRefused, ReasonCode
+from patriot.trading.terms import Leg, Side
 from tests.orders import kit
 from tests.orders.kit import ACCOUNT, NOON, ORDER_ID, D, at
 from tests.scenario import Scenario

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
-from patriot.kernel.exchange import OrderReport, TradeReport, VenueOrder, VenueStatus
-from patriot.kernel.trading import Leg, Side
 from patriot.orders.client_ids import client_order_id, leg_order_id
 from patriot.orders.decider import ORDER, OVER, Status
 from patriot.orders.effects import OrderDesk
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 from patriot.orders.journal import Journal
+from patriot.trading.reports import OrderReport, TradeReport, VenueOrder, VenueStatus
+from patriot.trading.terms import Leg, Side
 from tests.laws.virtual_time import START, VirtualClock, run_virtually
 from tests.orders import kit
 from tests.orders.kit import ORDER_ID, PREFIX, D

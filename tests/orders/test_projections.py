@@ -12,7 +12,6 @@ from patriot.adapters.postgres.projections import ProjectionRunner
 from patriot.adapters.postgres.shadow import compare, rebuild
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.codec import EVENTS
-from patriot.kernel.trading import Leg, Side
 from patriot.orders import queries
 from patriot.orders.events import (
     CancelReason,
@@ -29,6 +28,7 @@ from patriot.orders.events import (
     RejectStage,
 )
 from patriot.orders.projections import BracketStatus, OrdersProjection, OrderStatus
+from patriot.trading.terms import Leg, Side
 from tests.portfolio.facts import (
     ALICE,
     ALICES,

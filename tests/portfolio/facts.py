@@ -23,7 +23,9 @@ from patriot.kernel.eventstore import Context, Envelope, EventStore, LogPosition
 from patriot.kernel.ids import derived_id
 from patriot.kernel.projection import Projection, Recorded
 from patriot.kernel.sql import Sql
-from patriot.kernel.trading import (
+from patriot.orders.events import STREAM_TYPE as ORDER_STREAM_TYPE
+from patriot.orders.events import OrderCreated, OrderFilled
+from patriot.trading.terms import (
     AccountId,
     Environment,
     Exchange,
@@ -34,8 +36,6 @@ from patriot.kernel.trading import (
     StrategyId,
     UserId,
 )
-from patriot.orders.events import STREAM_TYPE as ORDER_STREAM_TYPE
-from patriot.orders.events import OrderCreated, OrderFilled
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 ALICE, BOB = UserId(UUID(int=0xA)), UserId(UUID(int=0xB))

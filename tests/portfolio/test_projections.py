@@ -12,11 +12,11 @@ from patriot.adapters.postgres.projections import ProjectionRunner
 from patriot.adapters.postgres.shadow import compare, rebuild
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.projection import Projection
-from patriot.kernel.trading import AccountId, Side
 from patriot.portfolio import queries
 from patriot.portfolio.projections import ClosedPositionsProjection, EquityProjection, LedgerProjection
 from patriot.portfolio.queries import BalanceView, EarningsView
 from patriot.portfolio.valuation import AccountBook
+from patriot.trading.terms import AccountId, Side
 from tests.portfolio.facts import (
     ALICE,
     ALICES,

@@ -9,7 +9,7 @@ from asyncpg import InsufficientPrivilegeError
 
 from patriot.adapters.postgres.database import Database
 from patriot.kernel.sql import Sql
-from patriot.kernel.trading import UserId
+from patriot.trading.terms import UserId
 from tests.portfolio.facts import ALICE, BOB, NOON
 
 VALUES: dict[str, object] = {

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patriot.kernel.trading import Side
 from patriot.portfolio.valuation import AccountBook, Balance, Holding, after_fill, unrealized
+from patriot.trading.terms import Side
 from tests.portfolio.facts import BREAKOUT, TREND, filled, funding, transfer
 from tests.portfolio.venue import Venue
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.accounts.events import EquitySampled, SampleReason, TransferRecorded
-from patriot.kernel.trading import AccountId, UserId
 from patriot.risk.commands import AccountRisk
 from patriot.risk.days import DayBook
 from patriot.risk.decider import has_lost
+from patriot.trading.terms import AccountId, UserId
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from patriot.kernel.errors import CommandRefused
 from patriot.kernel.ids import derived_id
-from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
 from patriot.risk.commands import AccountRisk, EffectiveLimits, RecordViolation, ReleaseExposure, ReserveExposure
 from patriot.risk.decider import REMEMBERED_ORDERS, RISK, RiskState
 from patriot.risk.events import (
@@ -23,6 +22,7 @@ from patriot.risk.events import (
     Severity,
 )
 from patriot.risk.limits import GLOBAL_DEFAULTS
+from patriot.trading.terms import AccountId, OrderId, StrategyId, UserId
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 ACCOUNT = AccountId(UUID(int=1))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patriot.kernel.trading import AccountId, StrategyId, UserId
 from patriot.risk.commands import HaltCommand, HaltTrading, ResumeTrading
 from patriot.risk.events import HaltEvent, HaltLevel, ReasonCode, Scope, TradingHalted, TradingResumed
 from patriot.risk.halts import HALT, HaltBook
+from patriot.trading.terms import AccountId, StrategyId, UserId
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -8,7 +8,6 @@ import pytest
 
 from patriot.accounts.events import AccountReconciled, EquitySampled, SampleReason, TransferRecorded
 from patriot.kernel.codec import EVENTS
-from patriot.kernel.trading import AccountId, UserId
 from patriot.risk.commands import HaltTrading, RecordViolation, ResumeTrading
 from patriot.risk.events import (
     HaltLevel,
@@ -20,6 +19,7 @@ from patriot.risk.events import (
 )
 from patriot.risk.halts import HALT
 from patriot.risk.policies import WATCHED, RiskWatch, WatchCommand, WatchedEvent, severity, watch_money
+from patriot.trading.terms import AccountId, UserId
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 DAILY_LOSS = ReasonCode.DAILY_LOSS

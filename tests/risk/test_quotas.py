@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.accounts.events import AccountLinked, AccountUnlinked, PositionMode
-from patriot.kernel.trading import AccountId, Environment, Exchange, OrderId, StrategyId, UserId
 from patriot.risk.commands import AccountRisk, ReleaseExposure, ReserveExposure, RiskCommand
 from patriot.risk.decider import RISK
 from patriot.risk.events import LimitSet, Scope
 from patriot.risk.limits import GLOBAL_DEFAULTS, LimitBook
 from patriot.risk.quotas import SharingEvent, share
 from patriot.strategies.events import StrategyAssigned, StrategyUnassigned
+from patriot.trading.terms import AccountId, Environment, Exchange, OrderId, StrategyId, UserId
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 ALICE, BOB = UserId(UUID(int=1)), UserId(UUID(int=2))

@@ -24,8 +24,6 @@ from patriot.kernel.eventstore import Context, LogPosition, NewEvent, StreamAppe
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
 from patriot.kernel.projection import Recorded
-from patriot.kernel.steps import pass_by
-from patriot.kernel.trading import AccountId, Environment, Exchange, Instrument, SignalId, StrategyId, UserId
 from patriot.services.execution import ExecutionService
 from patriot.services.pace import LivePace
 from patriot.services.parts import Parts, full_bus
@@ -37,6 +35,8 @@ from patriot.sim.engine import records as sim_records
 from patriot.sim.engine.instruments import LISTED
 from patriot.sim.engine.venue import Venue
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
+from patriot.trading.steps import pass_by
+from patriot.trading.terms import AccountId, Environment, Exchange, Instrument, SignalId, StrategyId, UserId
 from tests.laws.virtual_time import START, VirtualClock
 
 D = Decimal

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from patriot.accounts.events import AccountUnlinked
-from patriot.kernel.trading import Exchange
+from patriot.trading.terms import Exchange
 from tests.laws.virtual_time import run_virtually
 from tests.services.paper import ALICE, Paper
 

@@ -12,7 +12,6 @@ from patriot.accounts.events import AccountReconciled, SampleReason
 from patriot.execution.events import Routing, SignalRouted
 from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import Context
-from patriot.kernel.trading import AccountId
 from patriot.orders.events import OrderFilled
 from patriot.risk.commands import HaltTrading
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted, TradingResumed
@@ -20,6 +19,7 @@ from patriot.services.execution import ExecutionService
 from patriot.services.reconciliation import ReconciliationService
 from patriot.sim.engine import operations as sim_operations
 from patriot.sim.engine import words as sim_words
+from patriot.trading.terms import AccountId
 from tests.laws.virtual_time import run_virtually
 from tests.services.paper import ALICE, RANGE, TREND, Paper
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from patriot.kernel.clock import from_epoch_ms
-from patriot.kernel.trading import Exchange
 from patriot.market.events import Bar
+from patriot.trading.terms import Exchange
 
 RECORDING = Path(__file__).parents[2] / "examples" / "data" / "BTCUSDT-1m-3d.csv.gz"
 START = datetime(2030, 1, 2, tzinfo=UTC)

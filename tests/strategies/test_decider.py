@@ -17,7 +17,6 @@ from patriot.kernel.errors import CommandRefused, InvalidInput
 from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore, MemoryLeases
-from patriot.kernel.trading import AccountId, Exchange, SignalId, StrategyId, UserId
 from patriot.strategies.allocation import ALLOCATION
 from patriot.strategies.commands import (
     AssignStrategy,
@@ -50,6 +49,7 @@ from patriot.strategies.events import (
 from patriot.strategies.handlers import allocation_stream, register, strategy_stream
 from patriot.strategies.parameters import complete
 from patriot.strategies.signals import SIGNAL
+from patriot.trading.terms import AccountId, Exchange, SignalId, StrategyId, UserId
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 ONE, TWO = StrategyId(UUID(int=1)), StrategyId(UUID(int=2))

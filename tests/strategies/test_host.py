@@ -21,7 +21,6 @@ from patriot.kernel.errors import ExchangeUnavailable, StoreUnavailable
 from patriot.kernel.eventstore import Appended, Fence, IdempotentResult, LogPosition, StreamAppend
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore, MemoryLeases
-from patriot.kernel.trading import Exchange, StrategyId
 from patriot.market.events import Bar
 from patriot.strategies.effects import StrategyHost, signal_id_of
 from patriot.strategies.events import SignalGenerated
@@ -29,6 +28,7 @@ from patriot.strategies.handlers import register
 from patriot.strategies.interface import ActiveStrategy
 from patriot.strategies.ports import SpawnRunner
 from patriot.strategies.supervisor import Patience
+from patriot.trading.terms import Exchange, StrategyId
 from tests.strategies.test_supervisor import BARS, HANGS, InTurn, Told
 from tests.support import eventually
 

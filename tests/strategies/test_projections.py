@@ -17,7 +17,6 @@ from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import Ids
-from patriot.kernel.trading import SignalId, UserId
 from patriot.strategies import queries
 from patriot.strategies.commands import (
     ChangeAllocation,
@@ -32,6 +31,7 @@ from patriot.strategies.handlers import register
 from patriot.strategies.interface import ActiveStrategy
 from patriot.strategies.parameters import complete
 from patriot.strategies.projections import StrategiesProjection
+from patriot.trading.terms import SignalId, UserId
 from tests.strategies.test_decider import ALICE, ASSIGN, ASSIGNMENT, BOB, BUY, CREATE, HALF, NOON, ONE, OWNER, TWO
 
 OTHER_OWNER, OTHER_ASSIGNMENT = UserId(UUID(int=22)), UUID(int=32)

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.kernel.errors import InvalidInput
-from patriot.kernel.trading import Side
 from patriot.market.events import Bar
 from patriot.strategies.backtest import backtest
 from patriot.strategies.bracket import BracketStrategy
@@ -20,6 +19,7 @@ from patriot.strategies.events import SignalAction
 from patriot.strategies.indicators import Atr, Donchian, Ema, Rsi
 from patriot.strategies.interface import StrategySpec, Wish
 from patriot.strategies.parameters import KINDS, Parameter, complete
+from patriot.trading.terms import Side
 from tests.strategies.recorded import LONG_AGO, QUARTER, RECORDING, START, bar, minutes_of, quarters_of
 
 TICK = Decimal("0.1")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.kernel.errors import CommandRefused
-from patriot.kernel.trading import UserId
+from patriot.trading.terms import UserId
 from patriot.users.commands import ChangeRole, ChangeUserStatus, RegisterUser, UserCommand
 from patriot.users.decider import USER
 from patriot.users.events import (

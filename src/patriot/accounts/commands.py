@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from patriot.accounts.events import PositionMode, PositionSample, SampleReason
-from patriot.kernel.exchange import IncomeRecord, KeyPermissions
-from patriot.kernel.trading import AccountId, Environment, Exchange, UserId
+from patriot.trading.reports import IncomeRecord, KeyPermissions
+from patriot.trading.terms import AccountId, Environment, Exchange, UserId
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Which keys are taken: they trade and read, and they cannot move money out."""
 
 from patriot.accounts.events import CredentialProblem
-from patriot.kernel.exchange import KeyPermissions
+from patriot.trading.reports import KeyPermissions
 
 REASONS = {
     CredentialProblem.INVALID: "the exchange does not accept this key",

@@ -12,10 +12,10 @@ from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeUnavailable
 from patriot.kernel.eventstore import Actor, ActorType, Context, EventStore
-from patriot.kernel.exchange import AccountSnapshot, IncomeRecord, IncomeType
 from patriot.kernel.ids import derived_id
-from patriot.kernel.steps import Reached, Step, pass_by
-from patriot.kernel.trading import AccountId, UserId
+from patriot.trading.reports import AccountSnapshot, IncomeRecord, IncomeType
+from patriot.trading.steps import Reached, Step, pass_by
+from patriot.trading.terms import AccountId, UserId
 
 INCOME_HISTORY = timedelta(days=89)  # the exchange keeps three months
 STEADY_READS = 5  # tries to read income and wallet with nothing booked in between

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from patriot.kernel.codec import event
-from patriot.kernel.trading import AccountId, Environment, Exchange, UserId
+from patriot.trading.terms import AccountId, Environment, Exchange, UserId
 
 STREAM_TYPE = "ACCOUNT"
 LEDGER_STREAM_TYPE = "BALANCE"  # stream id: derived_id("balance", account_id)

@@ -23,7 +23,7 @@ from patriot.accounts.ledger import LEDGER
 from patriot.kernel.bus import CommandBus, Handler
 from patriot.kernel.eventstore import StreamKey
 from patriot.kernel.ids import derived_id
-from patriot.kernel.trading import AccountId
+from patriot.trading.terms import AccountId
 
 
 def account_stream(account_id: AccountId) -> StreamKey:

@@ -22,8 +22,8 @@ from patriot.accounts.events import (
     TransferRecorded,
 )
 from patriot.kernel.aggregate import Decider
-from patriot.kernel.exchange import IncomeRecord, IncomeType
 from patriot.kernel.money import ZERO
+from patriot.trading.reports import IncomeRecord, IncomeType
 
 REMEMBERED = timedelta(days=3)  # records that are kept apart by their ids; as far back the exchange is asked again
 SETTLING = timedelta(hours=1)  # before the opening: the exchange may show a record so much later than it booked it

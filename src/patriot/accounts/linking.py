@@ -15,8 +15,8 @@ from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, ExchangeRefused, InvalidInput
 from patriot.kernel.eventstore import Context
-from patriot.kernel.exchange import KeyPermissions
-from patriot.kernel.trading import AccountId, Environment, Exchange, UserId
+from patriot.trading.reports import KeyPermissions
+from patriot.trading.terms import AccountId, Environment, Exchange, UserId
 
 FIRST_VERSION = 1
 KEY_LENGTHS = range(10, 201)  # spec: components 1.1

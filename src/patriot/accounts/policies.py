@@ -17,8 +17,8 @@ from typing import NamedTuple, assert_never
 from patriot.accounts.commands import RecordReconciliation
 from patriot.accounts.events import EquitySampled, FundingPaid, LedgerOpened, TransferRecorded
 from patriot.kernel.money import EXACT, ZERO
-from patriot.kernel.trading import AccountId
 from patriot.orders.events import OrderFilled
+from patriot.trading.terms import AccountId
 
 UNSURE = timedelta(seconds=10)  # at most, between the exchange reading a wallet and the time that we give the sample
 SETTLED = timedelta(minutes=1)  # what moved a wallet is written after so long, or the wallet is not explained

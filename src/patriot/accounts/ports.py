@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from patriot.kernel.exchange import AccountSnapshot, IncomeRecord, KeyPermissions, PrivateReport
-from patriot.kernel.trading import AccountId
+from patriot.trading.reports import AccountSnapshot, IncomeRecord, KeyPermissions, PrivateReport
+from patriot.trading.terms import AccountId
 
 
 @dataclass(frozen=True, slots=True)

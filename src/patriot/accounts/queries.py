@@ -5,7 +5,7 @@ from datetime import datetime
 
 from patriot.accounts.events import AccountStatus, CredentialProblem, PositionMode
 from patriot.kernel.sql import Row, Sql
-from patriot.kernel.trading import AccountId, Environment, Exchange, UserId
+from patriot.trading.terms import AccountId, Environment, Exchange, UserId
 
 _ACCOUNTS = """
     SELECT account_id, user_id, exchange, environment, position_mode, quote_asset, status, reason_code, linked_at

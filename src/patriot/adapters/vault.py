@@ -23,7 +23,7 @@ from patriot.accounts.ports import ApiKey
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, NotFound, StartupError
 from patriot.kernel.sql import Sql
-from patriot.kernel.trading import AccountId
+from patriot.trading.terms import AccountId
 
 KEY_BYTES = 32
 NONCE_BYTES = 12  # 96 bits, random; a data key seals once, the master key far below 2**32 times (NIST SP 800-38D 8.3)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from patriot.billing.assessment import Assessment
 from patriot.billing.events import EventRange
-from patriot.kernel.trading import AccountId, UserId
+from patriot.trading.terms import AccountId, UserId
 
 
 @dataclass(frozen=True, slots=True)

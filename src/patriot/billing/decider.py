@@ -43,7 +43,7 @@ from patriot.billing.period import period_end, period_of
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.errors import CommandRefused, InvalidInput
 from patriot.kernel.money import ZERO, plain
-from patriot.kernel.trading import AccountId, UserId
+from patriot.trading.terms import AccountId, UserId
 
 PAYMENT_TERM = timedelta(days=14)
 DISPUTE_TERM = timedelta(days=14)  # after the issue

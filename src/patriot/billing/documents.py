@@ -19,7 +19,7 @@ from patriot.kernel.bus import decode_all
 from patriot.kernel.errors import NotFound
 from patriot.kernel.eventstore import Envelope, EventStore
 from patriot.kernel.money import plain
-from patriot.kernel.trading import AccountId
+from patriot.trading.terms import AccountId
 
 PROOF_FORMAT = "patriot-invoice-proof/1"
 SHOWN_PLACES = 6  # decimals of units and NAV on the page; the proof has all 18

@@ -14,7 +14,7 @@ from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import Clock
 from patriot.kernel.eventstore import Context, Envelope, EventStore, StreamKey
 from patriot.kernel.ids import derived_id
-from patriot.kernel.trading import AccountId
+from patriot.trading.terms import AccountId
 
 
 def balance_stream(account_id: AccountId) -> StreamKey:

@@ -12,7 +12,7 @@ from uuid import UUID
 from patriot.kernel.codec import event
 from patriot.kernel.eventstore import StreamKey
 from patriot.kernel.ids import derived_id
-from patriot.kernel.trading import AccountId, UserId
+from patriot.trading.terms import AccountId, UserId
 
 STREAM_TYPE = "BILLING"  # one stream per account and month
 TERMS_STREAM_TYPE = "BILLING_TERMS"  # stream id: the account id

@@ -11,9 +11,9 @@ from patriot.billing.events import (
     InvoiceWrittenOff,
     PaymentRecorded,
 )
-from patriot.kernel.trading import AccountId
 from patriot.risk.commands import HaltCommand, HaltTrading, ResumeTrading
 from patriot.risk.events import HaltLevel, ReasonCode, Scope
+from patriot.trading.terms import AccountId
 
 EVENT_TYPES = frozenset(
     {

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from patriot.billing.events import InvoiceStatus, LineKind
 from patriot.kernel.sql import Row, Sql
-from patriot.kernel.trading import AccountId, UserId
+from patriot.trading.terms import AccountId, UserId
 
 PAGE_ROWS = 100
 

@@ -11,10 +11,10 @@ from patriot.adapters.postgres.migrate import newest_version
 from patriot.adapters.postgres.shadow import rebuild as rebuild_read_model
 from patriot.cli.folders import Home, folder_opened
 from patriot.cli.running import run
+from patriot.host.opened import chosen_folder, server_of
+from patriot.host.settings import Settings
 from patriot.kernel.errors import InvalidInput
-from patriot.services.opened import chosen_folder, server_of
 from patriot.services.projections import PROJECTIONS
-from patriot.services.settings import Settings
 
 db = typer.Typer(
     no_args_is_help=True,

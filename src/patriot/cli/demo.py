@@ -12,18 +12,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from patriot.cli.running import run
+from patriot.demo.demo import Demo, DemoOptions, DemoProgress, Finished, wipe
+from patriot.host.crash import crash_from_environment
+from patriot.host.data_folder import DataFolder
+from patriot.host.logs import log_to
+from patriot.host.paper_clients import SYMBOL
+from patriot.host.settings import Settings
+from patriot.judge.judge import Verdict
+from patriot.judge.verdicts import Summary, judge_run
 from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import InvalidInput
-from patriot.kernel.trading import AccountId
-from patriot.services.crash import crash_from_environment
-from patriot.services.data_folder import DataFolder
-from patriot.services.demo import Demo, DemoOptions, DemoProgress, Finished, wipe
-from patriot.services.demo_plan import SYMBOL
-from patriot.services.judge import Verdict
-from patriot.services.logs import log_to
-from patriot.services.settings import Settings
-from patriot.services.verdicts import Summary, judge_run
 from patriot.sim.prices.recorded import load_recorded
+from patriot.trading.terms import AccountId
 
 MODEL = "model"
 DEFAULT_DATA = "examples/data/BTCUSDT-1m-3d.csv.gz"

@@ -7,10 +7,10 @@ import typer
 from rich.console import Console
 
 from patriot.cli.running import run
-from patriot.services.data_folder import DataFolder
-from patriot.services.down import bring_down
-from patriot.services.opened import chosen_folder
-from patriot.services.settings import Settings
+from patriot.host.data_folder import DataFolder
+from patriot.host.down import bring_down
+from patriot.host.opened import chosen_folder
+from patriot.host.settings import Settings
 
 
 def down(

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from patriot.services.opened import Opened, chosen_folder, opened_database
-from patriot.services.settings import Settings
+from patriot.host.opened import Opened, chosen_folder, opened_database
+from patriot.host.settings import Settings
 
 Home = Annotated[
     Path | None, typer.Option("--home", help="data folder; PATRIOT_HOME, or the kept demo in it", show_default=False)

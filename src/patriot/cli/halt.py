@@ -9,9 +9,9 @@ import typer
 
 from patriot.cli.folders import Home, folder_opened
 from patriot.cli.running import run
+from patriot.host.halts import HaltWish, carry_out
 from patriot.kernel.errors import InvalidInput
 from patriot.risk.events import HaltLevel, ReasonCode, Scope
-from patriot.services.halts import HaltWish, carry_out
 
 REASON = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
 

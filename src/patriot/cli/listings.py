@@ -16,14 +16,14 @@ from rich.table import Table
 from patriot.accounts.queries import accounts as all_accounts
 from patriot.cli.folders import AsJson, Home, folder_opened
 from patriot.cli.running import run
+from patriot.host.opened import NOTHING_YET
 from patriot.kernel.money import plain
-from patriot.kernel.trading import AccountId
 from patriot.orders.projections import OrderStatus
 from patriot.orders.queries import OrderView
 from patriot.orders.queries import orders as find_orders
 from patriot.portfolio.queries import newest_samples
 from patriot.portfolio.queries import positions as find_positions
-from patriot.services.opened import NOTHING_YET
+from patriot.trading.terms import AccountId
 
 EVERY_ORDER = 2**31 - 1
 ORDER_COLUMNS = (

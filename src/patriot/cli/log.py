@@ -8,9 +8,9 @@ import typer
 
 from patriot.cli.folders import Home, folder_opened
 from patriot.cli.running import run
+from patriot.host.opened import NOTHING_YET
+from patriot.host.reading import Wanted, place_of, read_events
 from patriot.kernel.eventstore import Envelope
-from patriot.services.opened import NOTHING_YET
-from patriot.services.reading import Wanted, place_of, read_events
 
 SHOWN_CHARACTERS = 160  # of an event's data on a line for a person; --json has all of it
 

@@ -10,12 +10,12 @@ import typer
 
 from patriot.cli import sim as simulator
 from patriot.cli.running import run
+from patriot.host.logs import log_to
+from patriot.host.opened import chosen_folder, simulator_of
+from patriot.host.serve import Role, ServeOptions, Service, serve_service
+from patriot.host.settings import Settings
+from patriot.host.up import DEFAULT_SEED
 from patriot.kernel.errors import StartupError
-from patriot.services.logs import log_to
-from patriot.services.opened import chosen_folder, simulator_of
-from patriot.services.serve import Role, ServeOptions, Service, serve_service
-from patriot.services.settings import Settings
-from patriot.services.up import DEFAULT_SEED
 from patriot.sim.exchange import VenueName
 
 

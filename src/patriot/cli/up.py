@@ -11,11 +11,11 @@ from rich.console import Console
 
 from patriot.cli.demo import MAX_ACCOUNTS, MODEL, recording
 from patriot.cli.running import run
+from patriot.host.logs import log_to
+from patriot.host.opened import chosen_folder
+from patriot.host.settings import Settings
+from patriot.host.up import DEFAULT_SEED, Running, Up, UpOptions
 from patriot.kernel.errors import InvalidInput
-from patriot.services.logs import log_to
-from patriot.services.opened import chosen_folder
-from patriot.services.settings import Settings
-from patriot.services.up import DEFAULT_SEED, Running, Up, UpOptions
 
 
 class Speed(StrEnum):

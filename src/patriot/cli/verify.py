@@ -9,12 +9,12 @@ from rich.console import Console
 
 from patriot.cli.demo import show
 from patriot.cli.running import run
+from patriot.host.logs import log_to
+from patriot.host.opened import chosen_folder
+from patriot.host.settings import Settings
+from patriot.host.verify import verify_folder
+from patriot.judge.verdicts import Summary
 from patriot.kernel.errors import HistoryDamaged
-from patriot.services.logs import log_to
-from patriot.services.opened import chosen_folder
-from patriot.services.settings import Settings
-from patriot.services.verdicts import Summary
-from patriot.services.verify import verify_folder
 
 
 def verify(

@@ -13,7 +13,6 @@ from decimal import Decimal
 from enum import StrEnum
 
 from patriot.kernel.money import ZERO
-from patriot.kernel.trading import Leg
 from patriot.orders.events import (
     CancelReason,
     OrderAccepted,
@@ -30,6 +29,7 @@ from patriot.orders.events import (
     OrderSubmitted,
     OrderTriggered,
 )
+from patriot.trading.terms import Leg
 
 MAX_STOP_FAILURES = 3  # then the position is closed at market
 

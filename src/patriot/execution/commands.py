@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from patriot.execution.events import RoutedAccount
-from patriot.kernel.trading import AccountId, OrderId, SignalId, StrategyId, UserId
+from patriot.trading.terms import AccountId, OrderId, SignalId, StrategyId, UserId
 
 
 @dataclass(frozen=True, slots=True)

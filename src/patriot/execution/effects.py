@@ -15,11 +15,11 @@ from patriot.execution.commands import CloseBracket, RecordProtected, RecordProt
 from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.clock import Clock
 from patriot.kernel.money import ZERO
-from patriot.kernel.steps import Reached, Step, pass_by
 from patriot.kernel.tasks import Background
-from patriot.kernel.trading import Leg, OrderId, StrategyId
 from patriot.orders.events import OrderAccepted, OrderCreated, OrderEvent, OrderFilled, OrderRejected
 from patriot.risk.commands import ReleaseExposure
+from patriot.trading.steps import Reached, Step, pass_by
+from patriot.trading.terms import Leg, OrderId, StrategyId
 
 ENTRY_PATIENCE_SECONDS = 0.2  # a market entry's executions come together: one stop for all of them, if they do
 REMEMBERED_BRACKETS = 20

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from patriot.kernel.codec import event
-from patriot.kernel.trading import AccountId, OrderId, SignalId, StrategyId, UserId
+from patriot.trading.terms import AccountId, OrderId, SignalId, StrategyId, UserId
 
 STREAM_TYPE = "EXECUTION"  # stream id: the signal id
 PROTECTION_STREAM_TYPE = "PROTECTION"  # stream id: the group id

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from patriot.accounts.events import AccountLinked, AccountStatus, AccountStatusChanged, AccountUnlinked
-from patriot.kernel.trading import AccountId, SignalId, StrategyId, UserId
 from patriot.strategies.events import (
     AllocationChanged,
     StrategyAssigned,
@@ -16,6 +15,7 @@ from patriot.strategies.events import (
     StrategyStopped,
     StrategyUnassigned,
 )
+from patriot.trading.terms import AccountId, SignalId, StrategyId, UserId
 
 
 @dataclass(frozen=True, slots=True)

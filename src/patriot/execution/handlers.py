@@ -16,9 +16,9 @@ from patriot.execution.events import PROTECTION_STREAM_TYPE, STREAM_TYPE
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.bus import CommandBus, Gate, Handler
 from patriot.kernel.eventstore import StreamKey
-from patriot.kernel.trading import OrderId
 from patriot.risk.commands import ReleaseExposure
 from patriot.risk.events import STREAM_TYPE as RISK_STREAM_TYPE
+from patriot.trading.terms import OrderId
 
 
 def register(bus: CommandBus, risk: Decider[Any, Any, Any]) -> None:

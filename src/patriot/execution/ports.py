@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Protocol
 
-from patriot.kernel.exchange import OrderReport, TradeReport
 from patriot.kernel.tasks import Background
-from patriot.kernel.trading import AccountId, Leg, OrderId, StrategyId, UserId
 from patriot.orders.events import CancelReason, OrderCreated, OrderEvent
 from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.events import HaltLevel
+from patriot.trading.reports import OrderReport, TradeReport
+from patriot.trading.terms import AccountId, Leg, OrderId, StrategyId, UserId
 
 
 class Desk(Protocol):

@@ -19,13 +19,13 @@ from patriot.kernel.errors import ExchangeError, ExchangeRefused, LeaseLost
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
 from patriot.kernel.money import ZERO
-from patriot.kernel.steps import Reached, Step, pass_by
-from patriot.kernel.trading import AccountId, Instrument, Leg, OrderId, OrderType, Side
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import OrderDenied
 from patriot.risk.commands import EffectiveLimits
 from patriot.risk.events import ReasonCode
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyStatus
+from patriot.trading.steps import Reached, Step, pass_by
+from patriot.trading.terms import AccountId, Instrument, Leg, OrderId, OrderType, Side
 
 MAX_SIGNAL_AGE = timedelta(seconds=10)
 READY_SECONDS = 2.0  # an account that is not in step with its exchange by then is left out

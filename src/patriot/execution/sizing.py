@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from patriot.kernel.money import ZERO, round_down_to_step
-from patriot.kernel.trading import Instrument
+from patriot.trading.terms import Instrument
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,12 @@ from patriot.kernel.bus import Decided
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import Context
-from patriot.kernel.exchange import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport
 from patriot.kernel.money import ZERO
 from patriot.kernel.tasks import Background
-from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
+from patriot.trading.reports import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport
+from patriot.trading.terms import AccountId, OrderId, StrategyId, UserId
 
 CHECK_SECONDS = 30.0
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)

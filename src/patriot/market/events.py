@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from patriot.kernel.trading import Exchange
+from patriot.trading.terms import Exchange
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Protocol
 
-from patriot.kernel.trading import Instrument
 from patriot.market.events import Bar, MarkPrice
+from patriot.trading.terms import Instrument
 
 
 class MarketVenue(Protocol):

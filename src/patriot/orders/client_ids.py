@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from patriot.kernel.ids import derived_id
-from patriot.kernel.trading import AccountId, Leg, OrderId, SignalId
+from patriot.trading.terms import AccountId, Leg, OrderId, SignalId
 
 _LETTER = {Leg.ENTRY: "e", Leg.STOP: "s", Leg.TARGET: "t", Leg.CLOSE: "c", Leg.EMERGENCY: "x"}
 _LEG = {letter: leg for leg, letter in _LETTER.items()}

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from patriot.kernel.trading import (
+from patriot.orders.events import CancelReason, RejectStage
+from patriot.risk.commands import AccountRisk, EffectiveLimits
+from patriot.risk.events import ExposureRefused, ExposureReserved, HaltLevel
+from patriot.trading.terms import (
     AccountId,
     Exchange,
     Leg,
@@ -15,9 +18,6 @@ from patriot.kernel.trading import (
     StrategyId,
     UserId,
 )
-from patriot.orders.events import CancelReason, RejectStage
-from patriot.risk.commands import AccountRisk, EffectiveLimits
-from patriot.risk.events import ExposureRefused, ExposureReserved, HaltLevel
 
 
 @dataclass(frozen=True, slots=True)

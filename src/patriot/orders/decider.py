@@ -9,7 +9,6 @@ from typing import assert_never
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.errors import CommandRefused
 from patriot.kernel.money import ZERO
-from patriot.kernel.trading import Leg
 from patriot.orders.client_ids import client_id_prefix, client_order_id
 from patriot.orders.commands import (
     OpenLeg,
@@ -42,6 +41,7 @@ from patriot.orders.events import (
     OrderTriggered,
 )
 from patriot.risk.events import ExposureRefused
+from patriot.trading.terms import Leg
 
 
 class Status(StrEnum):

@@ -16,10 +16,7 @@ from typing import TypeVar
 
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
-from patriot.kernel.exchange import OrderReport, TradeReport, VenueOrder, VenueStatus
-from patriot.kernel.steps import Reached, Step, pass_by
 from patriot.kernel.tasks import Background
-from patriot.kernel.trading import Leg, OrderId, OrderType
 from patriot.orders.client_ids import client_id_prefix, client_order_id, leg_order_id, parse_client_order_id
 from patriot.orders.commands import (
     OpenLeg,
@@ -38,6 +35,9 @@ from patriot.orders.decider import ORDER, OVER, PROVEN_ABSENT, SENT, UNSENT, WOR
 from patriot.orders.events import CancelReason, OrderAccepted, OrderCreated, OrderEvent, OrderFilled, RejectStage
 from patriot.orders.journal import Journal
 from patriot.orders.ports import OrderVenue
+from patriot.trading.reports import OrderReport, TradeReport, VenueOrder, VenueStatus
+from patriot.trading.steps import Reached, Step, pass_by
+from patriot.trading.terms import Leg, OrderId, OrderType
 
 T = TypeVar("T")
 TRADE_OVERLAP = timedelta(seconds=5)  # trades are asked for from a little before the order they belong to

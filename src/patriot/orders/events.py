@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from patriot.kernel.codec import event
-from patriot.kernel.trading import (
+from patriot.trading.terms import (
     AccountId,
     Exchange,
     Leg,

@@ -6,12 +6,12 @@ from typing import Any
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.bus import CommandBus, Gate, Handler
 from patriot.kernel.eventstore import StreamKey
-from patriot.kernel.trading import OrderId
 from patriot.orders.commands import OrderCommand, PlaceOrder
 from patriot.orders.decider import ORDER
 from patriot.orders.events import STREAM_TYPE
 from patriot.risk.commands import ReserveExposure
 from patriot.risk.events import STREAM_TYPE as RISK_STREAM_TYPE
+from patriot.trading.terms import OrderId
 
 
 def order_stream(order_id: OrderId) -> StreamKey:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from patriot.kernel.exchange import OrderReport, TradeReport, VenueOrder
+from patriot.trading.reports import OrderReport, TradeReport, VenueOrder
 
 
 class OrderVenue(Protocol):

@@ -12,7 +12,6 @@ from patriot.execution.events import PositionClosed
 from patriot.kernel.money import EXACT, ZERO
 from patriot.kernel.projection import Recorded
 from patriot.kernel.sql import Sql
-from patriot.kernel.trading import Leg
 from patriot.orders.events import (
     OrderAccepted,
     OrderApproved,
@@ -28,6 +27,7 @@ from patriot.orders.events import (
     OrderSubmitted,
     OrderTriggered,
 )
+from patriot.trading.terms import Leg
 
 
 class OrderStatus(StrEnum):

@@ -6,7 +6,7 @@ from decimal import Decimal, localcontext
 
 from patriot.kernel.money import EXACT
 from patriot.kernel.sql import Row, Sql
-from patriot.kernel.trading import AccountId, OrderId, SignalId, StrategyId, UserId
+from patriot.trading.terms import AccountId, OrderId, SignalId, StrategyId, UserId
 
 PRICE_STEP = Decimal("0.00000001")  # of an average price on screen
 PAGE_ROWS = 100

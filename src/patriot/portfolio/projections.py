@@ -13,9 +13,9 @@ from patriot.execution.events import PositionClosed
 from patriot.kernel.money import EXACT
 from patriot.kernel.projection import Recorded
 from patriot.kernel.sql import Sql
-from patriot.kernel.trading import AccountId, StrategyId, UserId
 from patriot.orders.events import OrderFilled
 from patriot.portfolio.valuation import Balance, Holding, MoneyEvent, after_fill, after_funding
+from patriot.trading.terms import AccountId, StrategyId, UserId
 
 
 class EntryKind(StrEnum):

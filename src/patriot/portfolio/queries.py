@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from patriot.kernel.money import EXACT
 from patriot.kernel.sql import Row, Sql
-from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
 from patriot.portfolio.valuation import Balance
+from patriot.trading.terms import AccountId, OrderId, StrategyId, UserId
 
 View = TypeVar("View")
 

@@ -18,8 +18,8 @@ from typing import assert_never
 
 from patriot.accounts.events import FundingPaid, TransferRecorded
 from patriot.kernel.money import EXACT, ZERO
-from patriot.kernel.trading import StrategyId
 from patriot.orders.events import OrderFilled
+from patriot.trading.terms import StrategyId
 
 DUST = Decimal(
     "0.000000005"

@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, Severity
+from patriot.trading.terms import AccountId, OrderId, StrategyId, UserId
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from decimal import Decimal, localcontext
 
 from patriot.accounts.events import EquitySampled, TransferRecorded
 from patriot.kernel.money import EXACT
-from patriot.kernel.trading import AccountId
 from patriot.risk.commands import AccountRisk
+from patriot.trading.terms import AccountId
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from typing import NamedTuple, assert_never
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.errors import CommandRefused
 from patriot.kernel.money import EXACT, ZERO
-from patriot.kernel.trading import OrderId, StrategyId
 from patriot.risk.commands import (
     AccountRisk,
     EffectiveLimits,
@@ -30,6 +29,7 @@ from patriot.risk.events import (
     RiskEvent,
     RiskViolation,
 )
+from patriot.trading.terms import OrderId, StrategyId
 
 REMEMBERED_ORDERS = 256  # refused or released; only the newest can still be repeated by a retry
 RATIO_STEP = Decimal("0.000001")  # of the ratios in a refusal; the rules themselves compare products, exactly

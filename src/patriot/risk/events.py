@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from patriot.kernel.codec import event
-from patriot.kernel.trading import AccountId, OrderId, StrategyId, UserId
+from patriot.trading.terms import AccountId, OrderId, StrategyId, UserId
 
 STREAM_TYPE = "RISK"  # stream id: the account id
 LIMITS_STREAM_TYPE = "RISK_LIMITS"

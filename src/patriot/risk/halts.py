@@ -12,9 +12,9 @@ from uuid import UUID
 
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.ids import derived_id
-from patriot.kernel.trading import AccountId, StrategyId, UserId
 from patriot.risk.commands import HaltCommand, HaltTrading, ResumeTrading
 from patriot.risk.events import HaltEvent, HaltLevel, ReasonCode, Scope, TradingHalted, TradingResumed
+from patriot.trading.terms import AccountId, StrategyId, UserId
 
 _STRENGTH = {HaltLevel.H1: 1, HaltLevel.H2: 2, HaltLevel.H3: 3}
 _RULES = frozenset(ReasonCode)

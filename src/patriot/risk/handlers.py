@@ -2,7 +2,6 @@
 
 from patriot.kernel.bus import CommandBus, Handler
 from patriot.kernel.eventstore import StreamKey
-from patriot.kernel.trading import AccountId
 from patriot.risk.commands import (
     HaltCommand,
     HaltTrading,
@@ -17,6 +16,7 @@ from patriot.risk.decider import RISK
 from patriot.risk.events import HALT_STREAM_TYPE, LIMITS_STREAM_TYPE, STREAM_TYPE
 from patriot.risk.halts import HALT, halt_stream_id
 from patriot.risk.limits import LIMITS
+from patriot.trading.terms import AccountId
 
 
 def risk_stream(account_id: AccountId) -> StreamKey:

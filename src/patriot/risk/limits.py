@@ -10,10 +10,10 @@ from patriot.kernel.aggregate import Decider
 from patriot.kernel.errors import InvalidInput
 from patriot.kernel.ids import derived_id
 from patriot.kernel.money import ZERO
-from patriot.kernel.trading import AccountId, StrategyId, UserId
 from patriot.risk.commands import EffectiveLimits, SetLimit
 from patriot.risk.events import LimitEvent, LimitSet, Scope
 from patriot.risk.quotas import Sharers, SharingEvent, share
+from patriot.trading.terms import AccountId, StrategyId, UserId
 
 GLOBAL_DEFAULTS = EffectiveLimits(
     max_position_notional=Decimal(50_000),

@@ -9,8 +9,8 @@ from decimal import Decimal, localcontext
 
 from patriot.accounts.events import AccountLinked, AccountUnlinked
 from patriot.kernel.money import CENT, EXACT, ZERO
-from patriot.kernel.trading import AccountId, StrategyId, UserId
 from patriot.strategies.events import StrategyAssigned, StrategyUnassigned
+from patriot.trading.terms import AccountId, StrategyId, UserId
 
 SharingEvent = AccountLinked | AccountUnlinked | StrategyAssigned | StrategyUnassigned
 

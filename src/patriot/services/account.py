@@ -12,8 +12,6 @@ from patriot.execution.handlers import protection_stream
 from patriot.execution.worker import AccountWorker, OpenBracket
 from patriot.kernel.bus import Decided, decode_all
 from patriot.kernel.eventstore import SYSTEM, Actor, ActorType, Context, Fence
-from patriot.kernel.steps import Step
-from patriot.kernel.trading import AccountId, UserId
 from patriot.orders.commands import OpenLeg, PlaceOrder, RecordFill, RequestCancel
 from patriot.orders.effects import OrderDesk, Patience
 from patriot.orders.history import load_bracket
@@ -22,6 +20,8 @@ from patriot.risk.decider import RISK
 from patriot.risk.handlers import risk_stream
 from patriot.services.pace import Pace
 from patriot.services.parts import Parts
+from patriot.trading.steps import Step
+from patriot.trading.terms import AccountId, UserId
 
 EXCHANGE = Actor(ActorType.EXCHANGE, "BINANCE")
 OURS = (OpenLeg, RequestCancel)  # decided here; every other order command repeats what the exchange said

@@ -16,11 +16,11 @@ from patriot.kernel.errors import CommandRefused
 from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import derived_id
 from patriot.kernel.projection import Recorded
-from patriot.kernel.steps import Step
 from patriot.kernel.subscription import Subscription
-from patriot.kernel.trading import AccountId, UserId
 from patriot.services.parts import Parts
 from patriot.services.tails import fold_to_checkpoint
+from patriot.trading.steps import Step
+from patriot.trading.terms import AccountId, UserId
 
 log = structlog.get_logger()
 TAIL = "billing"

@@ -2,10 +2,10 @@
 
 from decimal import Decimal
 
-from patriot.kernel.trading import AccountId, StrategyId, UserId
 from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.events import HaltLevel
 from patriot.risk.policies import RiskWatch
+from patriot.trading.terms import AccountId, StrategyId, UserId
 
 
 class RiskBooks:

@@ -34,7 +34,6 @@ from patriot.kernel.lease import LEASE_TTL
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription
 from patriot.kernel.tasks import Background
-from patriot.kernel.trading import AccountId, Instrument, OrderId, UserId
 from patriot.orders.effects import Patience
 from patriot.risk.decider import RISK
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
@@ -45,6 +44,7 @@ from patriot.services.books import RiskBooks
 from patriot.services.pace import Pace
 from patriot.services.parts import Parts
 from patriot.strategies.events import SignalGenerated, StrategyAssigned, StrategyStatus, StrategyStopped
+from patriot.trading.terms import AccountId, Instrument, OrderId, UserId
 
 log = structlog.get_logger()
 TAIL = "execution"

@@ -1,4 +1,4 @@
-"""Who sets the pace: the world, or a replay (`services/replay.py`) that moves the venue's clock when all is quiet."""
+"""Who sets the pace: the world, or a replay (`demo/replay.py`) that moves the venue's clock when all is quiet."""
 
 from datetime import datetime
 from typing import Protocol

@@ -25,11 +25,11 @@ from patriot.execution import handlers as execution
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
 from patriot.kernel.ids import Ids
-from patriot.kernel.steps import Reached, pass_by
 from patriot.orders import handlers as orders
 from patriot.risk import handlers as risk
 from patriot.risk.decider import RISK
 from patriot.strategies import handlers as strategies
+from patriot.trading.steps import Reached, pass_by
 from patriot.users import handlers as users
 
 log = structlog.get_logger()

@@ -12,7 +12,6 @@ from patriot.kernel.errors import NotFound
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription
 from patriot.kernel.tasks import Background, when_stored
-from patriot.kernel.trading import Exchange, StrategyId
 from patriot.market.events import Bar
 from patriot.services.pace import Pace
 from patriot.services.parts import Parts
@@ -29,6 +28,7 @@ from patriot.strategies.events import (
 from patriot.strategies.interface import ActiveStrategy
 from patriot.strategies.ports import SpawnRunner
 from patriot.strategies.supervisor import PATIENCE, Incident, Patience
+from patriot.trading.terms import Exchange, StrategyId
 
 log = structlog.get_logger()
 TAIL = "strategies"

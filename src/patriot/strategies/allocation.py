@@ -9,9 +9,9 @@ from typing import assert_never
 
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.errors import CommandRefused, InvalidInput
-from patriot.kernel.trading import StrategyId
 from patriot.strategies.commands import AllocationCommand, ReleaseAllocation, ReserveAllocation
 from patriot.strategies.events import AllocationEvent, AllocationReleased, AllocationReserved
+from patriot.trading.terms import StrategyId
 
 MIN_ALLOCATION_FRACTION = Decimal("0.05")  # of the account's equity; less cannot be traded at venues' minimum notionals
 MAX_STRATEGIES = 5  # of one account

@@ -8,10 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from patriot.kernel.money import round_to_tick
-from patriot.kernel.trading import Side
 from patriot.market.events import Bar
 from patriot.strategies.events import SignalAction
 from patriot.strategies.interface import Rule, Wish
+from patriot.trading.terms import Side
 
 CONFIDENCE_STEP = Decimal("0.01")
 

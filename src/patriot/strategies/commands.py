@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from patriot.kernel.trading import AccountId, Exchange, SignalId, StrategyId, UserId
 from patriot.strategies.events import SignalAction
+from patriot.trading.terms import AccountId, Exchange, SignalId, StrategyId, UserId
 
 
 @dataclass(frozen=True, slots=True)

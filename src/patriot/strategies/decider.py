@@ -8,7 +8,6 @@ from uuid import UUID
 
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.errors import CommandRefused, InvalidInput
-from patriot.kernel.trading import AccountId, UserId
 from patriot.strategies.commands import (
     AssignStrategy,
     ChangeAllocation,
@@ -33,6 +32,7 @@ from patriot.strategies.events import (
 )
 from patriot.strategies.interface import INTERVALS
 from patriot.strategies.parameters import complete
+from patriot.trading.terms import AccountId, UserId
 
 MIN_NAME_LENGTH = 3
 MAX_NAME_LENGTH = 100

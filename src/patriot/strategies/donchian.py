@@ -1,9 +1,9 @@
 """Donchian breakout with an ATR stop: with the price when it leaves the range of the last bars."""
 
-from patriot.kernel.trading import Side
 from patriot.market.events import Bar
 from patriot.strategies.indicators import Atr, Donchian
 from patriot.strategies.parameters import Values
+from patriot.trading.terms import Side
 
 
 class DonchianBreakout:

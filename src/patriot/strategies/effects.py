@@ -10,9 +10,7 @@ from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, ExchangeError, InvalidInput, NotFound, StoreUnavailable
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
-from patriot.kernel.steps import Reached, Step, pass_by
 from patriot.kernel.tasks import Background
-from patriot.kernel.trading import SignalId, StrategyId
 from patriot.market.events import Bar
 from patriot.strategies.catalogue import warm_up_bars
 from patriot.strategies.commands import RecordSignal
@@ -20,6 +18,8 @@ from patriot.strategies.events import SignalGenerated
 from patriot.strategies.interface import INTERVALS, ActiveStrategy, StrategySpec, Wish
 from patriot.strategies.ports import MarketPast, SpawnRunner
 from patriot.strategies.supervisor import PATIENCE, Incident, Patience, Report, RunnerFailed, RunnerSupervisor
+from patriot.trading.steps import Reached, Step, pass_by
+from patriot.trading.terms import SignalId, StrategyId
 
 SIGNAL_LIFE = timedelta(seconds=10)  # an entry that is not on its way by then is dropped
 MAX_SIGNAL_AGE = timedelta(seconds=60)  # since the bar's close: what an outage made us miss longer ago is not traded

@@ -1,9 +1,9 @@
 """EMA cross with an RSI filter: with the trend while it is neither asleep nor overdone."""
 
-from patriot.kernel.trading import Side
 from patriot.market.events import Bar
 from patriot.strategies.indicators import Atr, Ema, Rsi
 from patriot.strategies.parameters import Values
+from patriot.trading.terms import Side
 
 
 class EmaCross:

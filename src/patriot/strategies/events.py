@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from patriot.kernel.codec import event
-from patriot.kernel.trading import AccountId, Exchange, SignalId, StrategyId, UserId
+from patriot.trading.terms import AccountId, Exchange, SignalId, StrategyId, UserId
 
 STREAM_TYPE = "STRATEGY"
 SIGNAL_STREAM_TYPE = "SIGNAL"

@@ -2,7 +2,6 @@
 
 from patriot.kernel.bus import CommandBus, Gate, Handler
 from patriot.kernel.eventstore import StreamKey
-from patriot.kernel.trading import AccountId, SignalId, StrategyId
 from patriot.strategies.allocation import ALLOCATION
 from patriot.strategies.commands import (
     AssignStrategy,
@@ -20,6 +19,7 @@ from patriot.strategies.commands import (
 from patriot.strategies.decider import STRATEGY
 from patriot.strategies.events import ALLOCATION_STREAM_TYPE, SIGNAL_STREAM_TYPE, STREAM_TYPE
 from patriot.strategies.signals import SIGNAL
+from patriot.trading.terms import AccountId, SignalId, StrategyId
 
 Operated = CreateStrategy | ConfigureStrategy | PauseStrategy | ResumeStrategy | StopStrategy
 Allocated = AssignStrategy | ChangeAllocation

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from patriot.kernel.clock import to_epoch_ms
 from patriot.kernel.errors import InvalidInput
-from patriot.kernel.trading import Side
 from patriot.market.events import Bar
 from patriot.strategies.parameters import Values
+from patriot.trading.terms import Side
 
 MINUTE_MS = 60_000
 Minute = tuple[int, float, float]  # open time in Unix milliseconds, high, low

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from patriot.kernel.trading import Exchange, Side, StrategyId
 from patriot.market.events import Bar
 from patriot.strategies.events import SignalAction
+from patriot.trading.terms import Exchange, Side, StrategyId
 
 INTERVALS = {
     "1m": timedelta(minutes=1),

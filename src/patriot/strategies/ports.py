@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Protocol
 
 from patriot.kernel.errors import PatriotError
-from patriot.kernel.trading import Exchange
 from patriot.market.events import Bar
+from patriot.trading.terms import Exchange
 
 
 class RunnerBroken(PatriotError):

@@ -8,10 +8,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from patriot.kernel.sql import Row, Sql
-from patriot.kernel.trading import AccountId, Exchange, SignalId, StrategyId, UserId
 from patriot.strategies.events import SignalAction, StrategyStatus
 from patriot.strategies.interface import ActiveStrategy
 from patriot.strategies.parameters import KINDS
+from patriot.trading.terms import AccountId, Exchange, SignalId, StrategyId, UserId
 
 PAGE_ROWS = 100
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from patriot.kernel.trading import UserId
+from patriot.trading.terms import UserId
 from patriot.users.events import RiskProfile, Role, UserStatus
 
 

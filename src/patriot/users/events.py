@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from patriot.kernel.codec import event
-from patriot.kernel.trading import UserId
+from patriot.trading.terms import UserId
 
 STREAM_TYPE = "USER"
 

@@ -2,7 +2,7 @@
 
 from patriot.kernel.bus import CommandBus, Handler
 from patriot.kernel.eventstore import StreamKey
-from patriot.kernel.trading import UserId
+from patriot.trading.terms import UserId
 from patriot.users.commands import ChangeRole, ChangeUserStatus, RegisterUser, UserCommand
 from patriot.users.decider import USER
 from patriot.users.events import STREAM_TYPE

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from patriot.kernel.sql import Row, Sql
-from patriot.kernel.trading import UserId
+from patriot.trading.terms import UserId
 from patriot.users.events import RiskProfile, Role, UserStatus
 
 _COLUMNS = "user_id, role, risk_profile, status, registered_at"

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 
 from patriot.adapters.postgres.database import Database
-from patriot.adapters.postgres.embedded import EmbeddedPostgres
 from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.integrity import verify_log
 from patriot.adapters.postgres.migrate import migrate
+from patriot.host.embedded import EmbeddedPostgres
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import Context, NewEvent, StreamAppend, StreamKey

@@ -22,8 +22,8 @@ from patriot.adapters.exchanges.binance.signing import Signer
 from patriot.adapters.exchanges.binance.venue import BinanceVenue
 from patriot.kernel.clock import FakeClock, to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable
-from patriot.kernel.exchange import StreamResumed
-from patriot.kernel.trading import Side
+from patriot.trading.reports import StreamResumed
+from patriot.trading.terms import Side
 from tests.adapters.exchanges.binance.venue_kit import (
     SYMBOL,
     Connection,

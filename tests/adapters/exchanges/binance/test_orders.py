@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from patriot.kernel.exchange import VenueOrder, VenueStatus
-from patriot.kernel.trading import OrderType, Side, TimeInForce
+from patriot.trading.reports import VenueOrder, VenueStatus
+from patriot.trading.terms import OrderType, Side, TimeInForce
 from tests.adapters.exchanges.binance.venue_kit import SYMBOL, Connection, bars_at, connected, market_order
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from patriot.kernel.exchange import MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport, VenueStatus
-from patriot.kernel.trading import Side
+from patriot.trading.reports import MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport, VenueStatus
+from patriot.trading.terms import Side
 from tests.adapters.exchanges.binance.venue_kit import Connection, bars_at, connected, market_order, stop_order
 from tests.support import eventually
 

@@ -29,7 +29,7 @@ from patriot.adapters.exchanges.binance.order_wire import OrderReader
 from patriot.adapters.exchanges.binance.stream_wire import ListenKeyExpired, PrivateReader
 from patriot.adapters.exchanges.binance.wire import UNREADABLE, Unknowns, read_server_time
 from patriot.adapters.exchanges.binance.working_orders import WorkingOrders
-from patriot.kernel.exchange import IncomeType, OrderReport, TradeReport, VenueStatus
+from patriot.trading.reports import IncomeType, OrderReport, TradeReport, VenueStatus
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "binance"
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)

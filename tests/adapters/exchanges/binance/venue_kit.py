@@ -18,8 +18,8 @@ from patriot.adapters.exchanges.binance.signing import Signer
 from patriot.adapters.exchanges.binance.sockets import Backoff
 from patriot.adapters.exchanges.binance.venue import BinanceVenue
 from patriot.kernel.clock import ReplayClock, from_epoch_ms
-from patriot.kernel.exchange import VenueOrder
-from patriot.kernel.trading import OrderType, Side
+from patriot.trading.reports import VenueOrder
+from patriot.trading.terms import OrderType, Side
 from tests.sim.binance.client import MINUTE_MS, START_MS, Sim, Trader, running_sim, write_dump
 
 SYMBOL = "BTCUSDT"

@@ -16,7 +16,7 @@ from patriot.adapters.exchanges.binance.session import BinanceSession, Parameter
 from patriot.adapters.exchanges.binance.wire import Unknowns
 from patriot.kernel.clock import to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable
-from patriot.kernel.exchange import AccountSnapshot, IncomeRecord, KeyPermissions, PrivateReport
+from patriot.trading.reports import AccountSnapshot, IncomeRecord, KeyPermissions, PrivateReport
 
 PAGE = 1_000
 INCOME_WEIGHT = 30

@@ -12,8 +12,8 @@ import msgspec
 
 from patriot.adapters.exchanges.binance.wire import Milliseconds, Unknowns
 from patriot.kernel.clock import from_epoch_ms
-from patriot.kernel.exchange import AccountSnapshot, IncomeRecord, IncomeType, KeyPermissions, PositionReport
 from patriot.kernel.money import ZERO, parse_decimal
+from patriot.trading.reports import AccountSnapshot, IncomeRecord, IncomeType, KeyPermissions, PositionReport
 
 QUOTE_ASSET = "USDT"
 MARK_STEP = Decimal("0.00000001")  # the venue shows a mark price with eight decimals

@@ -14,8 +14,8 @@ from patriot.adapters.exchanges.binance.sockets import SILENCE_SECONDS, Backoff,
 from patriot.adapters.exchanges.binance.wire import UNREADABLE, Unknowns
 from patriot.kernel.clock import to_epoch_ms
 from patriot.kernel.errors import ExchangeError, ExchangeUnavailable
-from patriot.kernel.trading import Instrument
 from patriot.market.events import Bar, MarkPrice
+from patriot.trading.terms import Instrument
 
 MOST_BARS = 1_500  # of one request
 KLINES_WEIGHT = 10  # of the largest page

@@ -11,8 +11,8 @@ import msgspec
 from patriot.adapters.exchanges.binance.wire import UNREADABLE, Milliseconds, Unknowns
 from patriot.kernel.clock import from_epoch_ms
 from patriot.kernel.money import parse_decimal
-from patriot.kernel.trading import Exchange, Instrument
 from patriot.market.events import Bar, MarkPrice
+from patriot.trading.terms import Exchange, Instrument
 
 TRADING = "TRADING"
 _ONE_MS = timedelta(milliseconds=1)

@@ -10,9 +10,9 @@ import msgspec
 
 from patriot.adapters.exchanges.binance.wire import Id, Milliseconds, Unknowns
 from patriot.kernel.clock import from_epoch_ms
-from patriot.kernel.exchange import OrderReport, TradeReport, VenueStatus
 from patriot.kernel.money import parse_decimal
-from patriot.kernel.trading import Side
+from patriot.trading.reports import OrderReport, TradeReport, VenueStatus
+from patriot.trading.terms import Side
 
 ALGO_PREFIX = "algo:"  # algo ids and order ids are two number ranges that overlap
 

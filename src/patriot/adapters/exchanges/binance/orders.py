@@ -15,9 +15,9 @@ from patriot.adapters.exchanges.binance.wire import Unknowns
 from patriot.adapters.exchanges.binance.working_orders import WorkingOrders
 from patriot.kernel.clock import to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused
-from patriot.kernel.exchange import OrderReport, TradeReport, VenueOrder, VenueStatus
 from patriot.kernel.money import plain
-from patriot.kernel.trading import OrderType, TimeInForce
+from patriot.trading.reports import OrderReport, TradeReport, VenueOrder, VenueStatus
+from patriot.trading.terms import OrderType, TimeInForce
 
 T = TypeVar("T")
 ORDER_PATH = "/fapi/v1/order"

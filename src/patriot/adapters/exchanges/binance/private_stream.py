@@ -8,7 +8,7 @@ from patriot.adapters.exchanges.binance.session import BinanceSession, Request, 
 from patriot.adapters.exchanges.binance.sockets import SILENCE_SECONDS, Backoff, Socket, open_socket
 from patriot.adapters.exchanges.binance.stream_wire import ListenKeyExpired, PrivateReader
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable
-from patriot.kernel.exchange import PrivateReport, StreamResumed
+from patriot.trading.reports import PrivateReport, StreamResumed
 
 KEEPALIVE_SECONDS = 30 * 60.0  # a listen key lives 60 minutes
 KEEPALIVE_RETRY_SECONDS = 60.0

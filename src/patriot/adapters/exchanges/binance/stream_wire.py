@@ -13,9 +13,9 @@ from patriot.adapters.exchanges.binance.wire import UNREADABLE, Id, Milliseconds
 from patriot.adapters.exchanges.binance.working_orders import WorkingOrders
 from patriot.kernel.clock import from_epoch_ms
 from patriot.kernel.errors import ExchangeUnavailable
-from patriot.kernel.exchange import MoneyMoved, OrderReport, PrivateReport, TradeReport
 from patriot.kernel.money import ZERO, parse_decimal
-from patriot.kernel.trading import Side
+from patriot.trading.reports import MoneyMoved, OrderReport, PrivateReport, TradeReport
+from patriot.trading.terms import Side
 
 KEY_EXPIRED = "listenKeyExpired"
 _OF_NO_INTEREST = frozenset(

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from patriot.kernel.exchange import OrderReport, TradeReport
+from patriot.trading.reports import OrderReport, TradeReport
 
 K = TypeVar("K")
 REMEMBERED = 10_000  # triggered orders per account

@@ -16,7 +16,12 @@ from patriot.adapters.exchanges.inprocess.reports import (
 )
 from patriot.kernel.clock import to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused
-from patriot.kernel.exchange import (
+from patriot.sim.engine import refusals
+from patriot.sim.engine.events import VenueRefusal
+from patriot.sim.engine.operations import CancelAlgoOrder, CancelOrder, SetLeverage, SetMarginType
+from patriot.sim.engine.records import AlgoOrder, Order
+from patriot.sim.engine.words import MarginType, Permission
+from patriot.trading.reports import (
     AccountSnapshot,
     IncomeRecord,
     KeyPermissions,
@@ -26,11 +31,6 @@ from patriot.kernel.exchange import (
     VenueOrder,
     VenueStatus,
 )
-from patriot.sim.engine import refusals
-from patriot.sim.engine.events import VenueRefusal
-from patriot.sim.engine.operations import CancelAlgoOrder, CancelOrder, SetLeverage, SetMarginType
-from patriot.sim.engine.records import AlgoOrder, Order
-from patriot.sim.engine.words import MarginType, Permission
 
 T = TypeVar("T")
 _OVER = (VenueStatus.FILLED, VenueStatus.CANCELED, VenueStatus.EXPIRED, VenueStatus.REJECTED)

@@ -13,11 +13,11 @@ from patriot.adapters.exchanges.inprocess.faults import RECEIVE_WINDOW, FaultPla
 from patriot.adapters.exchanges.inprocess.reports import private_reports
 from patriot.kernel.clock import Clock, to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
-from patriot.kernel.exchange import PrivateReport, StreamResumed
 from patriot.kernel.tasks import Background
 from patriot.sim.engine.events import Outcome, Result
 from patriot.sim.engine.operations import Operation
 from patriot.sim.engine.venue import Venue
+from patriot.trading.reports import PrivateReport, StreamResumed
 
 T = TypeVar("T")
 INJECTED_REFUSAL = -1  # the code of a refusal that no rule of the venue gave

@@ -4,7 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from patriot.kernel.clock import from_epoch_ms
-from patriot.kernel.exchange import (
+from patriot.sim.engine import events as sim_events
+from patriot.sim.engine import operations as sim_operations
+from patriot.sim.engine import records as sim_records
+from patriot.sim.engine import words as sim_words
+from patriot.sim.engine.words import AlgoStatus, OrderStatus
+from patriot.trading.reports import (
     AccountSnapshot,
     IncomeRecord,
     IncomeType,
@@ -16,12 +21,7 @@ from patriot.kernel.exchange import (
     VenueOrder,
     VenueStatus,
 )
-from patriot.kernel.trading import OrderType, Side
-from patriot.sim.engine import events as sim_events
-from patriot.sim.engine import operations as sim_operations
-from patriot.sim.engine import records as sim_records
-from patriot.sim.engine import words as sim_words
-from patriot.sim.engine.words import AlgoStatus, OrderStatus
+from patriot.trading.terms import OrderType, Side
 
 ALGO_PREFIX = "algo:"
 _TYPES = {

@@ -1,0 +1,1 @@
+"""The main job on recorded prices, judged at its end."""

@@ -1,0 +1,79 @@
+"""Reading the log for a person: the newest events, or those after a position, and on as they come."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from patriot.host.opened import Opened
+from patriot.kernel.codec import EVENTS
+from patriot.kernel.errors import InvalidInput
+from patriot.kernel.eventstore import Envelope, LogPosition
+
+PAGE_EVENTS = 1_000
+WAIT_SECONDS = 10.0
+
+_MATCHES = """
+    FROM eventing.events WHERE ($1::text IS NULL OR event_type = $1) AND ($2::uuid IS NULL OR stream_id = $2)
+        AND ($3::uuid IS NULL OR account_id = $3)
+"""
+_LAST = f"SELECT tx_id, position {_MATCHES} ORDER BY tx_id DESC, position DESC OFFSET $4 LIMIT 1"
+_AT = "SELECT tx_id, position FROM eventing.events WHERE position = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events; what is None does not matter."""
+
+    event_type: str | None = None
+    stream_id: UUID | None = None
+    account_id: UUID | None = None
+
+    def __post_init__(self) -> None:
+        """Errors: InvalidInput for a type that no event has."""
+        if self.event_type is not None and self.event_type not in EVENTS.names():
+            raise InvalidInput("--type", f"no event is called {self.event_type!r}: `patriot events` shows names")
+
+    def matches(self, envelope: Envelope) -> bool:
+        """Tell whether an event is wanted."""
+        return (
+            self.event_type in (None, envelope.event_type)
+            and self.stream_id in (None, envelope.stream.stream_id)
+            and self.account_id in (None, envelope.context.account_id)
+        )
+
+
+async def place_of(opened: Opened, wanted: Wanted, after: int | None, limit: int) -> LogPosition:
+    """Return where reading begins: behind event number `after`, or so that the newest `limit` events come.
+
+    Errors: InvalidInput for a number that no event has.
+    """
+    if after is None:
+        rows = await opened.database.fetch(_LAST, wanted.event_type, wanted.stream_id, wanted.account_id, limit)
+    elif after > 0:
+        rows = await opened.database.fetch(_AT, after)
+        if not rows:
+            raise InvalidInput("--after", f"no event stands at position {after}")
+    else:
+        rows = []
+    return LogPosition(int(rows[0]["tx_id"]), rows[0]["position"]) if rows else LogPosition()
+
+
+async def read_events(
+    opened: Opened, wanted: Wanted, position: LogPosition, limit: int, *, follow: bool
+) -> AsyncIterator[Envelope]:
+    """Yield at most `limit` events behind a position, in log order; with `follow`, those that come for ever."""
+    types = frozenset({wanted.event_type}) if wanted.event_type else None
+    left = limit
+    while left > 0 or follow:
+        page = await opened.store.read_log(position, PAGE_EVENTS, types)
+        for envelope in page:
+            position = envelope.log_position
+            if wanted.matches(envelope):
+                yield envelope
+                left -= 1
+                if left == 0 and not follow:
+                    return
+        if not page:
+            if not follow:
+                return
+            await opened.store.wait_for_append(position, WAIT_SECONDS)

@@ -1,0 +1,172 @@
+"""The platform live on one machine: database, exchange and every service, until it is told to end.
+
+The exchange is a simulator of its own unless the settings name another. Its clock is then the platform's clock, so that
+recorded prices of another year, or a clock that runs faster, are traded as if they were now.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import msgspec
+
+from patriot.adapters.runners import SubprocessRunners
+from patriot.adapters.simulator.control import SimControl
+from patriot.adapters.vault import PostgresShelf, Vault
+from patriot.host.crash import crash_from_environment
+from patriot.host.data_folder import DataFolder
+from patriot.host.embedded import EmbeddedPostgres
+from patriot.host.exchange import named_exchange
+from patriot.host.health import health_app, open_port, serve_http
+from patriot.host.keepers import PlatformKeeper, SimKeeper, keep_postgres
+from patriot.host.onboarding import onboard
+from patriot.host.opened import linked_accounts, master_key_of, simulator_of
+from patriot.host.paper_clients import make_plan
+from patriot.host.self_report import SelfReport, accounts_in_step, waits_for
+from patriot.host.settings import Settings
+from patriot.host.sim_process import SimProcess, SimSpec
+from patriot.host.venue_clock import VenueClock
+from patriot.kernel.clock import Clock, SystemClock
+from patriot.kernel.errors import StartupError
+from patriot.kernel.subscription import Tail
+from patriot.kernel.tasks import while_serving
+from patriot.services.all_in_one import Platform
+from patriot.services.pace import LivePace
+from patriot.services.parts import ExchangeAddress, Parts, open_parts
+
+SET_UP_FILE = "up.json"
+DEFAULT_SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What the person asked for. `data` None keeps what the folder played before, or begins with the price model."""
+
+    folder: DataFolder
+    settings: Settings
+    speed: int = 1
+    data: Path | None = None
+    seed: int = DEFAULT_SEED
+    accounts: int = 0  # paper clients that a new folder begins with
+
+
+class SetUp(msgspec.Struct, frozen=True):
+    """What the simulator of a folder must be told again at the next start."""
+
+    seed: int
+    recording: str | None
+    accounts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where everything is, once it runs."""
+
+    folder: DataFolder
+    exchange: ExchangeAddress
+    control_url: str | None
+    port: int
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Venue:
+    address: ExchangeAddress
+    clock: Clock
+    keeper: SimKeeper | None = None
+    control: SimControl | None = None
+
+
+class Up:
+    """One platform on one data folder."""
+
+    def __init__(self, options: UpOptions, phase: Callable[[str], None]) -> None:
+        self._options = options
+        self._folder = options.folder
+        self._settings = options.settings
+        self._phase = phase
+
+    async def run(self, started: Callable[[Running], None], ended: asyncio.Event) -> None:
+        """Serve until `ended` is set; `started` is told where everything is.
+
+        Errors: StartupError for whatever stands in the way, in one sentence.
+        """
+        named = named_exchange(self._settings)
+        async with AsyncExitStack() as stack:
+            lock = self._folder.lock()
+            stack.callback(lock.release)
+            listening = open_port(self._settings.port)
+            stack.callback(listening.close)
+            self._phase("starting PostgreSQL")
+            server = EmbeddedPostgres(self._folder.postgres)
+            dsn = self._settings.database_url or (await stack.enter_async_context(server)).dsn
+            self._phase("starting the simulated exchange")
+            venue = _Venue(named, SystemClock()) if named is not None else await self._simulated(stack)
+            reached = crash_from_environment()
+            parts = await stack.enter_async_context(open_parts(dsn, venue.address, venue.clock, reached))
+            vault = Vault(PostgresShelf(parts.database), master_key_of(self._folder, self._settings))
+            self._phase("linking accounts")
+            accounts = await self._onboard(parts, vault, venue)
+            spawn = SubprocessRunners(self._folder.path / "runners.log")
+            keeper = PlatformKeeper(lambda: Platform(parts, vault, LivePace(), spawn))
+            report = _report(parts, keeper, venue.keeper)
+            control_url = venue.keeper.sim.control_url if venue.keeper else None
+            started(Running(self._folder, venue.address, control_url, self._settings.port, accounts))
+            services = [keeper.run(), serve_http(health_app("platform", report.checks, report.figures), listening)]
+            if not self._settings.database_url:
+                services.append(keep_postgres(server))
+            if venue.keeper is not None:
+                services.append(venue.keeper.run(lambda: _set_clock(venue)))
+            await while_serving(ended.wait(), *services)
+
+    async def _simulated(self, stack: AsyncExitStack) -> _Venue:
+        spec = self._spec()
+        sim = await SimProcess.start(spec)
+        keeper = SimKeeper(spec, sim)
+        stack.push_async_callback(lambda: keeper.sim.stop())
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        control = SimControl(http, sim.control_url, spec.token)
+        clock = VenueClock(SystemClock(), (await control.health()).now, self._options.speed)
+        return _Venue(ExchangeAddress(sim.base_url, sim.ws_url), clock, keeper, control)
+
+    def _spec(self) -> SimSpec:
+        """Return how to run the simulator: as the folder knows it, or as a new folder is to remember it."""
+        options, path = self._options, self._folder.path / SET_UP_FILE
+        speed, asked = str(options.speed), options.data
+        known = simulator_of(self._folder, speed)
+        if known is not None:
+            if asked is not None and asked != known.data:
+                raise StartupError(f"--data: {self._folder.path} trades on {known.data or 'the price model'} already")
+            return known
+        path.write_bytes(msgspec.json.encode(SetUp(options.seed, str(asked) if asked else None)))
+        return SimSpec(self._folder.sim, self._folder.sim_token(), options.seed, speed, asked)
+
+    async def _onboard(self, parts: Parts, vault: Vault, venue: _Venue) -> int:
+        """Set up the paper clients of a new folder, once; return how many accounts there are."""
+        options, path = self._options, self._folder.path / SET_UP_FILE
+        if options.accounts > 0 and venue.control is not None and path.exists():
+            set_up = msgspec.json.decode(path.read_bytes(), type=SetUp)
+            if set_up.accounts == 0:
+                await onboard(make_plan(options.accounts, set_up.seed, None), parts, vault, venue.control)
+                path.write_bytes(msgspec.json.encode(msgspec.structs.replace(set_up, accounts=options.accounts)))
+        return len([account async for account in linked_accounts(parts.store)])
+
+
+def _report(parts: Parts, keeper: PlatformKeeper, sim: SimKeeper | None) -> SelfReport:
+    def counts() -> dict[str, dict[str, float]]:
+        restarts = {"services": float(keeper.restarts), "sim": float(sim.restarts if sim else 0)}
+        bars = {"all": float(keeper.platform.strategies.bars_seen)}
+        return {"restarts": restarts, "accounts": accounts_in_step(keeper.platform.execution), "bars_seen": bars}
+
+    def tails() -> list[Tail]:
+        return [*keeper.platform.tails, *keeper.platform.projections]
+
+    return SelfReport(parts, tails, waits_for=lambda: waits_for(keeper.platform.execution), counts=counts)
+
+
+async def _set_clock(venue: _Venue) -> None:
+    if venue.control is not None and isinstance(venue.clock, VenueClock):
+        venue.clock.set((await venue.control.health()).now)

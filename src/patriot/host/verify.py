@@ -1,0 +1,112 @@
+"""Judges a data folder at rest: its log, its read models, its invoices, and its exchange's own records against them.
+
+Everything is brought up for the time of the judgment: PostgreSQL on the folder, the simulator from its journal with its
+clock standing still. Nothing trades.
+"""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import aiohttp
+
+from patriot.accounts.ports import KeyVault
+from patriot.adapters.simulator.control import SimControl
+from patriot.adapters.vault import PostgresShelf, Vault
+from patriot.host.data_folder import DataFolder
+from patriot.host.opened import (
+    NOTHING_YET,
+    holds_data,
+    linked_accounts,
+    master_key_of,
+    simulator_of,
+    started_server,
+)
+from patriot.host.settings import Settings
+from patriot.host.sim_process import SimProcess
+from patriot.judge.judge import verdict
+from patriot.judge.verdicts import Summary, judge_run, run_verifier
+from patriot.kernel.clock import Clock, ReplayClock, SystemClock
+from patriot.kernel.errors import HistoryDamaged, StartupError
+from patriot.kernel.eventstore import EventStore
+from patriot.services.parts import ExchangeAddress, Parts, open_parts
+from patriot.trading.terms import AccountId
+
+WITHOUT_EXCHANGE = ("6", "9", "10")  # the laws that a folder without a simulator can be held to
+NO_EXCHANGE: dict[str, Any] = {"accounts": {}, "tickers": {}, "keys": {}, "bars_played": 0}
+NOWHERE = ExchangeAddress("http://127.0.0.1:9", "ws://127.0.0.1:9")  # nothing is asked there
+
+
+async def verify_folder(folder: DataFolder, settings: Settings, phase: Callable[[str], None]) -> Summary:
+    """Return the judgment. `phase` is told what is under way.
+
+    Errors: StartupError for a folder without data or with a running platform; HistoryDamaged for a log that cannot even
+    be read to its end.
+    """
+    if not settings.database_url and not holds_data(folder):
+        raise StartupError(f"{folder.path}: {NOTHING_YET}")
+    if settings.master_key is None and not folder.master_key.exists():
+        raise StartupError(f"{folder.master_key} is missing: put it back, or set PATRIOT_MASTER_KEY")
+    async with AsyncExitStack() as stack:
+        lock = folder.lock()
+        stack.callback(lock.release)
+        phase("starting PostgreSQL")
+        dsn = await stack.enter_async_context(started_server(folder, settings))
+        phase("bringing the simulated exchange back from its journal")
+        control = await _exchange(stack, folder)
+        state = NO_EXCHANGE if control is None else await control.state()
+        clock: Clock = SystemClock() if control is None else ReplayClock((await control.health()).now)
+        parts = await stack.enter_async_context(open_parts(dsn, NOWHERE, clock))
+        vault = Vault(PostgresShelf(parts.database), master_key_of(folder, settings))
+        phase("judging")
+        return await _judge(parts, vault, state, folder)
+
+
+async def _exchange(stack: AsyncExitStack, folder: DataFolder) -> SimControl | None:
+    spec = simulator_of(folder, "step")
+    if spec is None:
+        return None
+    sim = await SimProcess.start(spec)
+    stack.push_async_callback(sim.stop)
+    http = await stack.enter_async_context(aiohttp.ClientSession())
+    return SimControl(http, sim.control_url, spec.token)
+
+
+async def _judge(parts: Parts, vault: KeyVault, state: dict[str, Any], folder: DataFolder) -> Summary:
+    started = parts.clock.monotonic()
+    uids = await _accounts_on_exchange(parts.store, vault, state)
+    try:
+        with TemporaryDirectory() as exported:  # beside the files that clients were given: those are judged as they lie
+            summary = await judge_run(
+                parts,
+                vault,
+                state,
+                uids,
+                folder.path,
+                bars=state["bars_played"],
+                wall_seconds=0,
+                invoices=Path(exported),
+            )
+    except (LookupError, ValueError, ArithmeticError, AssertionError) as error:
+        raise HistoryDamaged(f"the log contradicts itself so that it cannot be judged: {error!r}") from error
+    given = {path.name: await run_verifier(path) for path in sorted((folder.path / "invoices").glob("*.json"))}
+    complaints = [f"{name}: {said}" for name, said in given.items() if said]
+    invoices = summary.laws["9"]
+    summary.laws["9"] = verdict(invoices.checked + len(given), [*invoices.problems, *complaints])
+    summary.wall_seconds = round(parts.clock.monotonic() - started, 1)
+    if state is NO_EXCHANGE:
+        summary.laws = {number: law for number, law in summary.laws.items() if number in WITHOUT_EXCHANGE}
+    return summary
+
+
+async def _accounts_on_exchange(store: EventStore, vault: KeyVault, state: dict[str, Any]) -> dict[AccountId, int]:
+    """Match accounts of the log with accounts of the exchange: by the key that each was linked with."""
+    uid_of = {key["api_key"]: int(uid) for uid, keys in state["keys"].items() for key in keys}
+    found: dict[AccountId, int] = {}
+    async for linked in linked_accounts(store):
+        uid = uid_of.get((await vault.open(linked.account_id)).api_key) if uid_of else None
+        if uid is not None:
+            found[linked.account_id] = uid
+    return found

@@ -1,0 +1,272 @@
+"""Judges a run by its laws: the exchange's own records against the log, each counted by itself.
+
+A law that was not put to the test is not kept: every verdict says how much it checked.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal, localcontext
+from itertools import pairwise
+
+from patriot.judge.evidence import LogEvidence, VenueAccount, VenueOrderRecord
+from patriot.judge.naked_spans import naked_seconds
+from patriot.kernel.money import EXACT, ZERO
+from patriot.orders.client_ids import parse_client_order_id
+from patriot.orders.events import OrderCreated
+from patriot.trading.terms import AccountId, Leg, OrderId, Side
+
+PROTECTION_LIMIT_SECONDS = Decimal(2)
+MAX_TRIES = 4  # a try ends with an unknown outcome; the next begins when the exchange is found not to have the order
+MAX_SUBMISSIONS_OF_A_TRY = 6  # one, and one after each pause when the exchange did nothing: `Patience.retry`
+CLOCK_ALLOWANCE = timedelta(seconds=1)  # an exchange takes a request stamped so far ahead of its own clock
+ALLOWED_PERMISSIONS = frozenset({"read", "trade"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found about one law."""
+
+    ok: bool
+    checked: int
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All the evidence, with each account of the log joined to its account on the exchange."""
+
+    log: LogEvidence
+    venue: Mapping[AccountId, VenueAccount]
+    marks: Mapping[str, Decimal]
+
+
+def verdict(checked: int, problems: Iterable[str]) -> Verdict:
+    """Return a verdict: kept if something was checked and nothing was wrong."""
+    found = tuple(problems)
+    return Verdict(ok=checked > 0 and not found, checked=checked, problems=found[:20])
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCount:
+    """Orders on the exchange, counted per intent."""
+
+    on_exchange: int
+    sent_intents: int
+    duplicates: int
+    problems: tuple[str, ...]
+
+
+def count_orders(case: Case) -> OrderCount:
+    """Match every order on the exchange with one intent of the log, and the other way round."""
+    by_client_id = {(c.account_id, c.client_order_id): c for c in case.log.intents.values()}
+    per_intent: Counter[OrderId] = Counter()
+    per_entry: Counter[tuple[object, AccountId]] = Counter()
+    problems: list[str] = []
+    on_exchange = 0
+    for account_id, account in case.venue.items():
+        for order in account.orders:
+            if parse_client_order_id(order.client_order_id) is None:
+                continue  # not ours: law 4 looks at those
+            on_exchange += 1
+            intent = by_client_id.get((account_id, order.client_order_id))
+            if intent is None:
+                problems.append(f"{order.client_order_id}: on the exchange without an intent")
+                continue
+            per_intent[intent.order_id] += 1
+            if intent.leg is Leg.ENTRY:
+                per_entry[intent.signal_id or intent.order_id, account_id] += 1
+    sent = case.log.sent()
+    problems += [f"{sent[i].client_order_id}: sent, and not on the exchange" for i in sent if i not in per_intent]
+    duplicates = sum(n - 1 for n in per_intent.values()) + sum(n - 1 for n in per_entry.values())
+    same = sum(n - 1 for i, n in per_intent.items() if case.log.intents[i].leg is Leg.ENTRY)
+    duplicates -= same  # an entry placed twice under one id is one duplicate, not two
+    problems += [
+        f"{case.log.intents[i].client_order_id}: {n} orders of one intent" for i, n in per_intent.items() if n > 1
+    ]
+    problems += [f"signal {s} on account {a}: {n} entries" for (s, a), n in per_entry.items() if n > 1]
+    return OrderCount(on_exchange, len(sent), duplicates, tuple(problems))
+
+
+def at_most_once(count: OrderCount) -> Verdict:
+    """Law 1: one intent, at most one order on the exchange."""
+    problems = list(count.problems)
+    if count.on_exchange != count.sent_intents:
+        problems.append(f"{count.on_exchange} orders on the exchange, {count.sent_intents} intents sent")
+    return verdict(count.on_exchange, problems)
+
+
+def max_unprotected_seconds(case: Case) -> Decimal:
+    """Return the longest time that a position had no stop: as recorded, by exchange time and by the wire's clock."""
+    recorded = [event.unprotected_seconds for event in case.log.protected.values()]
+    on_exchange = [gap for account in case.venue.values() for gap in naked_seconds(account)]
+    return max([*recorded, *on_exchange], default=ZERO)
+
+
+def never_naked(case: Case) -> Verdict:
+    """Law 2: a stop rests within two seconds of the first fill, and as long as the position stands.
+
+    A position whose protection failed must have been closed. Besides the platform's own figure, every span is measured
+    from the exchange's records, by its own time and by the monotonic clock of a simulator since its last start.
+    """
+    entries = [c for c in case.log.intents.values() if c.leg is Leg.ENTRY]
+    held, still_held = _held_in_log(case), _held_on_exchange(case)
+    problems = []
+    for created in entries:
+        if created.order_id not in held:
+            continue
+        protected = case.log.protected.get(created.order_id)
+        failed = created.order_id in case.log.protection_failed
+        left = held[created.order_id] or still_held[created.order_id]
+        if failed and left and created.order_id not in case.log.closed:
+            problems.append(f"{created.client_order_id}: protection failed and never closed")
+        elif protected is None and not failed:
+            problems.append(f"{created.client_order_id}: filled and never protected")
+        elif protected is not None and protected.unprotected_seconds > PROTECTION_LIMIT_SECONDS:
+            problems.append(f"{created.client_order_id}: unprotected for {protected.unprotected_seconds} s")
+    for account_id, account in case.venue.items():
+        problems += [
+            f"account {account_id}: no stop for {gap} s on the exchange"
+            for gap in naked_seconds(account)
+            if gap > PROTECTION_LIMIT_SECONDS
+        ]
+    return verdict(len(held), problems)
+
+
+def _held_in_log(case: Case) -> dict[OrderId, Decimal]:
+    """Return what the fills of each bracket left of its position; a bracket without fills is not there."""
+    held: dict[OrderId, Decimal] = defaultdict(Decimal)
+    for account in case.log.accounts.values():
+        for fill in account.fills.values():
+            held[fill.group_id] += fill.quantity if fill.side is Side.BUY else -fill.quantity
+    return held
+
+
+def _held_on_exchange(case: Case) -> dict[OrderId, Decimal]:
+    """Return the same by the exchange's own executions."""
+    by_client_id = {(c.account_id, c.client_order_id): c.group_id for c in case.log.intents.values()}
+    held: dict[OrderId, Decimal] = defaultdict(Decimal)
+    for account_id, account in case.venue.items():
+        for trade in account.trades:
+            group_id = by_client_id.get((account_id, account.order_client_ids.get(trade.order_id, "")))
+            if group_id is not None:
+                held[group_id] += trade.signed_quantity
+    return held
+
+
+def unknown_is_a_state(case: Case) -> Verdict:
+    """Law 3: what the exchange did not answer stays open until it is known, and is not sent again on a guess.
+
+    Checked: nothing recorded as rejected is on the exchange; nothing is left unknown; nothing is sent again once it is
+    known to exist; what was sent more than once is on the exchange once at most; and no order is sent again more often
+    than the platform's patience allows. That absence was asked for in between is not in the log, and not checked.
+    """
+    problems = _sent_again(case)
+    taken = {
+        (account_id, order.client_order_id)
+        for account_id, account in case.venue.items()
+        for order in account.orders
+        if order.status != "REJECTED"  # by the exchange itself, at its trigger
+    }
+    for order_id in case.log.rejected:
+        created = case.log.intents[order_id]
+        if (created.account_id, created.client_order_id) in taken:
+            problems.append(f"{created.client_order_id}: recorded as rejected, and on the exchange")
+    problems += [f"{case.log.intents[one].client_order_id}: left unknown" for one in sorted(case.log.left_unknown)]
+    return verdict(len(case.log.submissions), problems)
+
+
+def _sent_again(case: Case) -> list[str]:
+    on_exchange = Counter(
+        (account_id, order.client_order_id) for account_id, account in case.venue.items() for order in account.orders
+    )
+    problems = []
+    for order_id, submissions in case.log.submissions.items():
+        created = case.log.intents[order_id]
+        name = created.client_order_id
+        if order_id in case.log.sent_when_known:
+            problems.append(f"{name}: sent again when it was known to exist")
+        if len(submissions) > 1 and on_exchange[created.account_id, name] > 1:
+            problems.append(f"{name}: sent {len(submissions)} times, and more than once on the exchange")
+        ends = [0, *case.log.unknowns.get(order_id, []), len(submissions)]
+        tries = [after - before for before, after in pairwise(ends) if after > before]
+        if len(tries) > MAX_TRIES or max(tries, default=0) > MAX_SUBMISSIONS_OF_A_TRY:
+            problems.append(f"{name}: sent {len(submissions)} times in {len(tries)} tries")
+    return problems
+
+
+def exchange_owns_facts(case: Case) -> Verdict:
+    """Law 4: every execution of the exchange is in the log exactly once, as the exchange has it, and no other is."""
+    checked, problems = 0, []
+    for account_id, account in case.venue.items():
+        logged = dict(case.log.accounts[account_id].fills)
+        for trade in account.trades:
+            checked += 1
+            fill = logged.pop(trade.trade_id, None)
+            if fill is None:
+                ours = parse_client_order_id(account.order_client_ids.get(trade.order_id, "")) is not None
+                problems += [f"trade {trade.trade_id}: on the exchange, not in the log"] if ours else []
+                continue
+            said = (trade.quantity, trade.price, trade.commission, trade.realized_pnl, trade.side)
+            if said != (fill.quantity, fill.price, fill.commission, fill.realized_pnl, fill.side):
+                problems.append(f"trade {trade.trade_id}: the log has other figures than the exchange")
+        problems += [f"trade {trade_id}: in the log, not on the exchange" for trade_id in logged]
+        repeated = case.log.accounts[account_id].repeated_fills
+        problems += [f"trade {trade_id}: in the log more than once" for trade_id in repeated]
+        problems += _positions(account_id, account, case)
+    return verdict(checked, problems)
+
+
+def _positions(account_id: AccountId, account: VenueAccount, case: Case) -> list[str]:
+    held = {s: h.quantity for s, h in case.log.accounts[account_id].book.holdings.items() if h.quantity}
+    if held == account.positions:
+        return []
+    return [f"account {account_id}: the log holds {held}, the exchange {account.positions}"]
+
+
+def unexplained(case: Case) -> dict[AccountId, Decimal]:
+    """Return, per account, the equity that the exchange reports minus the equity that the events give."""
+    rest = {}
+    for account_id, account in case.venue.items():
+        with localcontext(EXACT):
+            rest[account_id] = account.equity - case.log.accounts[account_id].book.equity(case.marks)
+    return rest
+
+
+def money_adds_up(case: Case) -> Verdict:
+    """Law 8: exactly nothing is unexplained."""
+    rest = unexplained(case)
+    return verdict(len(rest), [f"account {a}: {amount} is unexplained" for a, amount in rest.items() if amount])
+
+
+def commands_were_durable(case: Case, settings: Mapping[str, str]) -> Verdict:
+    """Law 11: whatever is on the exchange was in the log before, and the server syncs what it commits.
+
+    Checked: every order of ours is approved in the log; an entry was submitted, and first submitted not later than the
+    exchange has it; the server's settings. Two clocks are compared, so an exchange's own allowance is granted.
+    """
+    problems = [f"PostgreSQL runs with {name} = {value}" for name, value in settings.items() if value != "on"]
+    on_exchange: list[tuple[OrderCreated, VenueOrderRecord]] = []
+    by_client_id = {(c.account_id, c.client_order_id): c for c in case.log.intents.values()}
+    for account_id, account in case.venue.items():
+        found = [(by_client_id.get((account_id, order.client_order_id)), order) for order in account.orders]
+        on_exchange += [(created, order) for created, order in found if created is not None]
+    for created, order in on_exchange:
+        if created.order_id not in case.log.approved:
+            problems.append(f"{created.client_order_id}: on the exchange without an approval in the log")
+        submissions = case.log.submissions.get(created.order_id, [])
+        if created.leg is Leg.ENTRY and not submissions:
+            problems.append(f"{created.client_order_id}: on the exchange without a submission in the log")
+        elif created.leg is Leg.ENTRY and submissions[0].submitted_at > order.created_at + CLOCK_ALLOWANCE:
+            problems.append(f"{created.client_order_id}: on the exchange before its first submission")
+    return verdict(len(on_exchange), problems)
+
+
+def rights_beyond_trading(case: Case) -> list[str]:
+    """Return the linked accounts whose keys may do on the exchange what no client's key may: a part of law 6."""
+    return [
+        f"account {account_id}: its key may {', '.join(sorted(account.permissions - ALLOWED_PERMISSIONS))}"
+        for account_id, account in case.venue.items()
+        if account.permissions - ALLOWED_PERMISSIONS
+    ]

@@ -1,0 +1,96 @@
+"""How long the exchange held a position larger than the stops that rested for it: by its own time, and by the wire's.
+
+The exchange's time stands still while a stepped replay answers, and then shows spans between steps only. The simulator
+notes the same changes on a monotonic clock of its own; what happened before its last start has no such time, and a span
+that began there is judged by the exchange's time alone.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import Protocol, Self, TypeVar
+
+from patriot.judge.evidence import VenueAccount, VenueOrderRecord
+from patriot.kernel.money import ZERO
+
+BEFORE_START = -1  # on the wire's clock: at some time before the simulator last started
+
+
+class Time(Protocol):
+    """What can be put in order."""
+
+    def __lt__(self, other: Self, /) -> bool: ...
+
+
+T = TypeVar("T", bound=Time)
+Change = tuple[T, Decimal, Decimal, Decimal]  # time; bought; stops of a long position; stops of a short one
+
+
+def naked_seconds(account: VenueAccount) -> list[Decimal]:
+    """Return the length of each span in which a position was not covered, as either clock has it."""
+    spans: list[Decimal] = []
+    for symbol in sorted({trade.symbol for trade in account.trades}):
+        exchange = _spans(_by_exchange(account, symbol), account.as_of)
+        spans += [Decimal(str((end - start).total_seconds())) for start, end in exchange]
+        wire = _spans(_by_wire(account, symbol), account.wire_now_ms)
+        spans += [Decimal(end - start) / 1000 for start, end in wire if start != BEFORE_START]
+    return [span for span in spans if span]
+
+
+def covers(order: VenueOrderRecord) -> bool:
+    """Return whether an order can only get a position out at its worst: a market stop that reduces."""
+    return order.order_type == "STOP_MARKET" and order.reduce_only
+
+
+def _by_exchange(account: VenueAccount, symbol: str) -> list[Change[datetime]]:
+    changes = [(trade.at, trade.signed_quantity, ZERO, ZERO) for trade in account.trades if trade.symbol == symbol]
+    for stop in account.orders:
+        if stop.symbol == symbol and covers(stop):
+            of_long, of_short = _covered(stop)
+            changes.append((stop.created_at, ZERO, of_long, of_short))
+            if stop.status != "NEW":
+                changes.append((stop.triggered_at or stop.updated_at, ZERO, -of_long, -of_short))
+    return changes
+
+
+def _by_wire(account: VenueAccount, symbol: str) -> list[Change[int]]:
+    changes = [
+        (_or_before(trade.wire_ms), trade.signed_quantity, ZERO, ZERO)
+        for trade in account.trades
+        if trade.symbol == symbol
+    ]
+    for stop in account.orders:
+        if stop.symbol == symbol and covers(stop):
+            of_long, of_short = _covered(stop)
+            changes.append((_or_before(stop.wire_placed_ms), ZERO, of_long, of_short))
+            if stop.status != "NEW":
+                changes.append((_or_before(stop.wire_ended_ms), ZERO, -of_long, -of_short))
+    return changes
+
+
+def _or_before(wire_ms: int | None) -> int:
+    return BEFORE_START if wire_ms is None else wire_ms
+
+
+def _covered(stop: VenueOrderRecord) -> tuple[Decimal, Decimal]:
+    return (stop.quantity, ZERO) if stop.side == "SELL" else (ZERO, stop.quantity)
+
+
+def _spans(changes: Iterable[Change[T]], now: T) -> list[tuple[T, T]]:
+    """Return when a position larger than its stops began and ended; changes of one instant count together."""
+    spans: list[tuple[T, T]] = []
+    held = long_stops = short_stops = ZERO
+    naked_since: T | None = None
+    for at, together in groupby(sorted(changes, key=lambda change: change[0]), key=lambda change: change[0]):
+        for _, bought, of_long, of_short in together:
+            held, long_stops, short_stops = held + bought, long_stops + of_long, short_stops + of_short
+        naked = held > long_stops or -held > short_stops
+        if naked and naked_since is None:
+            naked_since = at
+        elif not naked and naked_since is not None:
+            spans.append((naked_since, at))
+            naked_since = None
+    if naked_since is not None:
+        spans.append((naked_since, now))
+    return spans

@@ -1,0 +1,79 @@
+"""The log tells what failed and where, and never what was in the hands of the code that failed."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+import structlog
+
+from patriot.accounts.ports import ApiKey
+from patriot.adapters.exchanges.binance.budget import RateBudget
+from patriot.adapters.exchanges.binance.session import BinanceSession
+from patriot.adapters.exchanges.binance.signing import Signer
+from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.host.logs import log_to
+from patriot.kernel.clock import SystemClock
+
+KEY = ApiKey("made-key-of-a-client", "made-secret-of-a-client")
+TOLD_BY_A_REQUEST = (KEY.api_key, KEY.api_secret, "signature=", "X-MBX-APIKEY")
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Iterator[Path]:
+    """Log into a file for one test, and as before after it."""
+    path, root = tmp_path / "worker.log", logging.getLogger()
+    of_the_test_run, root.handlers = root.handlers, []
+    level = root.level
+    log_to(path)
+    (handler,) = root.handlers
+    root.handlers = [*of_the_test_run, handler]
+    yield path
+    root.removeHandler(handler)
+    root.setLevel(level)
+    assert isinstance(handler, logging.StreamHandler)
+    handler.stream.close()
+    structlog.reset_defaults()
+
+
+async def fail_on_the_wire() -> None:
+    """Ask an exchange through a client that is closed: nothing in the session foresees that."""
+    http, clock = aiohttp.ClientSession(), SystemClock()
+    await http.close()
+    session = BinanceSession(
+        "http://127.0.0.1:9", "ws://127.0.0.1:9", http, Signer(KEY), clock=clock, budget=RateBudget(clock)
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(BinanceVenue.open(session).orders.open_orders())
+
+
+async def test_failure_on_the_wire_is_told_with_its_place_and_without_the_key(written: Path) -> None:
+    try:
+        await fail_on_the_wire()
+    except ExceptionGroup:
+        structlog.get_logger().exception("account.worker_failed")
+
+    text = written.read_text()
+    assert "_send" in text, "the traceback names the function that failed"
+    assert [told for told in TOLD_BY_A_REQUEST if told in text] == []
+
+
+async def test_failure_that_a_library_logs_is_told_without_the_key(written: Path) -> None:
+    try:
+        await fail_on_the_wire()
+    except ExceptionGroup:
+        logging.getLogger("aiohttp.client").exception("request failed")
+
+    text = written.read_text()
+    assert "_send" in text, "the traceback names the function that failed"
+    assert [told for told in TOLD_BY_A_REQUEST if told in text] == []
+
+
+def test_line_of_the_log_is_json_with_its_event_and_fields(written: Path) -> None:
+    structlog.get_logger().info("order.filled", quantity="2")
+
+    line = msgspec.json.decode(written.read_bytes())
+    assert (line["event"], line["quantity"], line["level"]) == ("order.filled", "2", "info")
