@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from patriot.accounts import handlers
+from patriot.accounts import streams
 from patriot.accounts.effects import AccountLedger
-from patriot.accounts.events import EquitySampled, FundingPaid, LedgerOpened, SampleReason, TransferRecorded
-from patriot.accounts.handlers import ledger_stream
+from patriot.accounts.events import (
+    EquitySampled,
+    FundingPaid,
+    LedgerOpened,
+    SampleReason,
+    TransferRecorded,
+    ledger_stream,
+)
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import ExchangeUnavailable
@@ -30,7 +36,7 @@ class Books:
     def __init__(self, exchange: Connection, store: MemoryEventStore | None = None) -> None:
         self.store = store or MemoryEventStore(exchange.clock)
         self._bus = CommandBus(self.store, exchange.clock, Ids(exchange.clock))
-        handlers.register(self._bus)
+        streams.register(self._bus)
         self.ledger = AccountLedger(ONE, OWNER, exchange.venue.account, self._bus, exchange.clock, self.store)
 
     async def events(self, kind: type) -> list[object]:
@@ -147,7 +153,7 @@ async def test_books_open_only_on_a_wallet_that_stood_still(changes: int) -> Non
     clock = FakeClock(NOON)
     store = MemoryEventStore(clock)
     bus = CommandBus(store, clock, Ids(clock))
-    handlers.register(bus)
+    streams.register(bus)
     venue = RestlessVenue(changes)
     await AccountLedger(ONE, OWNER, venue, bus, clock, store).sync_income()  # type: ignore[arg-type]
 
@@ -159,7 +165,7 @@ async def test_wallet_that_never_stands_still_is_read_again_later() -> None:
     clock = FakeClock(NOON)
     store = MemoryEventStore(clock)
     bus = CommandBus(store, clock, Ids(clock))
-    handlers.register(bus)
+    streams.register(bus)
     ledger = AccountLedger(ONE, OWNER, RestlessVenue(100), bus, clock, store)  # type: ignore[arg-type]
 
     with pytest.raises(ExchangeUnavailable):

@@ -11,9 +11,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from patriot.accounts import handlers
-from patriot.accounts.events import AccountLinked, AccountStatusChanged, AccountUnlinked, CredentialsRejected
-from patriot.accounts.handlers import account_stream
+from patriot.accounts import streams
+from patriot.accounts.events import (
+    AccountLinked,
+    AccountStatusChanged,
+    AccountUnlinked,
+    CredentialsRejected,
+    account_stream,
+)
 from patriot.accounts.linking import SWEEP_AFTER_SECONDS, AccountLinking, LinkWish
 from patriot.accounts.ports import ApiKey
 from patriot.adapters.exchanges.binance.account import BinanceKeyProbe
@@ -42,7 +47,7 @@ class Office:
         clock = ReplayClock(from_epoch_ms(START_MS + 1_000))
         self.sim, self.store, self.real_time = sim, MemoryEventStore(clock), FakeClock()
         bus = CommandBus(self.store, clock, Ids(clock))
-        handlers.register(bus)
+        streams.register(bus)
         self.vault = Vault(MemoryShelf(self.real_time), MasterKey(b"m" * 32))
         self.linking = AccountLinking(
             bus,

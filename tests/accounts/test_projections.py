@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from patriot.accounts import handlers as account_handlers
+from patriot.accounts import streams as account_streams
 from patriot.accounts.commands import RecordPermissions, ReplaceCredentials, ResumeAccount, SuspendAccount
 from patriot.accounts.events import AccountStatus, CredentialProblem
 from patriot.accounts.projections import Accounts
@@ -20,7 +20,7 @@ from patriot.kernel.clock import FakeClock
 from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import Ids
 from patriot.trading.terms import UserId
-from patriot.users import handlers as user_handlers
+from patriot.users import streams as user_streams
 from patriot.users.commands import ChangeRole, ChangeUserStatus, RegisterUser
 from patriot.users.events import RiskProfile, Role, UserStatus
 from patriot.users.projections import Users
@@ -38,8 +38,8 @@ class Platform:
         clock = FakeClock(NOON)
         self.database, self.store = database, store
         self._bus = CommandBus(store, clock, Ids(clock))
-        user_handlers.register(self._bus)
-        account_handlers.register(self._bus)
+        user_streams.register(self._bus)
+        account_streams.register(self._bus)
 
     async def told(self, *commands: object) -> None:
         """Dispatch commands and bring the rows up to date."""

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from patriot.accounts.events import EquitySampled, LedgerEvent, SampleReason, TransferRecorded
+from patriot.accounts.events import EquitySampled, LedgerEvent, SampleReason, TransferRecorded, ledger_stream
 from patriot.billing.assessment import Assessment, Books, assess
 from patriot.billing.commands import AgreeTerms
 from patriot.billing.documents import export_invoice
-from patriot.billing.effects import MonthEnd, balance_stream
+from patriot.billing.effects import MonthEnd
 from patriot.billing.events import BillingEvent, period_stream
-from patriot.billing.handlers import register
 from patriot.billing.nav import Facts, facts_of
+from patriot.billing.streams import register
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.codec import EVENTS, encode
@@ -96,7 +96,7 @@ class World:
 
     async def record(self, history: History) -> None:
         """Append what the history has and the store has not."""
-        stream = balance_stream(history.account_id)
+        stream = ledger_stream(history.account_id)
         known = len(await self.store.read_stream(stream))
         context = Context(derived_id("test", "ledger"), user_id=CLIENT, account_id=history.account_id)
         new = tuple(self._pack(event, context) for event in history.events[known:])

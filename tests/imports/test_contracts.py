@@ -48,7 +48,7 @@ def layer_plants() -> list[Plant]:
         "kernel": ["trading", *DOMAINS, "sim", *above],
         "trading": [*DOMAINS, "sim", *above],
         "sim": above,
-        **{domain: above for domain in DOMAINS},
+        **dict.fromkeys(DOMAINS, above),
         **{low: above[number + 1 :] for number, low in enumerate(above[:-1])},
     }
     return [Plant("layers", planted(low), planted(high)) for low, highs in arrows.items() for high in highs]

@@ -16,11 +16,11 @@ from patriot.accounts.events import AccountLinked, PositionMode, SampleReason
 from patriot.adapters.exchanges.inprocess.account import InProcessAccount, InProcessOrders
 from patriot.adapters.exchanges.inprocess.exchange import InProcessExchange
 from patriot.adapters.exchanges.inprocess.faults import FaultPlan, FaultRates
-from patriot.execution import handlers as execution
+from patriot.execution import streams as execution
 from patriot.execution.decider import PROTECTION
 from patriot.execution.effects import BracketKeeper
+from patriot.execution.events import protection_stream
 from patriot.execution.followers import FollowerBook
-from patriot.execution.handlers import protection_stream
 from patriot.execution.routing import Reach, SignalRouter
 from patriot.execution.worker import AccountWorker, OpenBracket
 from patriot.kernel.bus import CommandBus, Decided, decode_all
@@ -28,16 +28,15 @@ from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import Context, EventStore, Fence, LogPosition
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryEventStore, MemoryLeases
-from patriot.orders import handlers as orders
+from patriot.orders import streams as orders
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.effects import OrderDesk, Patience
 from patriot.orders.history import load_bracket
 from patriot.orders.journal import Journal
-from patriot.risk import handlers as risk
+from patriot.risk import streams as risk
 from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.decider import RISK
-from patriot.risk.events import HaltLevel
-from patriot.risk.handlers import risk_stream
+from patriot.risk.events import HaltLevel, risk_stream
 from patriot.sim.engine import events as sim_events
 from patriot.sim.engine import operations as sim_operations
 from patriot.sim.engine import records as sim_records

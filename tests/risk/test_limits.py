@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.kernel.errors import InvalidInput
-from patriot.risk.events import LimitSet, Scope
-from patriot.risk.limits import GLOBAL_DEFAULTS, LIMIT_NAMES, LIMITS, LimitBook, limits_stream_id, set_limit
+from patriot.risk.events import LimitSet, Scope, limits_stream_id
+from patriot.risk.limits import GLOBAL_DEFAULTS, LIMIT_NAMES, LIMITS, LimitBook, set_limit
 from patriot.trading.terms import AccountId, StrategyId, UserId
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)

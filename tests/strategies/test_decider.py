@@ -45,10 +45,12 @@ from patriot.strategies.events import (
     StrategyResumed,
     StrategyStopped,
     StrategyUnassigned,
+    allocation_stream,
+    strategy_stream,
 )
-from patriot.strategies.handlers import allocation_stream, register, strategy_stream
 from patriot.strategies.parameters import complete
 from patriot.strategies.signals import SIGNAL
+from patriot.strategies.streams import register
 from patriot.trading.terms import AccountId, Exchange, SignalId, StrategyId, UserId
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)

@@ -24,9 +24,9 @@ from patriot.kernel.memory import MemoryEventStore, MemoryLeases
 from patriot.market.events import Bar
 from patriot.strategies.effects import StrategyHost, signal_id_of
 from patriot.strategies.events import SignalGenerated
-from patriot.strategies.handlers import register
 from patriot.strategies.interface import ActiveStrategy
 from patriot.strategies.ports import SpawnRunner
+from patriot.strategies.streams import register
 from patriot.strategies.supervisor import Patience
 from patriot.trading.terms import Exchange, StrategyId
 from tests.strategies.test_supervisor import BARS, HANGS, InTurn, Told

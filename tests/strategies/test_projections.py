@@ -27,10 +27,10 @@ from patriot.strategies.commands import (
     UnassignStrategy,
 )
 from patriot.strategies.events import StrategyStatus
-from patriot.strategies.handlers import register
 from patriot.strategies.interface import ActiveStrategy
 from patriot.strategies.parameters import complete
 from patriot.strategies.projections import StrategiesProjection
+from patriot.strategies.streams import register
 from patriot.trading.terms import SignalId, UserId
 from tests.strategies.test_decider import ALICE, ASSIGN, ASSIGNMENT, BOB, BUY, CREATE, HALF, NOON, ONE, OWNER, TWO
 

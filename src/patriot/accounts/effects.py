@@ -4,8 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from patriot.accounts.commands import LedgerCommand, OpenLedger, RecordEquity, RecordFunding, RecordTransfer
-from patriot.accounts.events import PositionSample, SampleReason
-from patriot.accounts.handlers import ledger_stream
+from patriot.accounts.events import PositionSample, SampleReason, ledger_stream
 from patriot.accounts.ledger import LEDGER, Ledger, missing_equity, read_from
 from patriot.accounts.ports import AccountVenue
 from patriot.kernel.bus import CommandBus, decode_all

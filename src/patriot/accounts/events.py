@@ -4,12 +4,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from uuid import UUID
 
 from patriot.kernel.codec import event
+from patriot.kernel.eventstore import StreamKey
+from patriot.kernel.ids import derived_id
 from patriot.trading.terms import AccountId, Environment, Exchange, UserId
 
 STREAM_TYPE = "ACCOUNT"
 LEDGER_STREAM_TYPE = "BALANCE"  # stream id: derived_id("balance", account_id)
+
+
+def account_stream(account_id: AccountId) -> StreamKey:
+    """Return the stream of an account's life."""
+    return StreamKey(STREAM_TYPE, account_id)
+
+
+def ledger_id(account_id: AccountId) -> UUID:
+    """Return the id of an account's BALANCE stream."""
+    return derived_id("balance", account_id)
+
+
+def ledger_stream(account_id: AccountId) -> StreamKey:
+    """Return the stream of an account's money."""
+    return StreamKey(LEDGER_STREAM_TYPE, ledger_id(account_id))
 
 
 class AccountStatus(StrEnum):

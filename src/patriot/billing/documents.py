@@ -10,9 +10,17 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from patriot.accounts.events import ledger_stream
 from patriot.billing.decider import INVOICE, Invoice
-from patriot.billing.effects import balance_stream, seal_of
-from patriot.billing.events import FeeAssessed, InvoiceStatus, LineKind, PeriodClosed, period_stream, terms_stream
+from patriot.billing.effects import seal_of
+from patriot.billing.events import (
+    FeeAssessed,
+    InvoiceStatus,
+    LineKind,
+    PeriodClosed,
+    period_stream,
+    terms_stream,
+)
 from patriot.billing.nav import facts_of
 from patriot.billing.period import following, period_end, period_of
 from patriot.kernel.bus import decode_all
@@ -70,7 +78,7 @@ async def load_proof(store: EventStore, account_id: AccountId, period: str) -> P
     Errors: NotFound if the account has no closed month of that name.
     """
     period_end(period)  # refuses what is not a month
-    streams = [balance_stream(account_id), terms_stream(account_id), period_stream(account_id, period)]
+    streams = [ledger_stream(account_id), terms_stream(account_id), period_stream(account_id, period)]
     balance, terms, month = await store.read_streams(streams)
     if not month:
         raise NotFound(f"no invoice of {period} for account {account_id}")

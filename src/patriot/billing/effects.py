@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from patriot.accounts.events import LEDGER_STREAM_TYPE
+from patriot.accounts.events import ledger_stream
 from patriot.billing.assessment import Books, assess, books_after
 from patriot.billing.commands import ClosePeriod
 from patriot.billing.decider import TERMS, Terms
@@ -12,14 +12,9 @@ from patriot.billing.nav import Facts, facts_of
 from patriot.billing.period import following, period_end, period_of
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import Clock
-from patriot.kernel.eventstore import Context, Envelope, EventStore, StreamKey
+from patriot.kernel.eventstore import Context, Envelope, EventStore
 from patriot.kernel.ids import derived_id
 from patriot.trading.terms import AccountId
-
-
-def balance_stream(account_id: AccountId) -> StreamKey:
-    """Return the stream of an account's money, as its exchange reports it."""
-    return StreamKey(LEDGER_STREAM_TYPE, derived_id("balance", account_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ class MonthEnd:
         return tuple(closed)
 
     async def _read(self, account_id: AccountId) -> _History | None:
-        streams = [balance_stream(account_id), terms_stream(account_id)]
+        streams = [ledger_stream(account_id), terms_stream(account_id)]
         balance, agreed = await self._store.read_streams(streams)
         events = decode_all(balance)
         facts = facts_of(zip((e.stream_version for e in balance), events, strict=True))

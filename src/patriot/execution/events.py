@@ -6,10 +6,21 @@ from decimal import Decimal
 from enum import StrEnum
 
 from patriot.kernel.codec import event
+from patriot.kernel.eventstore import StreamKey
 from patriot.trading.terms import AccountId, OrderId, SignalId, StrategyId, UserId
 
 STREAM_TYPE = "EXECUTION"  # stream id: the signal id
 PROTECTION_STREAM_TYPE = "PROTECTION"  # stream id: the group id
+
+
+def routing_stream(signal_id: SignalId) -> StreamKey:
+    """Return the stream of what became of a signal on every account."""
+    return StreamKey(STREAM_TYPE, signal_id)
+
+
+def protection_stream(group_id: OrderId) -> StreamKey:
+    """Return the stream of a bracket's milestones."""
+    return StreamKey(PROTECTION_STREAM_TYPE, group_id)
 
 
 class Routing(StrEnum):

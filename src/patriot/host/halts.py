@@ -9,8 +9,7 @@ from patriot.kernel.errors import NotFound
 from patriot.kernel.eventstore import Actor, ActorType, Context, StreamKey
 from patriot.kernel.ids import Ids
 from patriot.risk.commands import HaltCommand, HaltTrading, ResumeTrading
-from patriot.risk.events import HALT_STREAM_TYPE, HaltLevel, Scope
-from patriot.risk.halts import halt_stream_id
+from patriot.risk.events import HaltLevel, Scope, halt_stream
 from patriot.strategies.events import STREAM_TYPE as STRATEGY_STREAM
 from patriot.users.events import STREAM_TYPE as USER_STREAM
 
@@ -35,7 +34,7 @@ async def carry_out(opened: Opened, wish: HaltWish) -> str:
         known = await opened.store.read_stream(StreamKey(STREAMS[wish.scope], UUID(wish.reference)))
         if not known:
             raise NotFound(f"--reference: there is no {wish.scope.lower()} {wish.reference}")
-    halts = await opened.store.read_stream(StreamKey(HALT_STREAM_TYPE, halt_stream_id(wish.scope, wish.reference)))
+    halts = await opened.store.read_stream(halt_stream(wish.scope, wish.reference))
     # The platform's clock may be that of a simulator, ahead of ours: a person's word comes after what stands.
     at = max([opened.clock.now(), *(envelope.occurred_at for envelope in halts)])
     command: HaltCommand = (

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from patriot.kernel.codec import event
+from patriot.kernel.eventstore import StreamKey
 from patriot.trading.terms import (
     AccountId,
     Exchange,
@@ -20,6 +21,11 @@ from patriot.trading.terms import (
 )
 
 STREAM_TYPE = "ORDER"
+
+
+def order_stream(order_id: OrderId) -> StreamKey:
+    """Return the stream of an order."""
+    return StreamKey(STREAM_TYPE, order_id)
 
 
 class RejectStage(StrEnum):

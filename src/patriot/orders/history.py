@@ -3,8 +3,7 @@
 from patriot.kernel.bus import decode_all
 from patriot.kernel.eventstore import EventStore
 from patriot.orders.client_ids import leg_order_id
-from patriot.orders.events import OrderEvent
-from patriot.orders.handlers import order_stream
+from patriot.orders.events import OrderEvent, order_stream
 from patriot.trading.terms import Leg, OrderId
 
 _LEGS = (Leg.STOP, Leg.TARGET, Leg.CLOSE, Leg.EMERGENCY)

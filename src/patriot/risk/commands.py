@@ -69,7 +69,7 @@ RiskCommand = ReserveExposure | ReleaseExposure | RecordViolation
 
 @dataclass(frozen=True, slots=True)
 class SetLimit:
-    """Set one limit of one scope. `limits_id` is the stream: risk/limits.py `limits_stream_id(scope, reference)`."""
+    """Set one limit of one scope. `limits_id` is the stream: risk/events.py `limits_stream_id(scope, reference)`."""
 
     limits_id: UUID
     scope: Scope

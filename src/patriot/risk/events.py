@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from uuid import UUID
 
 from patriot.kernel.codec import event
+from patriot.kernel.eventstore import StreamKey
+from patriot.kernel.ids import derived_id
 from patriot.trading.terms import AccountId, OrderId, StrategyId, UserId
 
 STREAM_TYPE = "RISK"  # stream id: the account id
@@ -56,6 +59,21 @@ class Severity(StrEnum):
     MEDIUM = "MEDIUM"
     HIGH = "HIGH"
     CRITICAL = "CRITICAL"
+
+
+def halt_stream(scope: Scope, reference: str) -> StreamKey:
+    """Return the stream that holds the halts of one scope."""
+    return StreamKey(HALT_STREAM_TYPE, derived_id("halt", scope, reference))
+
+
+def risk_stream(account_id: AccountId) -> StreamKey:
+    """Return the stream that holds an account's reservations."""
+    return StreamKey(STREAM_TYPE, account_id)
+
+
+def limits_stream_id(scope: Scope, reference: str) -> UUID:
+    """Return the id of the stream that holds the limits of one scope."""
+    return derived_id("limits", scope, reference)
 
 
 @event("risk.exposure_reserved")

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
-from uuid import UUID
 
 from patriot.kernel.aggregate import Decider
-from patriot.kernel.ids import derived_id
 from patriot.risk.commands import HaltCommand, HaltTrading, ResumeTrading
 from patriot.risk.events import HaltEvent, HaltLevel, ReasonCode, Scope, TradingHalted, TradingResumed
 from patriot.trading.terms import AccountId, StrategyId, UserId
@@ -44,11 +42,6 @@ class Halt:
 def strongest(levels: Iterable[HaltLevel | None]) -> HaltLevel | None:
     """Return the strongest level, None if there is none."""
     return max((level for level in levels if level is not None), key=_STRENGTH.__getitem__, default=None)
-
-
-def halt_stream_id(scope: Scope, reference: str) -> UUID:
-    """Return the id of the stream that holds the halts of one scope."""
-    return derived_id("halt", scope, reference)
 
 
 def decide(halt: Halt, command: HaltCommand) -> list[HaltEvent]:

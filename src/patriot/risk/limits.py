@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from uuid import UUID
 
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.errors import InvalidInput
-from patriot.kernel.ids import derived_id
 from patriot.kernel.money import ZERO
 from patriot.risk.commands import EffectiveLimits, SetLimit
-from patriot.risk.events import LimitEvent, LimitSet, Scope
+from patriot.risk.events import LimitEvent, LimitSet, Scope, limits_stream_id
 from patriot.risk.quotas import Sharers, SharingEvent, share
 from patriot.trading.terms import AccountId, StrategyId, UserId
 
@@ -35,11 +33,6 @@ SHARED = frozenset({"max_total_exposure"})  # by all accounts of its scope; the 
 LIMIT_NAMES = tuple(limit.name for limit in fields(EffectiveLimits))
 
 LimitState = Mapping[str, Decimal]  # by name, of one scope and reference
-
-
-def limits_stream_id(scope: Scope, reference: str) -> UUID:
-    """Return the id of the stream that holds the limits of one scope."""
-    return derived_id("limits", scope, reference)
 
 
 def set_limit(scope: Scope, reference: str, name: str, value: Decimal, at: datetime) -> SetLimit:

@@ -8,7 +8,7 @@ from patriot.accounts.ports import ApiKey
 from patriot.adapters.exchanges.binance.venue import BinanceVenue
 from patriot.execution.decider import PROTECTION
 from patriot.execution.effects import BracketKeeper
-from patriot.execution.handlers import protection_stream
+from patriot.execution.events import protection_stream
 from patriot.execution.worker import AccountWorker, OpenBracket
 from patriot.kernel.bus import Decided, decode_all
 from patriot.kernel.eventstore import SYSTEM, Actor, ActorType, Context, Fence
@@ -17,7 +17,7 @@ from patriot.orders.effects import OrderDesk, Patience
 from patriot.orders.history import load_bracket
 from patriot.orders.journal import Journal
 from patriot.risk.decider import RISK
-from patriot.risk.handlers import risk_stream
+from patriot.risk.events import risk_stream
 from patriot.services.pace import Pace
 from patriot.services.parts import Parts
 from patriot.trading.steps import Step

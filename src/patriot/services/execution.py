@@ -36,8 +36,7 @@ from patriot.kernel.subscription import Subscription
 from patriot.kernel.tasks import Background
 from patriot.orders.effects import Patience
 from patriot.risk.decider import RISK
-from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
-from patriot.risk.handlers import risk_stream
+from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted, risk_stream
 from patriot.risk.policies import RiskWatch, WatchedEvent
 from patriot.services.account import AccountAtWork, build_account
 from patriot.services.books import RiskBooks

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import aiohttp
 import structlog
 
-from patriot.accounts import handlers as accounts
+from patriot.accounts import streams as accounts
 from patriot.accounts.ports import ApiKey
 from patriot.adapters.exchanges.binance.budget import WEIGHT_PER_MINUTE, RateBudget
 from patriot.adapters.exchanges.binance.market import BinanceMarket
@@ -20,17 +20,17 @@ from patriot.adapters.postgres.database import Database
 from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.leases import PostgresLeases
 from patriot.adapters.postgres.migrate import migrate
-from patriot.billing import handlers as billing
-from patriot.execution import handlers as execution
+from patriot.billing import streams as billing
+from patriot.execution import streams as execution
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
 from patriot.kernel.ids import Ids
-from patriot.orders import handlers as orders
-from patriot.risk import handlers as risk
+from patriot.orders import streams as orders
+from patriot.risk import streams as risk
 from patriot.risk.decider import RISK
-from patriot.strategies import handlers as strategies
+from patriot.strategies import streams as strategies
 from patriot.trading.steps import Reached, pass_by
-from patriot.users import handlers as users
+from patriot.users import streams as users
 
 log = structlog.get_logger()
 

@@ -7,11 +7,27 @@ from enum import StrEnum
 from uuid import UUID
 
 from patriot.kernel.codec import event
+from patriot.kernel.eventstore import StreamKey
 from patriot.trading.terms import AccountId, Exchange, SignalId, StrategyId, UserId
 
 STREAM_TYPE = "STRATEGY"
 SIGNAL_STREAM_TYPE = "SIGNAL"
 ALLOCATION_STREAM_TYPE = "ALLOCATION"  # stream id: the account id
+
+
+def allocation_stream(account_id: AccountId) -> StreamKey:
+    """Return the stream that divides an account among strategies."""
+    return StreamKey(ALLOCATION_STREAM_TYPE, account_id)
+
+
+def signal_stream(signal_id: SignalId) -> StreamKey:
+    """Return the stream of a signal."""
+    return StreamKey(SIGNAL_STREAM_TYPE, signal_id)
+
+
+def strategy_stream(strategy_id: StrategyId) -> StreamKey:
+    """Return the stream of a strategy."""
+    return StreamKey(STREAM_TYPE, strategy_id)
 
 
 class StrategyStatus(StrEnum):

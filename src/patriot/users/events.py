@@ -5,9 +5,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from patriot.kernel.codec import event
+from patriot.kernel.eventstore import StreamKey
 from patriot.trading.terms import UserId
 
 STREAM_TYPE = "USER"
+
+
+def user_stream(user_id: UserId) -> StreamKey:
+    """Return the stream of a user."""
+    return StreamKey(STREAM_TYPE, user_id)
 
 
 class Role(StrEnum):

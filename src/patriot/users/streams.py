@@ -1,16 +1,9 @@
 """Which stream each command of this domain goes to."""
 
 from patriot.kernel.bus import CommandBus, Handler
-from patriot.kernel.eventstore import StreamKey
-from patriot.trading.terms import UserId
 from patriot.users.commands import ChangeRole, ChangeUserStatus, RegisterUser, UserCommand
 from patriot.users.decider import USER
-from patriot.users.events import STREAM_TYPE
-
-
-def user_stream(user_id: UserId) -> StreamKey:
-    """Return the stream of a user."""
-    return StreamKey(STREAM_TYPE, user_id)
+from patriot.users.events import user_stream
 
 
 def register(bus: CommandBus) -> None:

@@ -10,9 +10,9 @@ from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryEventStore
 from patriot.risk.commands import AccountRisk, HaltTrading, ReleaseExposure, ReserveExposure, ResumeTrading
 from patriot.risk.decider import RISK
-from patriot.risk.events import HaltLevel, Scope, TradingHalted
-from patriot.risk.handlers import register, risk_stream
+from patriot.risk.events import HaltLevel, Scope, TradingHalted, risk_stream
 from patriot.risk.limits import GLOBAL_DEFAULTS, set_limit
+from patriot.risk.streams import register
 from patriot.trading.terms import AccountId, OrderId
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)

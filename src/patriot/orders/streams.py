@@ -5,18 +5,11 @@ from typing import Any
 
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.bus import CommandBus, Gate, Handler
-from patriot.kernel.eventstore import StreamKey
 from patriot.orders.commands import OrderCommand, PlaceOrder
 from patriot.orders.decider import ORDER
-from patriot.orders.events import STREAM_TYPE
+from patriot.orders.events import order_stream
 from patriot.risk.commands import ReserveExposure
-from patriot.risk.events import STREAM_TYPE as RISK_STREAM_TYPE
-from patriot.trading.terms import OrderId
-
-
-def order_stream(order_id: OrderId) -> StreamKey:
-    """Return the stream of an order."""
-    return StreamKey(STREAM_TYPE, order_id)
+from patriot.risk.events import risk_stream
 
 
 def _reserve(c: PlaceOrder) -> ReserveExposure:
@@ -40,7 +33,7 @@ def _admit(c: PlaceOrder, verdicts: list[Any]) -> PlaceOrder:
 def register(bus: CommandBus, risk: Decider[Any, Any, Any]) -> None:
     """Register every order command; `risk` is the decider that guards entries."""
     gate: Gate[PlaceOrder] = Gate(
-        stream_of=lambda c: StreamKey(RISK_STREAM_TYPE, c.account_id), decider=risk, command_of=_reserve, admit=_admit
+        stream_of=lambda c: risk_stream(c.account_id), decider=risk, command_of=_reserve, admit=_admit
     )
     bus.handle(PlaceOrder, Handler(lambda c: order_stream(c.order_id), ORDER, gate, lambda c: c.at))
     for command_type in OrderCommand.__args__:

@@ -1,7 +1,6 @@
 """Which stream each command goes to; the account's division is the gate of every assignment."""
 
 from patriot.kernel.bus import CommandBus, Gate, Handler
-from patriot.kernel.eventstore import StreamKey
 from patriot.strategies.allocation import ALLOCATION
 from patriot.strategies.commands import (
     AssignStrategy,
@@ -17,27 +16,11 @@ from patriot.strategies.commands import (
     UnassignStrategy,
 )
 from patriot.strategies.decider import STRATEGY
-from patriot.strategies.events import ALLOCATION_STREAM_TYPE, SIGNAL_STREAM_TYPE, STREAM_TYPE
+from patriot.strategies.events import allocation_stream, signal_stream, strategy_stream
 from patriot.strategies.signals import SIGNAL
-from patriot.trading.terms import AccountId, SignalId, StrategyId
 
 Operated = CreateStrategy | ConfigureStrategy | PauseStrategy | ResumeStrategy | StopStrategy
 Allocated = AssignStrategy | ChangeAllocation
-
-
-def strategy_stream(strategy_id: StrategyId) -> StreamKey:
-    """Return the stream of a strategy."""
-    return StreamKey(STREAM_TYPE, strategy_id)
-
-
-def signal_stream(signal_id: SignalId) -> StreamKey:
-    """Return the stream of a signal."""
-    return StreamKey(SIGNAL_STREAM_TYPE, signal_id)
-
-
-def allocation_stream(account_id: AccountId) -> StreamKey:
-    """Return the stream that divides an account among strategies."""
-    return StreamKey(ALLOCATION_STREAM_TYPE, account_id)
 
 
 def register(bus: CommandBus) -> None:

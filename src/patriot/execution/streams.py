@@ -12,32 +12,26 @@ from patriot.execution.commands import (
     RequestClose,
 )
 from patriot.execution.decider import EXECUTION, PROTECTION
-from patriot.execution.events import PROTECTION_STREAM_TYPE, STREAM_TYPE
+from patriot.execution.events import protection_stream, routing_stream
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.bus import CommandBus, Gate, Handler
 from patriot.kernel.eventstore import StreamKey
 from patriot.risk.commands import ReleaseExposure
-from patriot.risk.events import STREAM_TYPE as RISK_STREAM_TYPE
-from patriot.trading.terms import OrderId
+from patriot.risk.events import risk_stream
 
 
 def register(bus: CommandBus, risk: Decider[Any, Any, Any]) -> None:
     """Register every execution command; `risk` is the decider that releases exposure."""
-    bus.handle(RecordRouting, Handler(lambda c: StreamKey(STREAM_TYPE, c.signal_id), EXECUTION, None, lambda c: c.at))
+    bus.handle(RecordRouting, Handler(lambda c: routing_stream(c.signal_id), EXECUTION, None, lambda c: c.at))
     for command_type in (RecordProtected, RequestClose, RecordAdjustment, RecordProtectionFailed):
         bus.handle(command_type, Handler(_protection_stream, PROTECTION, None, lambda c: c.at))
     gate: Gate[CloseBracket] = Gate(
-        stream_of=lambda c: StreamKey(RISK_STREAM_TYPE, c.account_id),
+        stream_of=lambda c: risk_stream(c.account_id),
         decider=risk,
         command_of=lambda c: ReleaseExposure(c.account_id, c.group_id, c.at),
         admit=lambda c, _: c,
     )
     bus.handle(CloseBracket, Handler(_protection_stream, PROTECTION, gate, lambda c: c.at))
-
-
-def protection_stream(group_id: OrderId) -> StreamKey:
-    """Return the stream of a bracket's milestones."""
-    return StreamKey(PROTECTION_STREAM_TYPE, group_id)
 
 
 def _protection_stream(command: ProtectionCommand) -> StreamKey:

@@ -13,15 +13,9 @@ from patriot.risk.commands import (
     SetLimit,
 )
 from patriot.risk.decider import RISK
-from patriot.risk.events import HALT_STREAM_TYPE, LIMITS_STREAM_TYPE, STREAM_TYPE
-from patriot.risk.halts import HALT, halt_stream_id
+from patriot.risk.events import LIMITS_STREAM_TYPE, halt_stream, risk_stream
+from patriot.risk.halts import HALT
 from patriot.risk.limits import LIMITS
-from patriot.trading.terms import AccountId
-
-
-def risk_stream(account_id: AccountId) -> StreamKey:
-    """Return the stream that holds an account's reservations."""
-    return StreamKey(STREAM_TYPE, account_id)
 
 
 def register(bus: CommandBus) -> None:
@@ -30,7 +24,7 @@ def register(bus: CommandBus) -> None:
         stream_of=lambda c: risk_stream(c.account_id), decider=RISK, occurred_at=lambda c: c.at
     )
     halt: Handler[HaltCommand] = Handler(
-        stream_of=lambda c: StreamKey(HALT_STREAM_TYPE, halt_stream_id(c.scope, c.reference)),
+        stream_of=lambda c: halt_stream(c.scope, c.reference),
         decider=HALT,
         occurred_at=lambda c: c.at,
     )
