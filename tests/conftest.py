@@ -6,30 +6,25 @@ import asyncio
 import itertools
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, is_hypothesis_test, settings
+from hypothesis import HealthCheck, settings
 
 from patriot.adapters.postgres.migrate import migrate
 from patriot.host.embedded import EmbeddedPostgres
 
 T = TypeVar("T")
 
-ROOT = Path(__file__).parents[1]
-PURE_FOLDERS = frozenset(
-    ("tests", domain)
-    for domain in (
-        "kernel", "users", "accounts", "strategies", "execution", "orders", "risk", "portfolio", "billing", "audit"
-    )
-)  # fmt: skip
-WITH_PROCESSES = frozenset({"test_runner.py", "test_host.py", "test_supervisor.py", "test_proof.py"})
 SERVER_FIXTURES = frozenset({"postgres_server", "database"})
-TEMPLATE = "patriot_template"
+COSTS = ("unit", "integration", "slow")  # the marks of which each test module says one
+OUTSIDE = frozenset({"socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.exec", "os.posix_spawn"})
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+TEMPLATE = f"patriot_template_{WORKER}"  # workers may share the server that PATRIOT_TEST_DATABASE_URL names
 IN_CI = bool(os.environ.get("CI"))  # seeded properties; a skipped server-backed test is a failed one
 numbers = itertools.count(1)
 
@@ -43,18 +38,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
+    tests = [item for item in items if isinstance(item, pytest.Function)]
+    if unmarked := sorted({item.path.name for item in tests if not has_cost(item)}):
+        said = " or ".join(f"pytest.mark.{cost}" for cost in COSTS)
+        raise pytest.UsageError(f"expected pytestmark = {said} in each test module; found none in {unmarked}")
+    for item in tests:
         if is_server_backed(item):
             item.add_marker(pytest.mark.postgres)
-        elif is_unit(item):
-            item.add_marker(pytest.mark.unit)
 
 
-def is_unit(item: pytest.Item) -> bool:
-    """Return whether a test is pure and one case: no process, no socket, no server, no search through many examples."""
-    path = item.path.relative_to(ROOT)
-    pure = path.parts[:2] in PURE_FOLDERS and path.name not in WITH_PROCESSES
-    return pure and not is_hypothesis_test(getattr(item, "obj", None)) and item.get_closest_marker("slow") is None
+def has_cost(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(cost) for cost in COSTS)
+
+
+class Outside:
+    """Refuses a socket, a server or a process to the test that is marked `unit`, while it runs."""
+
+    def __init__(self) -> None:
+        self.test = ""  # the unit test that runs; empty while another or none does
+
+    def watch(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self.test and event in OUTSIDE:
+            raise RuntimeError(f"{self.test} is marked unit, and reached outside: {event} {arguments}")
+
+
+outside = Outside()
+sys.addaudithook(outside.watch)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    outside.test = item.nodeid if item.get_closest_marker("unit") else ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    outside.test = ""  # the last test ends what the whole session shares
 
 
 @pytest.hookimpl(wrapper=True)

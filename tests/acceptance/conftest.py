@@ -3,7 +3,7 @@
 import pytest
 
 from tests.acceptance.demo_runs import DemoFolder, Story, cut_recording
-from tests.conftest import dsn_of, execute, run
+from tests.conftest import WORKER, dsn_of, execute, run
 
 
 @pytest.fixture(scope="session")
@@ -17,10 +17,9 @@ def undisturbed(
     recording: str, tmp_path_factory: pytest.TempPathFactory, postgres_server: str, migrated_template: str
 ) -> Story:
     """Give what happens when nothing goes wrong."""
-    run(execute(postgres_server, f"CREATE DATABASE patriot_undisturbed TEMPLATE {migrated_template}"))
-    folder = DemoFolder(
-        tmp_path_factory.mktemp("undisturbed"), recording, dsn_of(postgres_server, "patriot_undisturbed")
-    )
+    database = f"patriot_undisturbed_{WORKER}"
+    run(execute(postgres_server, f"CREATE DATABASE {database} TEMPLATE {migrated_template}"))
+    folder = DemoFolder(tmp_path_factory.mktemp("undisturbed"), recording, dsn_of(postgres_server, database))
     run(folder.run()).require_green()
     story = run(folder.story())
     assert len(story.fills) > 30, "the recording is too quiet to prove anything"

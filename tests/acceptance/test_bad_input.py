@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from patriot.cli.main import app
 from tests.acceptance.demo_runs import RECORDED, DemoFolder
 
+pytestmark = pytest.mark.integration
+
 ROWS = gzip.decompress(RECORDED.read_bytes()).decode().splitlines()[:60]
 BAD_FILES: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
     "cut": (lambda rows: [*rows[:-1], rows[-1][:40]], "line 60"),

@@ -32,6 +32,8 @@ from patriot.trading.reports import KeyPermissions
 from patriot.trading.terms import Exchange, UserId
 from tests.accounts.facts import GOOD, LINK, LINKED, NOON, ONE, OWNER, WITHDRAWS
 
+pytestmark = pytest.mark.unit
+
 SUSPENDED = AccountStatusChanged(ONE, OWNER, AccountStatus.ACTIVE, AccountStatus.SUSPENDED, "CLIENT", NOON)
 UNLINKED = AccountUnlinked(ONE, OWNER, Exchange.BINANCE, "CLIENT", NOON)
 REJECTED = CredentialsRejected(ONE, OWNER, Exchange.BINANCE, CredentialProblem.WITHDRAW_ENABLED, NOON)

@@ -27,6 +27,8 @@ from patriot.trading.terms import Side
 from tests.accounts.facts import NOON, ONE, OWNER
 from tests.adapters.exchanges.binance.venue_kit import Connection, bars_at, connected, market_order
 
+pytestmark = pytest.mark.integration
+
 EIGHT_HOURS = 8 * 60
 
 

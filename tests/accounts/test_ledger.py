@@ -30,6 +30,8 @@ from patriot.accounts.ledger import LEDGER, OPENING, REMEMBERED, SETTLING, missi
 from patriot.trading.reports import IncomeRecord, IncomeType
 from tests.accounts.facts import NOON, ONE, OWNER
 
+pytestmark = pytest.mark.unit
+
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 

@@ -35,6 +35,8 @@ from tests.accounts.facts import ONE, OWNER, TWO
 from tests.adapters.exchanges.binance.venue_kit import bars_at, session_of
 from tests.sim.binance.client import START_MS, Sim, Trader, running_sim, write_dump
 
+pytestmark = pytest.mark.integration
+
 WISH = LinkWish(ONE, OWNER, Exchange.BINANCE, Environment.SIM, "USDT", accounts_of_user=0)
 CONTEXT = Context(correlation_id=ONE, user_id=OWNER, account_id=ONE)
 UNKNOWN = ApiKey("k" * 64, "s" * 64)

@@ -25,6 +25,8 @@ from patriot.orders.events import OrderFilled
 from patriot.trading.terms import Exchange, Leg, OrderId, Side
 from tests.accounts.facts import NOON, ONE, OWNER, TWO
 
+pytestmark = pytest.mark.unit
+
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 OPENED = LedgerOpened(ONE, OWNER, "USDT", Decimal(1000), NOON, (), NOON)
 

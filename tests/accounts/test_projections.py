@@ -27,6 +27,8 @@ from patriot.users.projections import Users
 from patriot.users.queries import find_user, users
 from tests.accounts.facts import GOOD, LINK, NOON, ONE, OWNER, TWO, WITHDRAWS
 
+pytestmark = pytest.mark.integration
+
 STRANGER = UserId(TWO)
 CONTEXT = Context(correlation_id=ONE)
 

@@ -14,6 +14,8 @@ from patriot.adapters.vault import MasterKey, SealedKey, load_master_key, seal, 
 from patriot.kernel.errors import NotFound, StartupError
 from tests.accounts.facts import ONE
 
+pytestmark = pytest.mark.integration
+
 KEY = ApiKey("public-part", "secret-part")
 MASTER = MasterKey(b"m" * 32)
 

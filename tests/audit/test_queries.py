@@ -12,6 +12,8 @@ from patriot.kernel.clock import FakeClock
 from patriot.kernel.eventstore import Actor, ActorType, Context, NewEvent, StreamAppend, StreamKey
 from patriot.kernel.ids import Ids, derived_id
 
+pytestmark = pytest.mark.integration
+
 ADMIN, ALICE = Actor(ActorType.ADMIN, "a-1"), Actor(ActorType.USER, "u-1")
 OWNER, ACCOUNT = UUID(int=1), UUID(int=2)
 FIRST, SECOND = UUID(int=11), UUID(int=12)

@@ -36,6 +36,8 @@ from patriot.kernel.errors import CommandRefused, InvalidInput
 from patriot.kernel.ids import derived_id
 from tests.billing.support import ACCOUNT, CLIENT, HOUR, LINKED, History, deposit_that_gained, on
 
+pytestmark = pytest.mark.unit
+
 ISSUED_AT = on(2, 1, 12, 5)
 DUE_AT = ISSUED_AT + timedelta(days=14)
 DAY = timedelta(days=1)

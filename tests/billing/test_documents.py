@@ -13,6 +13,8 @@ from patriot.billing.verify_invoice import verify
 from patriot.kernel.codec import EVENTS, encode
 from tests.billing.support import ACCOUNT, HOUR, LINKED, History, World, closed_world, deposit_that_gained, on
 
+pytestmark = pytest.mark.unit
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "billing"
 
 

@@ -28,6 +28,8 @@ from tests.billing.support import (
     on,
 )
 
+pytestmark = pytest.mark.unit
+
 
 def february(history: History, january: Assessment, known: int) -> Assessment:
     units = Units(

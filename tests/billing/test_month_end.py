@@ -17,6 +17,8 @@ from patriot.kernel.eventstore import Appended, Fence, IdempotentResult, StreamA
 from patriot.kernel.memory import MemoryEventStore
 from tests.billing.support import ACCOUNT, CLIENT, RATE, World, closed_world, deposit_that_gained, on
 
+pytestmark = pytest.mark.unit
+
 
 class Crash(MemoryEventStore):
     """A store whose connection breaks around an append: before it, or after it was committed."""

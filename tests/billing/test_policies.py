@@ -23,6 +23,8 @@ from patriot.risk.events import HaltLevel, Scope
 from patriot.trading.terms import AccountId, UserId
 from tests.billing.support import ACCOUNT, CLIENT, OTHER_ACCOUNT, closed_world, deposit_that_gained, on
 
+pytestmark = pytest.mark.unit
+
 AT = on(3, 20)
 ONE, TWO = (ACCOUNT, CLIENT, "2022-01", "inv-1"), (ACCOUNT, CLIENT, "2022-02", "inv-2")
 ELSEWHERE = (OTHER_ACCOUNT, CLIENT, "2022-01", "inv-3")

@@ -29,6 +29,8 @@ from patriot.kernel.ids import derived_id
 from patriot.trading.terms import UserId
 from tests.billing.support import ACCOUNT, CLIENT, HOUR, LINKED, History, World, closed_world, deposit_that_gained, on
 
+pytestmark = pytest.mark.integration
+
 STRANGER = UserId(derived_id("test", "stranger"))
 AT = on(2, 10)
 

@@ -29,6 +29,8 @@ from patriot.kernel.errors import NotFound
 from patriot.kernel.ids import derived_id
 from tests.billing.support import ACCOUNT, HOUR, LINKED, History, World, closed_world, deposit_that_gained, on
 
+pytestmark = pytest.mark.integration
+
 Document = dict[str, Any]
 SCRIPT = Path(verify_invoice.__file__)
 

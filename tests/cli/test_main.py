@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from patriot.cli.main import COMMANDS, _load, app
 from tests.cli.kit import patriot
 
+pytestmark = pytest.mark.integration
+
 HEAVY = ("aiohttp", "alembic", "asyncpg", "fastapi", "numpy", "pydantic", "sqlalchemy", "uvicorn")
 
 

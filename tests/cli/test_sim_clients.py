@@ -9,6 +9,8 @@ import pytest
 from patriot.cli.sim_clients import CLIENTS, epilog
 from tests.sim.test_server import process
 
+pytestmark = pytest.mark.integration
+
 LONGEST_LINE = 78  # of help on a terminal of 80 columns: a longer one is folded, and cannot be pasted
 
 # What each client then does: one signed order, and one public answer.

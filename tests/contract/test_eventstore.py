@@ -32,6 +32,8 @@ from patriot.kernel.ids import Ids
 from patriot.kernel.lease import Leases
 from patriot.kernel.memory import MemoryEventStore, MemoryLeases
 
+pytestmark = pytest.mark.integration
+
 START = LogPosition()
 
 

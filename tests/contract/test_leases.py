@@ -15,6 +15,8 @@ from patriot.kernel.eventstore import Fence
 from patriot.kernel.lease import LEASE_TTL, Leases
 from patriot.kernel.memory import MemoryLeases
 
+pytestmark = pytest.mark.integration
+
 
 @dataclass(frozen=True)
 class Given:

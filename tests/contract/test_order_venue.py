@@ -20,6 +20,8 @@ from tests.adapters.exchanges.binance.venue_kit import (
     stop_order,
 )
 
+pytestmark = pytest.mark.integration
+
 CRASH = bars_at(*["40000"] * 3, *["38000"] * 3)
 
 

@@ -12,6 +12,8 @@ import pytest
 from tests.sim.binance.client import Sim, Trader, flat, running_sim, write_dump
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 SYMBOL = "BTC/USDT:USDT"
 
 

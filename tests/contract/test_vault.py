@@ -14,6 +14,8 @@ from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import CommandRefused, NotFound
 from tests.accounts.facts import ONE, TWO
 
+pytestmark = pytest.mark.integration
+
 MASTER = MasterKey(b"m" * 32)
 KEY, NEWER = ApiKey("key-of-one", "secret-of-one"), ApiKey("newer-key", "newer-secret")
 DAY = 86_400.0

@@ -16,6 +16,8 @@ from patriot.kernel.errors import StartupError
 from tests.sim.binance.client import START_MS, TOKEN, Sim, flat, running_sim, write_dump
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 START = from_epoch_ms(START_MS)
 BARS = 60
 

@@ -7,6 +7,8 @@ import pytest
 from docs.generate_events import FILE, catalogue, registered
 from patriot.kernel.codec import EVENTS, EventRegistry
 
+pytestmark = pytest.mark.integration
+
 
 def test_catalogue_on_disk_is_what_the_classes_say() -> None:
     assert FILE.read_text() == catalogue(), "run .venv/bin/python docs/generate_events.py"

@@ -11,6 +11,8 @@ from docs.generate_events import registered
 from patriot.cli.main import COMMANDS
 from patriot.judge.verdicts import Summary
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).resolve().parents[2]
 BASES = (ROOT, ROOT / "src" / "patriot", ROOT / "docs")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -10,6 +10,8 @@ from patriot.sim.faults.rules import RestFault, StreamFault
 from patriot.sim.faults.scenario import load_scenario
 from patriot.sim.faults.wishes import Action, FaultWish, check
 
+pytestmark = pytest.mark.integration
+
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "simulator.md").read_text()
 EXAMPLES = re.findall(r"`(\{\"(?:fault|stream|action)\".*?\})` \|", GUIDE)
 

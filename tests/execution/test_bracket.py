@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,8 @@ from patriot.orders.events import CancelReason, RejectStage
 from patriot.trading.terms import Leg, OrderId
 from tests.orders import kit
 from tests.orders.kit import NOON, ORDER_ID, D
+
+pytestmark = pytest.mark.unit
 
 
 @dataclass

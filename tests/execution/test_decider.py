@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
+
 from patriot.execution.commands import (
     CloseBracket,
     ProtectionCommand,
@@ -25,6 +27,8 @@ from patriot.execution.events import (
 from patriot.trading.terms import SignalId
 from tests.orders.kit import ACCOUNT, NOON, ORDER_ID, STRATEGY, USER, D, at
 from tests.scenario import Scenario
+
+pytestmark = pytest.mark.unit
 
 SIGNAL = SignalId(UUID(int=5))
 PROTECTED = RecordProtected(ORDER_ID, ACCOUNT, "BTCUSDT", NOON, D("0.2"), at(0.2))

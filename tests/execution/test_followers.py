@@ -8,6 +8,8 @@ from decimal import Decimal
 from random import Random
 from uuid import UUID
 
+import pytest
+
 from patriot.accounts.events import (
     AccountLinked,
     AccountStatus,
@@ -29,6 +31,8 @@ from patriot.strategies.events import (
     StrategyUnassigned,
 )
 from patriot.trading.terms import AccountId, Environment, Exchange, SignalId, StrategyId, UserId
+
+pytestmark = pytest.mark.unit
 
 D = Decimal
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)

@@ -23,6 +23,8 @@ from tests.laws.test_laws import CALM
 from tests.laws.virtual_time import START, run_virtually
 from tests.laws.world import ACCOUNT, STRATEGIES, USER, World
 
+pytestmark = pytest.mark.unit
+
 D = Decimal
 STRATEGY = next(iter(STRATEGIES))
 

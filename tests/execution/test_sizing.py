@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from patriot.execution.sizing import SizingInput, entry_quantity
 from patriot.trading.terms import Exchange, Instrument
 
+pytestmark = pytest.mark.unit
+
 D = Decimal
 BTC = Instrument(
     Exchange.BINANCE, "BTCUSDT", "BTC", "USDT", D("0.1"), D("0.001"), D("0.001"), D(1000), D(120), D(100)

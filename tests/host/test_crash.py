@@ -10,6 +10,8 @@ from patriot.host.crash import VARIABLE, crash_from_environment
 from patriot.kernel.errors import StartupError
 from patriot.trading.steps import pass_by
 
+pytestmark = pytest.mark.integration
+
 PASSES = """
 from patriot.trading.steps import Step
 from patriot.host.crash import crash_from_environment

@@ -9,6 +9,8 @@ import pytest
 from patriot.host.data_folder import DataFolder
 from patriot.kernel.errors import StartupError
 
+pytestmark = pytest.mark.integration
+
 HOLD = """
 import sys
 from pathlib import Path

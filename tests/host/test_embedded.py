@@ -23,7 +23,7 @@ from patriot.host.unprivileged import namespace_identity, nobody_identity
 from patriot.kernel.errors import StartupError
 from tests.support import eventually
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.integration]
 
 START_AND_DIE = """
 import asyncio, os, signal, sys

@@ -28,6 +28,8 @@ from patriot.trading.terms import AccountId, Exchange, Leg, OrderId, OrderType, 
 from tests.laws.virtual_time import run_virtually
 from tests.services.paper import ALICE, BOB, RANGE, TREND, Paper
 
+pytestmark = pytest.mark.integration
+
 LIMIT_ENTRY = OrderId(UUID(int=77))
 
 

@@ -8,6 +8,8 @@ import pytest
 from patriot.host.health import health_app, open_port, serve_http
 from patriot.kernel.errors import StartupError, StoreUnavailable
 
+pytestmark = pytest.mark.integration
+
 
 async def fine() -> str:
     return ""

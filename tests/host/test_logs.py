@@ -18,6 +18,8 @@ from patriot.adapters.exchanges.binance.venue import BinanceVenue
 from patriot.host.logs import log_to
 from patriot.kernel.clock import SystemClock
 
+pytestmark = pytest.mark.integration
+
 KEY = ApiKey("made-key-of-a-client", "made-secret-of-a-client")
 TOLD_BY_A_REQUEST = (KEY.api_key, KEY.api_secret, "signature=", "X-MBX-APIKEY")
 

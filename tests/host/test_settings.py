@@ -6,6 +6,8 @@ from patriot.host.exchange import named_exchange
 from patriot.host.settings import Settings
 from patriot.kernel.errors import StartupError
 
+pytestmark = pytest.mark.integration
+
 LIVE = {"binance_url": "https://fapi.binance.com", "binance_ws_url": "wss://fstream.binance.com"}
 TESTNET = {"binance_url": "https://testnet.binancefuture.com/", "binance_ws_url": "wss://fstream.binancefuture.com"}
 

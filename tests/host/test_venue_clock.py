@@ -1,10 +1,13 @@
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.host.venue_clock import VenueClock
 from patriot.kernel.clock import FakeClock
+
+pytestmark = pytest.mark.integration
 
 VENUE_NOW = datetime(2022, 1, 29, tzinfo=UTC)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / ".importlinter"
 DOMAINS = ["users", "accounts", "strategies", "execution", "orders", "risk", "portfolio", "billing", "market", "audit"]

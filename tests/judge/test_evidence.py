@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import pytest
+
 from patriot.accounts.events import CredentialProblem, CredentialsRejected
 from patriot.judge.evidence import LogEvidence, VenueAccount, read_venue
 from patriot.orders.events import OrderFilled, OrderRejected, OrderSubmissionUnknown, RejectStage
@@ -10,6 +12,8 @@ from patriot.trading.terms import Exchange, Leg, Side
 from tests.judge.cases import EVENTS, PROTECTED, intent, sent
 from tests.portfolio.facts import ALICE, ALICES, NOON, filled, funding, linked, order_id, sampled, transfer
 from tests.sim.engine.support import Desk
+
+pytestmark = pytest.mark.integration
 
 
 def venue_account(desk: Desk) -> VenueAccount:

@@ -56,6 +56,8 @@ from tests.judge.cases import (
 )
 from tests.portfolio.facts import ALICE, ALICES, NOON, closed, filled, funding, group, order_id
 
+pytestmark = pytest.mark.integration
+
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 LAWS: dict[str, Callable[[Case], Verdict]] = {
     "1": lambda found: at_most_once(count_orders(found)),

@@ -25,6 +25,8 @@ from tests.kernel.toys import (
     register,
 )
 
+pytestmark = pytest.mark.unit
+
 ALICE = UUID(int=100)
 
 

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from patriot.kernel.codec import EventRegistry, encode
 from patriot.kernel.errors import HistoryDamaged
 
+pytestmark = pytest.mark.unit
+
 
 class Side(StrEnum):
     BUY = "BUY"

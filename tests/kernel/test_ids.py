@@ -3,11 +3,14 @@
 import random
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.kernel.clock import EPOCH, FakeClock, from_epoch_ms, to_epoch_ms
 from patriot.kernel.ids import Ids, derived_id
+
+pytestmark = pytest.mark.unit
 
 MILLISECONDS = st.integers(0, 2**41)
 

@@ -17,6 +17,8 @@ from patriot.kernel.integrity import ChainVerifier, StreamHead, merkle_root, ver
 from patriot.kernel.memory import MemoryEventStore
 from tests.kernel.toys import CONTEXT, Credit, register
 
+pytestmark = pytest.mark.unit
+
 ALICE, BOB = UUID(int=100), UUID(int=200)
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from patriot.kernel.errors import InvalidInput
 from patriot.kernel.money import Money, parse_decimal, plain, round_down_to_step, round_to_cent, round_to_tick
 
+pytestmark = pytest.mark.unit
+
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=8)
 STEPS = st.sampled_from([Decimal(step) for step in ("0.001", "0.01", "0.5", "1", "5", "0.00000001")])
 

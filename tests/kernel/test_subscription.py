@@ -17,6 +17,8 @@ from patriot.kernel.subscription import Subscription, at_rest
 from tests.kernel.toys import CONTEXT, Credit, Credited, Debit, register
 from tests.support import eventually
 
+pytestmark = pytest.mark.unit
+
 ALICE = UUID(int=100)
 CREDITS = frozenset({"toy.credited"})
 

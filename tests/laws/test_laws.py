@@ -21,6 +21,8 @@ from tests.laws.judge import Judge
 from tests.laws.virtual_time import run_virtually
 from tests.laws.world import Trouble, World
 
+pytestmark = pytest.mark.integration
+
 SEEDS = int(os.environ.get("PATRIOT_LAW_SEEDS", "240"))
 SEEDS_PER_TEST = 20
 CALM = Trouble(rates=FaultRates(), store_away=0.0, kill=0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ from patriot.orders.client_ids import (
     parse_client_order_id,
 )
 from patriot.trading.terms import AccountId, Leg, OrderId, SignalId
+
+pytestmark = pytest.mark.unit
 
 groups = st.uuids().map(OrderId)
 legs = st.sampled_from(list(Leg))

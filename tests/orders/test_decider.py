@@ -33,6 +33,8 @@ from tests.orders import kit
 from tests.orders.kit import ACCOUNT, NOON, ORDER_ID, D, at
 from tests.scenario import Scenario
 
+pytestmark = pytest.mark.unit
+
 CREATED, APPROVED = kit.created(), OrderApproved(ORDER_ID)
 SUBMITTED = OrderSubmitted(ORDER_ID, CREATED.client_order_id, 1, NOON)
 UNKNOWN = OrderSubmissionUnknown(ORDER_ID, CREATED.client_order_id, "OutcomeUnknown", NOON)

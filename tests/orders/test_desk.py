@@ -23,6 +23,8 @@ from tests.laws.virtual_time import START, VirtualClock, run_virtually
 from tests.orders import kit
 from tests.orders.kit import ORDER_ID, PREFIX, D
 
+pytestmark = pytest.mark.unit
+
 ENTRY = kit.created(valid_until=START + timedelta(seconds=60), created_at=START)
 STOP = client_order_id(PREFIX, Leg.STOP, 1)
 

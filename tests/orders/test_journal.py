@@ -8,6 +8,8 @@ from patriot.kernel.errors import CommandRefused, StoreUnavailable
 from patriot.orders.journal import Journal
 from tests.laws.virtual_time import run_virtually
 
+pytestmark = pytest.mark.unit
+
 
 class Log:
     """Takes commands; is away for some tries first, refuses "never", and is very slow with "slow"."""

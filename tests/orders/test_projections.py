@@ -46,6 +46,8 @@ from tests.portfolio.facts import (
     rows,
 )
 
+pytestmark = pytest.mark.integration
+
 LATER = NOON + timedelta(seconds=1)
 ID = order_id(1)
 APPROVED = OrderApproved(ID)

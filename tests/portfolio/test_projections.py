@@ -38,6 +38,8 @@ from tests.portfolio.facts import (
 )
 from tests.portfolio.venue import Venue
 
+pytestmark = pytest.mark.integration
+
 PROJECTIONS: tuple[Projection, ...] = (LedgerProjection(), EquityProjection(), ClosedPositionsProjection())
 
 

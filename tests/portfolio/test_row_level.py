@@ -12,6 +12,8 @@ from patriot.kernel.sql import Sql
 from patriot.trading.terms import UserId
 from tests.portfolio.facts import ALICE, BOB, NOON
 
+pytestmark = pytest.mark.integration
+
 VALUES: dict[str, object] = {
     "integer": 1,
     "bigint": 1,

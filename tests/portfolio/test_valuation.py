@@ -10,6 +10,8 @@ from patriot.trading.terms import Side
 from tests.portfolio.facts import BREAKOUT, TREND, filled, funding, transfer
 from tests.portfolio.venue import Venue
 
+pytestmark = pytest.mark.unit
+
 
 def book(*events: object) -> AccountBook:
     made = AccountBook("USDT")

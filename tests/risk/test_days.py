@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from patriot.risk.commands import AccountRisk
 from patriot.risk.days import DayBook
 from patriot.risk.decider import has_lost
 from patriot.trading.terms import AccountId, UserId
+
+pytestmark = pytest.mark.unit
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

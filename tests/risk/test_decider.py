@@ -24,6 +24,8 @@ from patriot.risk.events import (
 from patriot.risk.limits import GLOBAL_DEFAULTS
 from patriot.trading.terms import AccountId, OrderId, StrategyId, UserId
 
+pytestmark = pytest.mark.unit
+
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 ACCOUNT = AccountId(UUID(int=1))
 TREND, BREAKOUT = StrategyId(UUID(int=2)), StrategyId(UUID(int=3))

@@ -11,6 +11,8 @@ from patriot.risk.events import HaltEvent, HaltLevel, ReasonCode, Scope, Trading
 from patriot.risk.halts import HALT, HaltBook
 from patriot.trading.terms import AccountId, StrategyId, UserId
 
+pytestmark = pytest.mark.unit
+
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 USER, ACCOUNT, STRATEGY = UserId(UUID(int=1)), AccountId(UUID(int=2)), StrategyId(UUID(int=3))

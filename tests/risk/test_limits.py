@@ -12,6 +12,8 @@ from patriot.risk.events import LimitSet, Scope, limits_stream_id
 from patriot.risk.limits import GLOBAL_DEFAULTS, LIMIT_NAMES, LIMITS, LimitBook, set_limit
 from patriot.trading.terms import AccountId, StrategyId, UserId
 
+pytestmark = pytest.mark.unit
+
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 USER, ACCOUNT, STRATEGY = UserId(UUID(int=1)), AccountId(UUID(int=2)), StrategyId(UUID(int=3))
 REFERENCES = {

@@ -21,6 +21,8 @@ from patriot.risk.halts import HALT
 from patriot.risk.policies import WATCHED, RiskWatch, WatchCommand, WatchedEvent, severity, watch_money
 from patriot.trading.terms import AccountId, UserId
 
+pytestmark = pytest.mark.unit
+
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 DAILY_LOSS = ReasonCode.DAILY_LOSS
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

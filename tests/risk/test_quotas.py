@@ -17,6 +17,8 @@ from patriot.risk.quotas import SharingEvent, share
 from patriot.strategies.events import StrategyAssigned, StrategyUnassigned
 from patriot.trading.terms import AccountId, Environment, Exchange, OrderId, StrategyId, UserId
 
+pytestmark = pytest.mark.unit
+
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 ALICE, BOB = UserId(UUID(int=1)), UserId(UUID(int=2))
 ACCOUNTS = [AccountId(UUID(int=10 + number)) for number in range(5)]

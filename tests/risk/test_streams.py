@@ -3,6 +3,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
+
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.eventstore import Context, LogPosition
@@ -14,6 +16,8 @@ from patriot.risk.events import HaltLevel, Scope, TradingHalted, risk_stream
 from patriot.risk.limits import GLOBAL_DEFAULTS, set_limit
 from patriot.risk.streams import register
 from patriot.trading.terms import AccountId, OrderId
+
+pytestmark = pytest.mark.unit
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 ACCOUNT = AccountId(UUID(int=1))

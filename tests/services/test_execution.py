@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from patriot.accounts.events import AccountUnlinked
 from patriot.trading.terms import Exchange
 from tests.laws.virtual_time import run_virtually
 from tests.services.paper import ALICE, Paper
+
+pytestmark = pytest.mark.integration
 
 
 def test_account_that_is_unlinked_is_let_go_for_good() -> None:

@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
+import pytest
+
 from patriot.accounts.commands import OpenLedger, RecordEquity, RecordFunding
 from patriot.accounts.events import AccountReconciled, SampleReason
 from patriot.execution.events import Routing, SignalRouted
@@ -22,6 +24,8 @@ from patriot.sim.engine import words as sim_words
 from patriot.trading.terms import AccountId
 from tests.laws.virtual_time import run_virtually
 from tests.services.paper import ALICE, RANGE, TREND, Paper
+
+pytestmark = pytest.mark.integration
 
 HOUR_SECONDS = 3600
 ACCOUNT = AccountId(UUID(int=101))

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from patriot.kernel.errors import HistoryDamaged, StartupError
 from patriot.sim.journal import Journal
 
+pytestmark = pytest.mark.integration
+
 
 class Noted(msgspec.Struct, frozen=True, tag=True):
     at_ms: int

@@ -9,6 +9,8 @@ from patriot.sim.engine.venue import Venue
 from patriot.sim.exchange import VenueName
 from patriot.sim.listing import listed, model_price, model_volume
 
+pytestmark = pytest.mark.integration
+
 VENUES = pytest.mark.parametrize("venue", VenueName)
 
 

@@ -29,6 +29,8 @@ from patriot.sim.world import Record, World
 from tests.sim.binance.client import START_MS, TOKEN, Sim, Trader, flat, running_sim, write_dump
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 MINUTE_MS = 60_000
 
 

@@ -9,6 +9,8 @@ from patriot.sim.engine.words import Side
 from patriot.sim.wire_times import WireTimes
 from tests.sim.engine.support import Desk
 
+pytestmark = pytest.mark.integration
+
 
 class Stopwatch:
     """Seconds as a test sets them."""

@@ -26,6 +26,8 @@ from patriot.sim.wire_times import WireTimes
 from patriot.sim.world import INSURANCE_FUND, Record, World
 from tests.sim.binance.client import MINUTE_MS, START_MS, flat, write_dump
 
+pytestmark = pytest.mark.integration
+
 D = Decimal
 SYMBOL = "BTCUSDT"
 BINANCE, BYBIT = VenueName.BINANCE, VenueName.BYBIT

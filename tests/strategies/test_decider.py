@@ -53,6 +53,8 @@ from patriot.strategies.signals import SIGNAL
 from patriot.strategies.streams import register
 from patriot.trading.terms import AccountId, Exchange, SignalId, StrategyId, UserId
 
+pytestmark = pytest.mark.unit
+
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 ONE, TWO = StrategyId(UUID(int=1)), StrategyId(UUID(int=2))
 ALICE, BOB = AccountId(UUID(int=11)), AccountId(UUID(int=12))

@@ -32,6 +32,8 @@ from patriot.trading.terms import Exchange, StrategyId
 from tests.strategies.test_supervisor import BARS, HANGS, InTurn, Told
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 QUICK = Patience(first_backoff=0.001, longest_backoff=0.01)
 
 

@@ -34,6 +34,8 @@ from patriot.strategies.streams import register
 from patriot.trading.terms import SignalId, UserId
 from tests.strategies.test_decider import ALICE, ASSIGN, ASSIGNMENT, BOB, BUY, CREATE, HALF, NOON, ONE, OWNER, TWO
 
+pytestmark = pytest.mark.integration
+
 OTHER_OWNER, OTHER_ASSIGNMENT = UserId(UUID(int=22)), UUID(int=32)
 LATER = NOON + timedelta(hours=1)
 ASSIGN_BOB = replace(ASSIGN, account_id=BOB, user_id=OTHER_OWNER, assignment_id=OTHER_ASSIGNMENT)

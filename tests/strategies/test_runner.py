@@ -18,6 +18,8 @@ from patriot.strategies.protocol import ANSWERS, Answer, Configuration, NextBar,
 from tests.strategies.recorded import LONG_AGO, RECORDING, bar, minutes_of, quarters_of
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 SPEC = StrategySpec("s-1", "donchian", "BTCUSDT", "15m", {}, Decimal("0.1"), LONG_AGO)
 
 

@@ -22,6 +22,8 @@ from patriot.strategies.parameters import KINDS, Parameter, complete
 from patriot.trading.terms import Side
 from tests.strategies.recorded import LONG_AGO, QUARTER, RECORDING, START, bar, minutes_of, quarters_of
 
+pytestmark = pytest.mark.unit
+
 TICK = Decimal("0.1")
 BARS = quarters_of(minutes_of(RECORDING))
 HINDSIGHT = {"data_file": str(RECORDING)}

@@ -18,6 +18,8 @@ from tests.strategies.recorded import RECORDING, minutes_of, quarters_of
 from tests.strategies.test_runner import SPEC
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 BARS = quarters_of(minutes_of(RECORDING))
 QUICK = Patience(first_backoff=0.001, longest_backoff=0.01)
 

@@ -22,6 +22,8 @@ from patriot.users.events import (
     UserStatusChanged,
 )
 
+pytestmark = pytest.mark.unit
+
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 ANN, BEN, CAY = (UserId(UUID(int=number)) for number in (1, 2, 3))
 REGISTER = RegisterUser(ANN, Role.USER, RiskProfile.LOW, NOON)

@@ -24,6 +24,8 @@ from patriot.kernel.subscription import Subscription
 from tests.kernel.toys import Credited  # registers the events of the tests
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 CLOCK = FakeClock()
 IDS = Ids(CLOCK)
 DATA = '{"account_id":"00000000-0000-0000-0000-000000000064","amount":"1"}'

@@ -15,6 +15,8 @@ from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import Context, LogPosition, NewEvent, StreamAppend, StreamKey
 from patriot.kernel.ids import Ids
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[Database]:

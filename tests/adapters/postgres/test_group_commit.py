@@ -15,6 +15,8 @@ from patriot.kernel.errors import LeaseLost, VersionConflict
 from patriot.kernel.eventstore import Context, Fence, IdempotentResult, NewEvent, StreamAppend, StreamKey
 from patriot.kernel.ids import Ids
 
+pytestmark = pytest.mark.integration
+
 CLOCK = FakeClock()
 IDS = Ids(CLOCK)
 

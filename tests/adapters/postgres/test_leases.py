@@ -1,8 +1,12 @@
 """What only leases on PostgreSQL can do; the rest is in tests/contract/test_leases.py."""
 
+import pytest
+
 from patriot.adapters.postgres.database import Database
 from patriot.adapters.postgres.leases import PostgresLeases
 from patriot.kernel.eventstore import Fence
+
+pytestmark = pytest.mark.integration
 
 
 async def test_leases_of_dead_owners_that_are_let_go_are_free_at_once_with_a_new_token(database: str) -> None:

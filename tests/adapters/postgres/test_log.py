@@ -16,6 +16,8 @@ from patriot.kernel.eventstore import Context, LogPosition, NewEvent, StreamAppe
 from patriot.kernel.ids import Ids
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 START = LogPosition()
 CLOCK = FakeClock()
 IDS = Ids(CLOCK)

@@ -14,6 +14,8 @@ from patriot.adapters.postgres.migrate import FOLDER, migrate, newest_version
 from patriot.kernel.errors import StartupError
 from tests.conftest import dsn_of, execute
 
+pytestmark = pytest.mark.integration
+
 
 async def version_of(dsn: str) -> str:
     connection = await asyncpg.connect(dsn)

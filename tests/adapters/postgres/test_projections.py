@@ -20,6 +20,8 @@ from patriot.kernel.sql import Row, Sql
 from tests.kernel.toys import CONTEXT, Credit, Credited, register
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 ALICE, BOB = UUID(int=100), UUID(int=200)
 
 

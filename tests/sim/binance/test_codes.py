@@ -13,6 +13,8 @@ import pytest
 
 from tests.sim.binance.client import Answer, Sim, Trader
 
+pytestmark = pytest.mark.integration
+
 ORDER, ALGO = "/fapi/v1/order", "/fapi/v1/algoOrder"
 LIMIT: dict[str, object] = {
     "symbol": "BTCUSDT",

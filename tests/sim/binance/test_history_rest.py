@@ -9,6 +9,8 @@ import pytest
 
 from tests.sim.binance.client import MINUTE_MS, START_MS, Sim, Trader, flat, running_sim, write_dump
 
+pytestmark = pytest.mark.integration
+
 DAY_MINUTES = 1_440
 DAY_MS = 86_400_000
 REST = {

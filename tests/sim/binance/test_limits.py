@@ -17,6 +17,8 @@ from patriot.sim.binance.limits import (
 )
 from tests.sim.binance.client import flat, running_sim, write_dump
 
+pytestmark = pytest.mark.integration
+
 ADDRESS = "127.0.0.1"
 
 

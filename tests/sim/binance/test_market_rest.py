@@ -6,6 +6,8 @@ import pytest
 
 from tests.sim.binance.client import MINUTE_MS, START_MS, Sim, Trader, running_sim
 
+pytestmark = pytest.mark.integration
+
 FAPI = "/fapi/v1"
 DAY_MS = 86_400_000
 

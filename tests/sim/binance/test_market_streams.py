@@ -20,6 +20,8 @@ from tests.sim.binance.client import Sim, flat, running_sim, write_dump
 from tests.sim.binance.listeners import listening, settled
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 EVERY_STREAM = {
     "btcusdt@aggTrade": "aggTrade",
     "btcusdt@markPrice": "markPriceUpdate",

@@ -6,6 +6,8 @@ import pytest
 
 from tests.sim.binance.client import START_MS, Answer, Sim, Trader
 
+pytestmark = pytest.mark.integration
+
 LIMIT = {
     "symbol": "BTCUSDT",
     "side": "BUY",

@@ -23,6 +23,8 @@ from patriot.sim.binance.limits import Limits
 from patriot.sim.binance.order_socket import METHODS
 from tests.sim.binance.client import Sim, Trader, flat, running_sim, write_dump
 
+pytestmark = pytest.mark.integration
+
 Json = Any  # a parse boundary: what the wire answers
 LIMIT_ORDER = {
     "symbol": "BTCUSDT",

@@ -9,6 +9,8 @@ import pytest
 
 from tests.sim.binance.client import Sim
 
+pytestmark = pytest.mark.integration
+
 UPGRADE = b"Host: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 POST = b"POST /fapi/v1/order HTTP/1.1\r\nHost: sim\r\n"
 LONG = b"/" + b"a" * 30_000

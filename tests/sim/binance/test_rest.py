@@ -18,6 +18,8 @@ from patriot.sim.engine.words import Permission
 from patriot.sim.keys import ApiKey, KeyRing
 from tests.sim.binance.client import START_MS, Sim, Trader, flat, running_sim, write_dump
 
+pytestmark = pytest.mark.integration
+
 LIMIT_ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010"}
 
 

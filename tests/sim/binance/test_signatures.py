@@ -17,6 +17,8 @@ from patriot.sim.engine.words import Permission
 from patriot.sim.keys import ApiKey
 from tests.sim.binance.client import Sim, Trader
 
+pytestmark = pytest.mark.integration
+
 ED25519 = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 RSA = generate_private_key(65_537, 2_048)
 

@@ -14,6 +14,8 @@ from tests.sim.binance.client import Sim, running_sim, write_dump
 from tests.sim.binance.listeners import listening
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 MINUTES = 60
 MANY = 8  # minutes of books that no buffer of the system holds
 BOOKS = "btcusdt@depth/btcusdt@depth@100ms/btcusdt@depth@500ms/btcusdt@rpiDepth@500ms"

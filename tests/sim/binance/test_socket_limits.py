@@ -14,6 +14,8 @@ from tests.sim.binance.client import Sim, flat, running_sim, write_dump
 from tests.sim.binance.listeners import listen_key, listening, settled
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def clock() -> FakeClock:

@@ -13,6 +13,8 @@ from tests.sim.binance.client import START_MS, Sim, Trader, running_sim, write_d
 from tests.sim.binance.listeners import listen_key, listening, settled
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 MINUTE_MS = 60_000
 
 

@@ -22,6 +22,8 @@ from patriot.sim.engine.words import (
 from tests.sim.binance.client import Sim, Trader
 from tests.sim.binance.listeners import listen_key, listening, settled
 
+pytestmark = pytest.mark.integration
+
 ORDER_FIELDS = "s c S o f q p ap sp x X i l z L T t b a m R wt ot ps cp rp pP si ss V pm gtd er"
 LITE_FIELDS = "e E T s q p m c S L l t i"
 

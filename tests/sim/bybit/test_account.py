@@ -3,8 +3,12 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from tests.sim.binance.client import flat, write_dump
 from tests.sim.bybit.client import BybitSim, Trader, running_bybit
+
+pytestmark = pytest.mark.integration
 
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
 WALLET = "/v5/account/wallet-balance"

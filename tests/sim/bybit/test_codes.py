@@ -7,6 +7,8 @@ import pytest
 
 from tests.sim.bybit.client import BybitSim, Trader
 
+pytestmark = pytest.mark.integration
+
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
 CREATE, AMEND, CANCEL = "/v5/order/create", "/v5/order/amend", "/v5/order/cancel"
 STOP, LEVERAGE = "/v5/position/trading-stop", "/v5/position/set-leverage"

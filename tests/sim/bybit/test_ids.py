@@ -2,10 +2,13 @@
 
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.sim.bybit.ids import Kind, decode, encode
+
+pytestmark = pytest.mark.integration
 
 
 @given(st.sampled_from(Kind), st.integers(0, 2**60 - 1))

@@ -6,6 +6,8 @@ import pytest
 
 from tests.sim.bybit.client import BybitSim, Trader
 
+pytestmark = pytest.mark.integration
+
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
 
 

@@ -10,6 +10,8 @@ from patriot.kernel.clock import FakeClock
 from tests.sim.bybit.socket_client import FAR_MS, Account, Json, Venue, running_venue, small_recording
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 TOPICS = ("order", "execution", "position", "wallet")
 MARKET: Json = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Market", "qty": "0.01"}
 LIMIT: Json = {**MARKET, "orderType": "Limit", "price": "38500"}

@@ -11,6 +11,8 @@ from patriot.kernel.clock import FakeClock
 from tests.sim.bybit.socket_client import Json, Venue, running_venue, small_recording
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 async def venue(tmp_path: Path) -> AsyncIterator[Venue]:

@@ -9,6 +9,8 @@ from aiohttp import WSMsgType
 
 from tests.sim.bybit.client import BybitSim, Trader
 
+pytestmark = pytest.mark.integration
+
 UPGRADE = b"Host: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 POST = b"POST /v5/order/create HTTP/1.1\r\nHost: sim\r\n"
 BOMB = zlib.compress(b"a" * 5_000_000)

@@ -2,8 +2,12 @@
 
 from decimal import Decimal
 
+import pytest
+
 from patriot.sim.bybit import refusals
 from patriot.sim.engine import refusals as engine
+
+pytestmark = pytest.mark.integration
 
 ENGINE_WORDS = {name: words for name, words in vars(engine).items() if isinstance(words, engine.Words)}
 

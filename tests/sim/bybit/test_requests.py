@@ -15,6 +15,8 @@ from patriot.sim.bybit.endpoints import ENDPOINTS
 from tests.sim.binance.client import flat, write_dump
 from tests.sim.bybit.client import BybitSim, Trader, running_bybit
 
+pytestmark = pytest.mark.integration
+
 WALLET = "/v5/account/wallet-balance"
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.sim.binance.client import START_MS, Sim, flat, running_sim, write_dump
 
+pytestmark = pytest.mark.integration
+
 MINUTE_MS = 60_000
 
 

@@ -17,6 +17,8 @@ from patriot.sim.engine.words import OrderType, Side
 from tests.sim.binance.client import Sim, flat, running_sim, write_dump
 from tests.sim.faults.clients import SYMBOL, client_on, fault
 
+pytestmark = pytest.mark.integration
+
 PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
 -----END PUBLIC KEY-----"""

@@ -23,6 +23,8 @@ from patriot.sim.engine.words import (
 )
 from tests.sim.engine.support import START_MS, SYMBOL, D, Desk, limit
 
+pytestmark = pytest.mark.integration
+
 BUY, SELL = Side.BUY, Side.SELL
 
 

@@ -11,6 +11,8 @@ from patriot.sim.engine.operations import AmendAlgoOrder, CancelAlgoOrder, Cance
 from patriot.sim.engine.words import AlgoStatus, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from tests.sim.engine.support import SYMBOL, D, Desk, stop
 
+pytestmark = pytest.mark.integration
+
 BUY, SELL = Side.BUY, Side.SELL
 
 

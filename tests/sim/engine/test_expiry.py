@@ -15,6 +15,8 @@ from patriot.sim.engine.records import Countdown, Instrument
 from patriot.sim.engine.words import ExecutionType, InstrumentStatus, OrderStatus, Side, TimeInForce
 from tests.sim.engine.support import SYMBOL, D, Desk, limit, market
 
+pytestmark = pytest.mark.integration
+
 BUY, SELL = Side.BUY, Side.SELL
 HALT = ChangeInstrument(SYMBOL, status=InstrumentStatus.HALTED)
 TRADE = ChangeInstrument(SYMBOL, status=InstrumentStatus.TRADING)

@@ -31,6 +31,8 @@ from patriot.sim.engine.words import (
 from tests.sim.engine.scenarios import THIN
 from tests.sim.engine.support import START_MS, SYMBOL, D, Desk, limit, market, stop
 
+pytestmark = pytest.mark.integration
+
 BUY, SELL = Side.BUY, Side.SELL
 
 

@@ -15,6 +15,8 @@ from patriot.sim.engine.operations import CloseBar
 from patriot.sim.engine.records import Bar
 from tests.sim.engine.support import START_MS, SYMBOL, D, Desk
 
+pytestmark = pytest.mark.integration
+
 MINUTE = 60_000
 
 

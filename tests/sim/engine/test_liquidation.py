@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from patriot.sim.engine.events import MarginCalled, OrderUpdated
 from patriot.sim.engine.operations import MovePrice, SetLeverage
 from patriot.sim.engine.records import Order
@@ -15,6 +17,8 @@ from patriot.sim.engine.words import (
     TimeInForce,
 )
 from tests.sim.engine.support import SYMBOL, D, Desk
+
+pytestmark = pytest.mark.integration
 
 BUY, SELL = Side.BUY, Side.SELL
 

@@ -12,6 +12,8 @@ from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import Side
 from tests.sim.engine.support import START_MS, SYMBOL, D, Desk, market
 
+pytestmark = pytest.mark.integration
+
 
 def test_depth_stands_around_the_last_price_and_never_crosses() -> None:
     desk = Desk()

@@ -33,6 +33,8 @@ from patriot.sim.engine.words import (
 )
 from tests.sim.engine.support import SYMBOL, D, Desk, limit
 
+pytestmark = pytest.mark.integration
+
 BUY, SELL = Side.BUY, Side.SELL
 quantities = st.integers(-500, 500).filter(bool).map(lambda n: Decimal(n) / 1000)
 prices = st.integers(10_000, 600_000).map(lambda n: Decimal(n) / 10)

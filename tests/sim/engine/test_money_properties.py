@@ -44,6 +44,8 @@ from patriot.sim.engine.words import (
 )
 from tests.sim.engine.support import START_MS
 
+pytestmark = pytest.mark.integration
+
 EXAMPLES = int(os.environ.get("PATRIOT_SIM_EXAMPLES", "25"))
 UIDS = (1, 2, 3)
 START_PRICE = {"BTCUSDT": Decimal("40000"), "SOLUSDT": Decimal("100")}

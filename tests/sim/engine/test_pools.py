@@ -12,6 +12,8 @@ from patriot.sim.engine.statement import of_record
 from patriot.sim.engine.words import Side
 from tests.sim.engine.support import SYMBOL, D, Desk
 
+pytestmark = pytest.mark.integration
+
 BUY, SELL = Side.BUY, Side.SELL
 
 

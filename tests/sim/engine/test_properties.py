@@ -27,6 +27,8 @@ from tests.sim.engine.scenarios import (
     timed,
 )
 
+pytestmark = pytest.mark.integration
+
 
 @settings(max_examples=EXAMPLES)
 @given(scenarios())

@@ -12,6 +12,8 @@ from patriot.sim.engine.records import AlgoOrder, Protection
 from patriot.sim.engine.words import AlgoOrigin, AlgoStatus, OrderType, PositionSide, Side, WorkingType
 from tests.sim.engine.support import SYMBOL, D, Desk, limit, market
 
+pytestmark = pytest.mark.integration
+
 BUY, SELL = Side.BUY, Side.SELL
 TAKE_PROFIT, STOP_LOSS, TRAILING = AlgoOrigin.TAKE_PROFIT, AlgoOrigin.STOP_LOSS, AlgoOrigin.TRAILING_STOP
 

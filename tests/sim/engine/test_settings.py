@@ -12,6 +12,8 @@ from patriot.sim.engine.records import MarginChange
 from patriot.sim.engine.words import PositionSide, Side, UpdateReason
 from tests.sim.engine.support import SYMBOL, D, Desk, limit
 
+pytestmark = pytest.mark.integration
+
 BUY, SELL = Side.BUY, Side.SELL
 
 

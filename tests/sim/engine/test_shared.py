@@ -36,6 +36,8 @@ from patriot.sim.engine.words import (
 from tests.sim.engine.scenarios import EXAMPLES, SYMBOLS, THIN, Rounds, new_venue, played, scenarios, state_bytes, timed
 from tests.sim.engine.support import START_MS, SYMBOL, D, limit, market, stop
 
+pytestmark = pytest.mark.integration
+
 BUY, SELL = Side.BUY, Side.SELL
 
 

@@ -14,6 +14,8 @@ from patriot.sim.engine.records import AlgoOrder
 from patriot.sim.engine.words import AlgoStatus, OrderType, Side, WorkingType
 from tests.sim.engine.support import SYMBOL, D, Desk
 
+pytestmark = pytest.mark.integration
+
 BUY, SELL = Side.BUY, Side.SELL
 
 

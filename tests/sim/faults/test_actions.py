@@ -13,6 +13,8 @@ from tests.sim.binance.client import MINUTE_MS, START_MS, Sim, flat, running_sim
 from tests.sim.faults.clients import SYMBOL, Stream, client_on, fault, row_of, settled
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 FILTERS = {"binance": "/fapi/v1/exchangeInfo", "bybit": "/v5/market/instruments-info"}
 
 

@@ -13,6 +13,8 @@ from tests.sim.binance.client import MINUTE_MS, Sim, running_sim, write_dump
 from tests.sim.faults.clients import BinanceClient, Client, Stream, client_on, fault, row_of, settled
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 async def sim(tmp_path: Path) -> AsyncIterator[Sim]:

@@ -12,6 +12,8 @@ from patriot.sim.faults.rules import Faults, RestFault, RestRule, Term
 from tests.sim.binance.client import MINUTE_MS, START_MS, Sim, flat, running_sim, write_dump
 from tests.sim.faults.clients import Client, client_on, fault, row_of
 
+pytestmark = pytest.mark.integration
+
 VENUES = ("binance", "bybit")
 
 

@@ -16,6 +16,8 @@ from tests.sim.binance.client import MINUTE_MS, START_MS, TOKEN, Sim, flat, runn
 from tests.sim.faults.clients import SYMBOL, client_on
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 GOOD = """
 faults:
   - at: 90s

@@ -15,6 +15,8 @@ from patriot.sim.listing import listed
 from patriot.sim.prices.feed import Minute
 from patriot.sim.prices.model import ModelFeed, ModelSource, _known, model_is_fine, model_start_ms
 
+pytestmark = pytest.mark.integration
+
 LONG = 20_000  # minutes: several jumps and silences
 
 

@@ -14,6 +14,8 @@ from patriot.sim.prices.feed import walk
 from patriot.sim.prices.recorded import load_recorded
 from tests.sim.binance.client import HEADER, START_MS, flat, row, write_dump
 
+pytestmark = pytest.mark.integration
+
 BARS = [("100.0", "110.0", "90.0", "105.0"), ("105.0", "106.0", "104.0", "104.5"), ("104.5", "104.5", "104.5", "104.5")]
 EXAMPLE = Path(__file__).parents[3] / "examples" / "data" / "BTCUSDT-1m-3d.csv.gz"
 

@@ -14,6 +14,8 @@ from patriot.sim.prices.feed import Feed
 from patriot.sim.prices.recorded import load_recorded
 from tests.sim.binance.client import START_MS, flat, write_dump
 
+pytestmark = pytest.mark.integration
+
 HEADER = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
 # offset in ms, price, quantity, is_buyer_maker
 TRADES = [

@@ -34,6 +34,8 @@ from tests.adapters.exchanges.binance.venue_kit import (
 )
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 Row = dict[str, Any]  # a parse boundary: what the wire carries
 PAGE = 1_000
 

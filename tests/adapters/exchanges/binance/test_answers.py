@@ -13,6 +13,8 @@ from patriot.adapters.exchanges.binance.venue_time import VenueTime
 from patriot.kernel.clock import FakeClock, ReplayClock, to_epoch_ms
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 
+pytestmark = pytest.mark.integration
+
 
 def answer(status: int, code: int | None = None, message: str = "", **headers: str) -> HttpAnswer:
     body = b"<html>" if code is None else json.dumps({"code": code, "msg": message}).encode()

@@ -14,6 +14,8 @@ from tests.adapters.exchanges.binance.venue_kit import Connection, bars_at, conn
 from tests.sim.binance.client import MINUTE_MS, START_MS
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 RISING = bars_at(*[str(40_000 + 10 * minute) for minute in range(60)])
 
 

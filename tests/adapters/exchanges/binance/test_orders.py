@@ -11,6 +11,8 @@ from patriot.trading.reports import VenueOrder, VenueStatus
 from patriot.trading.terms import OrderType, Side, TimeInForce
 from tests.adapters.exchanges.binance.venue_kit import SYMBOL, Connection, bars_at, connected, market_order
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 async def exchange(tmp_path: Path) -> AsyncIterator[Connection]:

@@ -12,6 +12,8 @@ from patriot.trading.terms import Side
 from tests.adapters.exchanges.binance.venue_kit import Connection, bars_at, connected, market_order, stop_order
 from tests.support import eventually
 
+pytestmark = pytest.mark.integration
+
 CRASH = bars_at(*["40000"] * 3, *["38000"] * 3)
 
 

@@ -31,6 +31,8 @@ from patriot.adapters.exchanges.binance.wire import UNREADABLE, Unknowns, read_s
 from patriot.adapters.exchanges.binance.working_orders import WorkingOrders
 from patriot.trading.reports import IncomeType, OrderReport, TradeReport, VenueStatus
 
+pytestmark = pytest.mark.integration
+
 GOLDEN = Path(__file__).parents[3] / "golden" / "binance"
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 Payload = Any  # a parse boundary: what the wire carries

@@ -21,6 +21,8 @@ from patriot.adapters.exchanges.binance.wire import read_server_time
 from patriot.kernel.clock import FakeClock, to_epoch_ms
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 
+pytestmark = pytest.mark.integration
+
 KEY = ApiKey("public-part-of-the-key", "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j")
 WRITE, READ = Request("POST", "/fapi/v1/order", {"symbol": "BTCUSDT"}), Request("GET", "/fapi/v1/order", {})
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -12,6 +12,8 @@ from aiohttp.test_utils import TestServer
 from patriot.adapters.exchanges.binance.sockets import Backoff, open_socket
 from patriot.kernel.errors import ExchangeUnavailable
 
+pytestmark = pytest.mark.integration
+
 Script = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
