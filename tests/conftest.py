@@ -21,7 +21,6 @@ from patriot.host.embedded import EmbeddedPostgres
 T = TypeVar("T")
 
 SERVER_FIXTURES = frozenset({"postgres_server", "database"})
-COSTS = ("unit", "integration", "slow")  # the marks of which each test module says one
 OUTSIDE = frozenset({"socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.exec", "os.posix_spawn"})
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 TEMPLATE = f"patriot_template_{WORKER}"  # workers may share the server that PATRIOT_TEST_DATABASE_URL names
@@ -38,17 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    tests = [item for item in items if isinstance(item, pytest.Function)]
-    if unmarked := sorted({item.path.name for item in tests if not has_cost(item)}):
-        said = " or ".join(f"pytest.mark.{cost}" for cost in COSTS)
-        raise pytest.UsageError(f"expected pytestmark = {said} in each test module; found none in {unmarked}")
-    for item in tests:
+    for item in items:
         if is_server_backed(item):
             item.add_marker(pytest.mark.postgres)
-
-
-def has_cost(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(cost) for cost in COSTS)
 
 
 class Outside:

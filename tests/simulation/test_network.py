@@ -12,6 +12,8 @@ from patriot.simulation.loop import LIFE, Deadlock, Life, VirtualClock, VirtualL
 from patriot.simulation.network import HIGH_WATER_BYTES, LOCALHOST, Line, open_session
 from tests.simulation.support import start_in
 
+pytestmark = pytest.mark.unit
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
