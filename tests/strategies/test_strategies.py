@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from patriot.kernel.errors import InvalidInput
@@ -134,6 +134,7 @@ def test_donchian_channel_is_the_highest_and_lowest_of_the_last_bars(pairs: list
 
 
 @given(st.lists(prices, min_size=3, max_size=80))
+@example([387038.0, 387038.0, 387038.0, 775932.0, 775936.5])
 def test_averages_stay_within_what_they_average(values: list[float]) -> None:
     ema, rsi, atr = Ema(3), Rsi(3), Atr(3)
     for value in values:

@@ -65,7 +65,7 @@ class Rsi:
     @property
     def value(self) -> float:
         total = self._gain.value + self._loss.value
-        return 100 * self._gain.value / total if total else 50.0
+        return 100 * (self._gain.value / total) if total else 50.0  # multiplied first, it may round to above 100
 
     def update(self, close: float) -> None:
         if self._previous is not None:
