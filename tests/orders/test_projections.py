@@ -5,6 +5,8 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from patriot.adapters.postgres.database import Database
 from patriot.adapters.postgres.eventstore import PostgresEventStore
@@ -13,6 +15,7 @@ from patriot.adapters.postgres.shadow import compare, rebuild
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.codec import EVENTS
 from patriot.orders import queries
+from patriot.orders.decider import ORDER, OVER, PROVEN_ABSENT
 from patriot.orders.events import (
     CancelReason,
     OrderAccepted,
@@ -20,14 +23,16 @@ from patriot.orders.events import (
     OrderCanceled,
     OrderCancelRequested,
     OrderDenied,
+    OrderEvent,
     OrderExpired,
+    OrderFilled,
     OrderRejected,
     OrderSubmissionUnknown,
     OrderSubmitted,
     OrderTriggered,
     RejectStage,
 )
-from patriot.orders.projections import BracketStatus, OrdersProjection, OrderStatus
+from patriot.orders.projections import BracketStatus, OrdersProjection, OrderStatus, created_row, take_in
 from patriot.trading.terms import Leg, Side
 from tests.portfolio.facts import (
     ALICE,
@@ -56,8 +61,10 @@ UNKNOWN = OrderSubmissionUnknown(ID, "p1E1", "TimeoutError", LATER)
 ACCEPTED = OrderAccepted(ID, ALICES, "v1", LATER)
 DENIED = OrderDenied(ID, ALICES, "LEVERAGE", Decimal(11), Decimal(10))
 REJECTED = OrderRejected(ID, ALICES, RejectStage.EXCHANGE, "MARGIN", -2019, "Margin is insufficient.", LATER)
+ABSENT = OrderRejected(ID, ALICES, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, LATER)
 EXPIRED = OrderExpired(ID, ALICES, Decimal(0), LATER)
 ASKED = OrderCancelRequested(ID, CancelReason.USER, LATER)
+TRIGGERED = OrderTriggered(ID, ALICES, "v2", LATER)
 CANCELED = OrderCanceled(ID, ALICES, CancelReason.USER, Decimal(0), LATER)
 
 
@@ -101,6 +108,12 @@ async def test_entry_moves_its_order_and_its_bracket(
     over = bracket in {BracketStatus.CLOSED, BracketStatus.VOID}
     assert (order.status, view.status) == (status, bracket)
     assert (view.closed_at is not None, view.close_reason is not None) == (over, over)
+
+
+async def test_order_held_for_absent_that_fills_in_part_works_again(sql: Database) -> None:
+    await project(sql, created(1), APPROVED, SUBMITTED, UNKNOWN, ABSENT, filled(1, "1", "9"))
+    (order,) = await queries.orders(sql, ALICE, open_only=True)
+    assert (order.status, order.reason_code, order.closed_at) == (OrderStatus.PARTIALLY_FILLED, None, None)
 
 
 async def test_fills_add_up_and_the_average_price_is_rounded_once(sql: Database) -> None:
@@ -176,6 +189,12 @@ def random_history(seed: int, brackets: int = 12) -> History:
             [OrderApproved(entry), OrderSubmitted(entry, "c", 1, LATER), OrderAccepted(entry, account, "v", LATER)],
             [
                 OrderApproved(entry),
+                OrderSubmitted(entry, "c", 1, LATER),
+                OrderRejected(entry, account, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, LATER),
+                filled(number, "1.5", "100.25", account=account),
+            ],
+            [
+                OrderApproved(entry),
                 filled(number, "1.5", "100.25", account=account),
                 filled(number, "0.5", "100.5", trade="t-2", account=account),
                 created(number, Leg.STOP, side=Side.SELL, account=account),
@@ -191,6 +210,30 @@ def random_history(seed: int, brackets: int = 12) -> History:
         life = chance.choice([life for life in lives if life])
         events.append(life.pop(0))
     return History(events)
+
+
+def fills() -> st.SearchStrategy[OrderFilled]:
+    quantities = st.decimals("0.001", "3", places=3)
+    prices = st.decimals("0.01", "99999", places=2)
+    return st.builds(lambda quantity, price: filled(1, quantity, price), quantities, prices)
+
+
+REPORTS = st.sampled_from(
+    [APPROVED, DENIED, SUBMITTED, UNKNOWN, ACCEPTED, TRIGGERED, REJECTED, ABSENT, EXPIRED, ASKED, CANCELED]
+)
+
+
+@given(st.lists(REPORTS | fills(), max_size=12))
+def test_row_stands_where_the_decider_stands(events: list[OrderEvent]) -> None:
+    placed = created(1, quantity="3")
+    row, order = created_row(placed), ORDER.evolve(ORDER.initial, placed)
+    for event in events:
+        take_in(event, row, LATER)
+        order = ORDER.evolve(order, event)
+        assert (row.status, row.filled_quantity) == (order.status.name, order.filled)
+        assert (row.closed_at is None) == (order.status not in OVER)
+    traded = [event for event in events if isinstance(event, OrderFilled)]
+    assert row.filled_notional == sum(fill.quantity * fill.price for fill in traded)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -46,7 +46,7 @@ from patriot.trading.terms import Leg
 
 class Status(StrEnum):
     NONE = "none"
-    PENDING = "pending"  # decided, not approved: only between two events of one append
+    CREATED = "created"  # decided, not approved: only between two events of one append
     APPROVED = "approved"
     DENIED = "denied"
     SUBMITTED = "submitted"
@@ -72,6 +72,7 @@ class Order:
 
     status: Status = Status.NONE
     created: OrderCreated | None = None
+    quantity: Decimal = ZERO
     filled: Decimal = ZERO  # may pass the order's quantity: an overfill is still a fact
     trade_ids: frozenset[str] = frozenset()
     attempt: int = 0
@@ -256,7 +257,7 @@ def evolve(order: Order, event: OrderEvent) -> Order:
     """Return the order after an event."""
     match event:
         case OrderCreated():
-            return replace(order, status=Status.PENDING, created=event)
+            return replace(order, status=Status.CREATED, created=event, quantity=event.quantity)
         case OrderApproved():
             return replace(order, status=Status.APPROVED)
         case OrderDenied():
@@ -291,7 +292,7 @@ def evolve(order: Order, event: OrderEvent) -> Order:
 def _evolve_fill(order: Order, event: OrderFilled) -> Order:
     filled = order.filled + event.quantity
     status = order.status
-    if order.created is not None and filled >= order.created.quantity:
+    if filled >= order.quantity:
         status = Status.FILLED
     elif status not in OVER or order.presumed_absent:
         status = Status.PARTIALLY_FILLED

@@ -1,17 +1,18 @@
 """Orders, fills and brackets as rows: what screens, reconciliation and the recovery of a desk read."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from operator import attrgetter
-from typing import ClassVar
+from typing import ClassVar, assert_never
 from uuid import UUID
 
 from patriot.execution.events import PositionClosed
 from patriot.kernel.money import EXACT, ZERO
 from patriot.kernel.projection import Recorded
 from patriot.kernel.sql import Sql
+from patriot.orders.decider import ORDER, OVER, Order, Status
 from patriot.orders.events import (
     OrderAccepted,
     OrderApproved,
@@ -51,14 +52,12 @@ class BracketStatus(StrEnum):
     VOID = "VOID"  # the entry ended without a fill
 
 
-OVER = frozenset(
-    {OrderStatus.DENIED, OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED}
-)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrderRow:
-    """One order; the fields are the columns of read.orders. `version` is that of its stream: older news is ignored."""
+    """One order; the fields are the columns of read.orders. `version` is that of its stream: older news is ignored.
+
+    A batch changes it in place.
+    """
 
     order_id: UUID
     version: int
@@ -87,11 +86,12 @@ class OrderRow:
     submitted_at: datetime | None
     accepted_at: datetime | None
     closed_at: datetime | None
+    presumed_absent: bool  # its rejection is only the exchange's silence
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BracketRow:
-    """An entry and the legs around its position; the fields are the columns of read.brackets."""
+    """An entry and the legs around its position; the fields are the columns of read.brackets. Changed in place."""
 
     group_id: UUID
     user_id: UUID
@@ -168,8 +168,9 @@ class OrdersProjection:
         found = await sql.fetch(_LOAD_BRACKETS, list(groups))
         brackets = {row["group_id"]: BracketRow(*(row[column] for column in BRACKET_COLUMNS)) for row in found}
         folded = _Rows(orders, brackets)
-        for recorded in batch:
-            folded.apply(recorded)
+        with localcontext(EXACT):
+            for recorded in batch:
+                folded.apply(recorded)
         if folded.fills:
             await sql.executemany(_SAVE_FILL, [_fill_values(fill) for fill in folded.fills])
         if folded.changed_orders:
@@ -189,64 +190,57 @@ class _Rows:
         self.changed_brackets: dict[UUID, None] = {}
 
     def apply(self, recorded: Recorded) -> None:
-        event = recorded.event
+        event, version = recorded.event, recorded.envelope.stream_version
         if isinstance(event, PositionClosed):
             self._close(event)
             return
-        version, order_id = recorded.envelope.stream_version, event.order_id
-        row = self._orders.get(order_id)
+        row = self._orders.get(event.order_id)
         if row is not None and version <= row.version:
             return
         if isinstance(event, OrderCreated):
-            row = created_row(event, version)
+            row = self._orders[event.order_id] = created_row(event)
             if event.leg is Leg.ENTRY:
                 self._save_bracket(pending_row(event))
         elif row is not None:
-            row = replace(after(row, event, recorded.envelope.occurred_at), version=version)
+            take_in(event, row, recorded.envelope.occurred_at)
             if isinstance(event, OrderFilled):
                 self.fills.append(event)
         else:
             return
-        self._orders[order_id] = row
-        self.changed_orders[order_id] = None
+        row.version = version
+        self.changed_orders[row.order_id] = None
         if row.leg == Leg.ENTRY:
             self._follow_entry(row)
 
     def _follow_entry(self, entry: OrderRow) -> None:
         bracket = self._brackets[entry.group_id]
-        if bracket.status == BracketStatus.CLOSED:
-            return
         status = bracket_status(entry)
-        if status != bracket.status:
-            void = status is BracketStatus.VOID
-            self._save_bracket(
-                replace(
-                    bracket,
-                    status=status,
-                    close_reason=(entry.reason_code or entry.status) if void else None,
-                    closed_at=entry.closed_at if void else None,
-                )
-            )
+        if bracket.status in (BracketStatus.CLOSED, status):
+            return
+        void = status is BracketStatus.VOID
+        bracket.status = status
+        bracket.close_reason = (entry.reason_code or entry.status) if void else None
+        bracket.closed_at = entry.closed_at if void else None
+        self._save_bracket(bracket)
 
     def _close(self, event: PositionClosed) -> None:
         bracket = self._brackets.get(event.group_id)
         if bracket is not None:
-            self._save_bracket(
-                replace(
-                    bracket, status=BracketStatus.CLOSED, close_reason=event.close_reason, closed_at=event.closed_at
-                )
-            )
+            bracket.status = BracketStatus.CLOSED
+            bracket.close_reason = event.close_reason
+            bracket.closed_at = event.closed_at
+            self._save_bracket(bracket)
 
     def _save_bracket(self, row: BracketRow) -> None:
         self._brackets[row.group_id] = row
         self.changed_brackets[row.group_id] = None
 
 
-def created_row(event: OrderCreated, version: int) -> OrderRow:
+def created_row(event: OrderCreated) -> OrderRow:
     """Return the row of an order that was just decided on."""
     return OrderRow(
         order_id=event.order_id,
-        version=version,
+        version=0,
         group_id=event.group_id,
         leg=event.leg,
         sequence=event.sequence,
@@ -272,6 +266,7 @@ def created_row(event: OrderCreated, version: int) -> OrderRow:
         submitted_at=None,
         accepted_at=None,
         closed_at=None,
+        presumed_absent=False,
     )
 
 
@@ -294,57 +289,63 @@ def pending_row(event: OrderCreated) -> BracketRow:
     )
 
 
-def after(row: OrderRow, event: OrderEvent, at: datetime) -> OrderRow:
-    """Return an order's row after an event that occurred at a time."""
+def take_in(event: OrderEvent, row: OrderRow, occurred_at: datetime) -> None:
+    """Fold an event into a row: the decider says where the order stands, the event what else there is to tell."""
+    order = ORDER.evolve(_order(row), event)
+    if row.presumed_absent and not order.presumed_absent:
+        row.reason_code = None  # it is there after all
+    over = order.status in OVER
+    row.status = OrderStatus[order.status.name]
+    row.filled_quantity = order.filled
+    row.presumed_absent = order.presumed_absent
+    row.closed_at = (row.closed_at or _told_at(event, occurred_at)) if over else None
     match event:
-        case OrderCreated():
-            return row
-        case OrderApproved():
-            return replace(row, status=OrderStatus.APPROVED)
-        case OrderDenied():
-            return replace(row, status=OrderStatus.DENIED, reason_code=event.reason_code, closed_at=at)
         case OrderSubmitted():
-            return replace(row, status=OrderStatus.SUBMITTED, submitted_at=row.submitted_at or event.submitted_at)
-        case OrderSubmissionUnknown():
-            return replace(row, status=OrderStatus.UNKNOWN)
+            row.submitted_at = row.submitted_at or event.submitted_at
         case OrderAccepted():
-            return replace(
-                row,
-                status=OrderStatus.ACCEPTED,
-                venue_order_id=event.venue_order_id,
-                accepted_at=event.accepted_at,
-                reason_code=None,  # of an order that was held for absent before
-                closed_at=None,
-            )
+            row.venue_order_id, row.accepted_at = event.venue_order_id, event.accepted_at
         case OrderTriggered():
-            return replace(row, venue_order_id=event.venue_order_id)
+            row.venue_order_id = event.venue_order_id
         case OrderFilled():
-            return _filled(row, event)
-        case OrderCancelRequested():
-            return replace(row, reason_code=event.reason_code)
+            row.venue_order_id = event.venue_order_id
+            row.filled_notional += event.quantity * event.price
+        case OrderDenied() | OrderCancelRequested() | OrderCanceled() | OrderRejected():
+            row.reason_code = event.reason_code
+        case OrderCreated() | OrderApproved() | OrderSubmissionUnknown() | OrderExpired():
+            pass
+        case _:
+            assert_never(event)
+
+
+def _order(row: OrderRow) -> Order:
+    """Return what the decider's `evolve` reads of an order."""
+    return Order(
+        status=Status[row.status],
+        quantity=row.quantity,
+        filled=row.filled_quantity,
+        presumed_absent=row.presumed_absent,
+    )
+
+
+def _told_at(event: OrderEvent, occurred_at: datetime) -> datetime:
+    match event:
+        case OrderFilled():
+            return event.filled_at
         case OrderCanceled():
-            return replace(row, status=OrderStatus.CANCELED, reason_code=event.reason_code, closed_at=event.canceled_at)
+            return event.canceled_at
         case OrderExpired():
-            return replace(row, status=OrderStatus.EXPIRED, closed_at=event.expired_at)
+            return event.expired_at
         case OrderRejected():
-            return replace(row, status=OrderStatus.REJECTED, reason_code=event.reason_code, closed_at=event.rejected_at)
+            return event.rejected_at
+        case _:
+            return occurred_at
 
 
 def bracket_status(entry: OrderRow) -> BracketStatus:
     """Return where a bracket stands by its entry alone."""
     if entry.filled_quantity:
         return BracketStatus.OPEN
-    return BracketStatus.VOID if entry.status in OVER else BracketStatus.PENDING
-
-
-def _filled(row: OrderRow, event: OrderFilled) -> OrderRow:
-    with localcontext(EXACT):
-        quantity = row.filled_quantity + event.quantity
-        notional = row.filled_notional + event.quantity * event.price
-    row = replace(row, filled_quantity=quantity, filled_notional=notional, venue_order_id=event.venue_order_id)
-    if quantity >= row.quantity:
-        return replace(row, status=OrderStatus.FILLED, closed_at=row.closed_at or event.filled_at)
-    return row if row.status in OVER else replace(row, status=OrderStatus.PARTIALLY_FILLED)
+    return BracketStatus.VOID if Status[entry.status] in OVER else BracketStatus.PENDING
 
 
 def _is_order(recorded: Recorded) -> bool:
