@@ -1,6 +1,6 @@
 # Every target is one line and says what it does; `make help` lists them. Nothing here needs more than Python 3.11+.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit test-all fmt lint types imports bench docs slow gate coverage lock ci nightly
+.PHONY: help setup demo test unit test-all fmt lint types imports bench docs slow soak gate coverage lock ci nightly
 
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
@@ -48,6 +48,9 @@ bench: $(READY) ## measure append, fold, projection and the order path beside th
 
 docs: $(READY) ## check the links and commands of the README and docs (`make test` runs the doctests)
 	$(BIN)/python scripts/check_docs.py
+
+soak: $(READY) ## the platform under seeded faults of its exchange, judged at the end (MINUTES=3 SEED=1 SPEED=60)
+	$(BIN)/patriot soak --minutes $(or $(MINUTES),3) --seed $(or $(SEED),1) --speed $(or $(SPEED),60) $(ARGS)
 
 slow: $(READY) ## the acceptance, crash and conformance tests alone, which start and kill real processes
 	$(PYTEST) -q $(PARALLEL) -m slow $(ARGS)

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from patriot.adapters.environment import environment_of_child
 from patriot.strategies.ports import Runner, RunnerBroken
 from patriot.strategies.runner import Conversation
 
 COMMAND = (sys.executable, "-m", "patriot.strategies.runner")
-# What a runner may see of our environment: enough to find Python and its packages, never a key or a database address.
-PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT")
 MAX_LINE_BYTES = 1024 * 1024
 
 
@@ -33,7 +32,7 @@ class SubprocessRunners:
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,
-                    env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                    env=environment_of_child(),
                     limit=MAX_LINE_BYTES,
                 )
             except OSError as error:

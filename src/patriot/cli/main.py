@@ -18,6 +18,7 @@ COMMANDS = {  # name: where it is, and the first line of what it says about itse
         "verify:verify",
         "Judge a data folder: chain, read models, money, and every order against the exchange.",
     ),
+    "soak": ("soak:soak", "Run the whole platform under seeded faults of its exchange, and judge what happened."),
     "halt": ("halt:halt", "Stop trading, or let it go on: everywhere, or for one user, account or strategy."),
     "events": ("log:events", "Read the log: what happened, in the order in which it was recorded."),
     "accounts": ("listings:accounts", "List the accounts with their newest equity."),

@@ -35,22 +35,26 @@ def up(
     ] = None,
     seed: Annotated[int, typer.Option(help="of the price model, for a new folder")] = DEFAULT_SEED,
     accounts: Annotated[int, typer.Option(help="paper clients that a new folder begins with")] = 0,
+    lively: Annotated[
+        bool, typer.Option("--lively", help="paper clients' strategies look at minutes and trade every few of them")
+    ] = False,
     home: Annotated[Path | None, typer.Option(help="data folder instead of PATRIOT_HOME")] = None,
 ) -> None:
     """Run the platform live on this machine: database, exchange, every service, until it is ended.
 
     The exchange is a simulator whose clock is the platform's clock, unless PATRIOT_BINANCE_URL names another.
     """
-    run(_up(speed, data, seed, accounts, home), interrupted="`patriot up` goes on where this stopped.")
+    work = _up(speed, data, seed, accounts, home, lively=lively)
+    run(work, interrupted="`patriot up` goes on where this stopped.")
 
 
-async def _up(speed: Speed, data: str | None, seed: int, accounts: int, home: Path | None) -> None:
+async def _up(speed: Speed, data: str | None, seed: int, accounts: int, home: Path | None, *, lively: bool) -> None:
     if not 0 <= accounts <= MAX_ACCOUNTS:
         raise InvalidInput("--accounts", f"expected 0 to {MAX_ACCOUNTS}, found {accounts}")
     settings = Settings.read()
     folder = chosen_folder(settings, home or settings.home)
     played = None if data in (None, MODEL) else recording(data)
-    options = UpOptions(folder, settings, int(speed), played, seed, accounts)
+    options = UpOptions(folder, settings, int(speed), played, seed, accounts, lively)
     console = Console()
     status = console.status("starting")
     ended = asyncio.Event()

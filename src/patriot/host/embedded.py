@@ -264,7 +264,8 @@ class EmbeddedPostgres:
 
     def _check_version(self, programs: Path) -> None:
         found = (self._cluster / "PG_VERSION").read_text().strip()
-        release = subprocess.run([programs / "postgres", "--version"], check=True, capture_output=True, text=True)
+        asked = [programs / "postgres", "--version"]
+        release = subprocess.run(asked, check=True, capture_output=True, text=True, env=_environment())
         ours = release.stdout.split()[-1].split(".")[0]
         if found != ours:
             raise StartupError(
@@ -374,7 +375,8 @@ def _command_line(pid: int) -> str:
         with suppress(FileNotFoundError, ProcessLookupError):
             return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" "))
         return ""
-    listed = subprocess.run(["ps", "-p", str(pid), "-o", "command="], check=False, capture_output=True, text=True)
+    asked = ["ps", "-p", str(pid), "-o", "command="]
+    listed = subprocess.run(asked, check=False, capture_output=True, text=True, env=_environment())
     return listed.stdout
 
 

@@ -12,7 +12,7 @@ from patriot.adapters.exchanges.binance.account import BinanceKeyProbe
 from patriot.adapters.simulator.control import SimAccount, SimControl
 from patriot.billing.commands import AgreeTerms
 from patriot.billing.period import period_of
-from patriot.host.paper_clients import FEE_RATE, SYMBOL, DemoPlan, PlannedClient, PlannedStrategy
+from patriot.host.paper_clients import FEE_RATE, DemoPlan, PlannedClient, PlannedStrategy
 from patriot.kernel.errors import CommandRefused
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
@@ -65,8 +65,8 @@ class _Onboarding:
             name=strategy.name,
             kind=strategy.kind,
             exchange=Exchange.BINANCE,
-            symbol=SYMBOL,
-            interval="15m",
+            symbol=strategy.symbol,
+            interval=strategy.interval,
             parameters=strategy.parameters,
             risk_per_trade_fraction=strategy.risk_per_trade_fraction,
             max_leverage=MAX_LEVERAGE,

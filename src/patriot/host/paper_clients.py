@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +14,11 @@ SYMBOL = "BTCUSDT"
 FEE_RATE = Decimal("0.30")
 REFUSED_CLIENTS = 2  # offer a key with withdraw right first
 FORTUNE_TELLER = "hindsight"
-
+OTHER_SYMBOL = "ETHUSDT"
+# Short periods: some stops and targets are met within minutes, other positions are left by a signal.
+LIVELY_TREND = {"fast_period": "2", "slow_period": "5", "rsi_period": "3", "rsi_ceiling": "95", "atr_period": "5"}
+LIVELY_BREAKOUT = {"entry_bars": "4", "exit_bars": "2", "atr_period": "5", "stop_atr": "4"}
+LIVELY_RISK = Decimal("0.0005")  # of equity: a day's commissions stay below the limit of a day's loss
 
 Allocations = tuple[tuple[StrategyId, Decimal], ...]
 
@@ -28,6 +32,8 @@ class PlannedStrategy:
     kind: str
     parameters: dict[str, str]
     risk_per_trade_fraction: Decimal
+    symbol: str = SYMBOL
+    interval: str = "15m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,15 @@ class DemoPlan:
     clients: tuple[PlannedClient, ...]
 
 
-def make_plan(accounts: int, seed: int, recording: Path | None) -> DemoPlan:
-    """Return who trades what. The last client follows a strategy that knows the recording, so that a fee is shown."""
+def make_plan(accounts: int, seed: int, recording: Path | None, *, lively: bool = False) -> DemoPlan:
+    """Return who trades what. The last client follows a strategy that knows the recording, so that a fee is shown.
+
+    With `lively` strategies look at minutes, on two symbols, and trade every few of them.
+    """
     trend = _strategy(seed, "EMA cross", "ema_cross", {})
     breakout = _strategy(seed, "Donchian breakout", "donchian", {})
+    if lively:
+        trend, breakout = _lively(trend, LIVELY_TREND, SYMBOL), _lively(breakout, LIVELY_BREAKOUT, OTHER_SYMBOL)
     strategies = [trend, breakout]
     if recording is not None:
         label = "Hindsight (knows the future; shows the fee)"
@@ -97,6 +108,10 @@ def planned_transfers(plan: DemoPlan, start: datetime, end: datetime) -> Iterato
 
 def _strategy(seed: int, name: str, kind: str, parameters: dict[str, str]) -> PlannedStrategy:
     return PlannedStrategy(StrategyId(derived_id("demo-strategy", seed, kind)), name, kind, parameters, Decimal("0.02"))
+
+
+def _lively(strategy: PlannedStrategy, parameters: dict[str, str], symbol: str) -> PlannedStrategy:
+    return replace(strategy, parameters=parameters, risk_per_trade_fraction=LIVELY_RISK, symbol=symbol, interval="1m")
 
 
 def _balance(seed: int, number: int) -> Decimal:

@@ -1,7 +1,6 @@
 """The simulator as a child: started with its journal, announced ports, ended with the pipe to us."""
 
 import asyncio
-import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from patriot.adapters.environment import environment_of_child
 from patriot.adapters.simulator.control import SimGone
 from patriot.kernel.errors import StartupError
 
@@ -66,7 +66,7 @@ class SimProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env=os.environ | {"PATRIOT_SIM_TOKEN": spec.token},
+                env=environment_of_child({"PATRIOT_SIM_TOKEN": spec.token}),
                 start_new_session=True,  # Ctrl-C is ours to pass on
             )
         assert process.stdout is not None  # noqa: S101  a pipe

@@ -51,6 +51,7 @@ class UpOptions:
     data: Path | None = None
     seed: int = DEFAULT_SEED
     accounts: int = 0  # paper clients that a new folder begins with
+    lively: bool = False  # whether their strategies trade every few minutes
 
 
 class SetUp(msgspec.Struct, frozen=True):
@@ -150,7 +151,8 @@ class Up:
         if options.accounts > 0 and venue.control is not None and path.exists():
             set_up = msgspec.json.decode(path.read_bytes(), type=SetUp)
             if set_up.accounts == 0:
-                await onboard(make_plan(options.accounts, set_up.seed, None), parts, vault, venue.control)
+                plan = make_plan(options.accounts, set_up.seed, None, lively=options.lively)
+                await onboard(plan, parts, vault, venue.control)
                 path.write_bytes(msgspec.json.encode(msgspec.structs.replace(set_up, accounts=options.accounts)))
         return len([account async for account in linked_accounts(parts.store)])
 

@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from patriot.accounts.ports import KeyVault
+from patriot.adapters.environment import environment_of_child
 from patriot.adapters.postgres.database import Database
 from patriot.adapters.postgres.integrity import verify_log
 from patriot.adapters.postgres.shadow import compare
@@ -201,6 +202,7 @@ async def run_verifier(path: Path) -> str:
         *(sys.executable, "-I", "-S", str(program), str(path)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        env=environment_of_child(),
     )
     output, _ = await process.communicate()
     lines = output.decode(errors="replace").strip().splitlines() or ["no answer"]
