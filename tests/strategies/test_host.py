@@ -27,14 +27,14 @@ from patriot.strategies.events import SignalGenerated
 from patriot.strategies.interface import ActiveStrategy
 from patriot.strategies.ports import SpawnRunner
 from patriot.strategies.streams import register
-from patriot.strategies.supervisor import Patience
+from patriot.strategies.supervisor import RunnerPatience
 from patriot.trading.terms import Exchange, StrategyId
 from tests.strategies.test_supervisor import BARS, HANGS, InTurn, Told
 from tests.support import eventually
 
 pytestmark = pytest.mark.integration
 
-QUICK = Patience(first_backoff=0.001, longest_backoff=0.01)
+QUICK = RunnerPatience(first_backoff=0.001, longest_backoff=0.01)
 
 
 def active(number: int, kind: str, **changes: object) -> ActiveStrategy:
@@ -85,7 +85,7 @@ class World:
         self.market = Market()
         self.told = Told()
 
-    def host(self, spawn: SpawnRunner, patience: Patience = QUICK) -> StrategyHost:
+    def host(self, spawn: SpawnRunner, patience: RunnerPatience = QUICK) -> StrategyHost:
         bus = CommandBus(self.store, self.clock, Ids(self.clock))
         register(bus)
         return StrategyHost(bus, self.clock, self.market, spawn, self.told, patience)
@@ -219,7 +219,7 @@ async def test_signal_that_an_outage_made_old_is_not_recorded() -> None:
 async def test_strategy_that_never_starts_harms_no_other() -> None:
     world = World()
     broken = active(0, "hindsight", parameters={"data_file": "/nonexistent.csv"})
-    host = world.host(SubprocessRunners(), Patience(first_backoff=0.001, longest_backoff=0.01, attempts=1))
+    host = world.host(SubprocessRunners(), RunnerPatience(first_backoff=0.001, longest_backoff=0.01, attempts=1))
     signals = await undisturbed()
     first = next(number for number, bar in enumerate(BARS) if bar.closed_at == signals[0].bar_closed_at)
     for bar in BARS[:first]:
@@ -238,7 +238,7 @@ async def test_strategy_that_never_starts_harms_no_other() -> None:
 async def test_strategy_that_hangs_does_not_hold_up_the_signals_of_another() -> None:
     world = World()
     spawn = InTurn(InProcessRunners(), InProcessRunners(), HANGS)
-    host = world.host(spawn, Patience(answer=60, grace=0.05, first_backoff=0.001))
+    host = world.host(spawn, RunnerPatience(answer=60, grace=0.05, first_backoff=0.001))
     await host.follow([EMA, DONCHIAN])
     expected = [one for one in await undisturbed() if one.strategy_id == DONCHIAN.strategy_id]
     first = next(number for number, bar in enumerate(BARS) if bar.closed_at == expected[0].bar_closed_at)
@@ -257,7 +257,7 @@ async def test_strategy_that_hangs_does_not_hold_up_the_signals_of_another() -> 
 async def test_strategy_stopped_while_it_is_asked_gives_no_signal() -> None:
     world = World()
     spawn = InTurn(InProcessRunners(), InProcessRunners(), HANGS)
-    host = world.host(spawn, Patience(answer=60, grace=30, first_backoff=0.001))
+    host = world.host(spawn, RunnerPatience(answer=60, grace=30, first_backoff=0.001))
     await host.follow([EMA, DONCHIAN])
     signals = await undisturbed()
     first = next(number for number, bar in enumerate(BARS) if bar.closed_at == signals[0].bar_closed_at)
@@ -278,7 +278,7 @@ async def test_strategy_stopped_while_it_is_asked_gives_no_signal() -> None:
 
 async def test_slow_answer_is_recorded_when_it_comes() -> None:
     world = World()
-    host = world.host(SubprocessRunners(), Patience(grace=0.0))
+    host = world.host(SubprocessRunners(), RunnerPatience(grace=0.0))
     assert await host.follow([EMA, DONCHIAN]) == []
     for bar in BARS[:50]:
         world.play(bar)

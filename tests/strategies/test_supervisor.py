@@ -13,7 +13,7 @@ from patriot.kernel.clock import FakeClock
 from patriot.strategies.catalogue import build
 from patriot.strategies.interface import Wish
 from patriot.strategies.ports import Runner, SpawnRunner
-from patriot.strategies.supervisor import Incident, Patience, RunnerFailed, RunnerSupervisor
+from patriot.strategies.supervisor import Incident, RunnerFailed, RunnerPatience, RunnerSupervisor
 from tests.strategies.recorded import RECORDING, minutes_of, quarters_of
 from tests.strategies.test_runner import SPEC
 from tests.support import eventually
@@ -21,7 +21,7 @@ from tests.support import eventually
 pytestmark = pytest.mark.integration
 
 BARS = quarters_of(minutes_of(RECORDING))
-QUICK = Patience(first_backoff=0.001, longest_backoff=0.01)
+QUICK = RunnerPatience(first_backoff=0.001, longest_backoff=0.01)
 
 
 def program(code: str) -> SpawnRunner:
@@ -92,7 +92,7 @@ async def test_supervised_strategy_wishes_what_it_wishes_alone() -> None:
 
 async def test_runner_killed_again_and_again_changes_no_wish() -> None:
     told = Told()
-    supervisor = RunnerSupervisor(SubprocessRunners(), FakeClock(), told, Patience(first_backoff=0.001))
+    supervisor = RunnerSupervisor(SubprocessRunners(), FakeClock(), told, RunnerPatience(first_backoff=0.001))
     await supervisor.start(SPEC, [])
     wishes = []
     for number, bar in enumerate(BARS):
@@ -107,7 +107,7 @@ async def test_runner_killed_again_and_again_changes_no_wish() -> None:
 
 
 async def test_runner_killed_while_it_is_asked_is_replaced_and_asked_again() -> None:
-    supervisor = RunnerSupervisor(InTurn(HANGS, SubprocessRunners()), FakeClock(), Told(), Patience(answer=30))
+    supervisor = RunnerSupervisor(InTurn(HANGS, SubprocessRunners()), FakeClock(), Told(), RunnerPatience(answer=30))
     starting = asyncio.create_task(supervisor.start(SPEC, BARS[:50]))
     pid = await eventually(lambda: supervisor.pid)
     os.kill(pid or 0, signal.SIGKILL)
@@ -167,7 +167,7 @@ async def test_history_gives_the_wishes_of_its_last_bar() -> None:
 
 
 async def test_question_that_is_canceled_leaves_no_answer_behind() -> None:
-    supervisor = RunnerSupervisor(InTurn(HANGS, InProcessRunners()), FakeClock(), Told(), Patience(answer=30))
+    supervisor = RunnerSupervisor(InTurn(HANGS, InProcessRunners()), FakeClock(), Told(), RunnerPatience(answer=30))
     starting = asyncio.create_task(supervisor.start(SPEC, BARS[:10]))
     await eventually(lambda: supervisor.pid)
     starting.cancel()
@@ -178,7 +178,7 @@ async def test_question_that_is_canceled_leaves_no_answer_behind() -> None:
 
 async def test_close_interrupts_a_runner_that_hangs_and_starts_no_other() -> None:
     spawn, told = InTurn(HANGS), Told()
-    supervisor = RunnerSupervisor(spawn, FakeClock(), told, Patience(answer=30))
+    supervisor = RunnerSupervisor(spawn, FakeClock(), told, RunnerPatience(answer=30))
     starting = asyncio.create_task(supervisor.start(SPEC, BARS[:10]))
     await eventually(lambda: supervisor.pid)
     await supervisor.close()
@@ -189,4 +189,4 @@ async def test_close_interrupts_a_runner_that_hangs_and_starts_no_other() -> Non
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 0.1), (2, 0.2), (4, 0.8), (7, 5.0), (10_000, 5.0)])
 def test_backoff_doubles_up_to_a_limit(failures: int, seconds: float) -> None:
-    assert Patience().backoff(failures) == pytest.approx(seconds)
+    assert RunnerPatience().backoff(failures) == pytest.approx(seconds)

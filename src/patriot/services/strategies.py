@@ -27,7 +27,7 @@ from patriot.strategies.events import (
 )
 from patriot.strategies.interface import ActiveStrategy
 from patriot.strategies.ports import SpawnRunner
-from patriot.strategies.supervisor import PATIENCE, Incident, Patience
+from patriot.strategies.supervisor import PATIENCE, Incident, RunnerPatience
 from patriot.trading.terms import Exchange, StrategyId
 
 log = structlog.get_logger()
@@ -96,7 +96,7 @@ class VenuePast:
 class StrategiesService:
     """Asks every active strategy at the close of its bars."""
 
-    def __init__(self, parts: Parts, pace: Pace, spawn: SpawnRunner, patience: Patience = PATIENCE) -> None:
+    def __init__(self, parts: Parts, pace: Pace, spawn: SpawnRunner, patience: RunnerPatience = PATIENCE) -> None:
         self._parts = parts
         self._pace = pace
         self._strategies = ActiveStrategies()

@@ -17,7 +17,7 @@ from patriot.strategies.commands import RecordSignal
 from patriot.strategies.events import SignalGenerated
 from patriot.strategies.interface import INTERVALS, ActiveStrategy, StrategySpec, Wish
 from patriot.strategies.ports import MarketPast, SpawnRunner
-from patriot.strategies.supervisor import PATIENCE, Incident, Patience, Report, RunnerFailed, RunnerSupervisor
+from patriot.strategies.supervisor import PATIENCE, Incident, Report, RunnerFailed, RunnerPatience, RunnerSupervisor
 from patriot.trading.steps import Reached, Step, pass_by
 from patriot.trading.terms import SignalId, StrategyId
 
@@ -94,7 +94,7 @@ class StrategyHost:
         past: MarketPast,
         spawn: SpawnRunner,
         report: Report,
-        patience: Patience = PATIENCE,
+        patience: RunnerPatience = PATIENCE,
         reached: Reached = pass_by,
     ) -> None:
         self._bus = bus

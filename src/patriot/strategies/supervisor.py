@@ -35,7 +35,7 @@ Report = Callable[[Incident], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RunnerPatience:
     """How long a runner may think, and how it is started again. Units: seconds."""
 
     answer: float = 10.0  # one answer; also the first one, with the whole history
@@ -49,13 +49,13 @@ class Patience:
         return min(self.first_backoff * 2.0 ** min(failures - 1, 30), self.longest_backoff)
 
 
-PATIENCE = Patience()
+PATIENCE = RunnerPatience()
 
 
 class RunnerSupervisor:
     """One strategy and the runner that it has at the moment. One call at a time; only `close` may interrupt another."""
 
-    def __init__(self, spawn: SpawnRunner, clock: Clock, report: Report, patience: Patience = PATIENCE) -> None:
+    def __init__(self, spawn: SpawnRunner, clock: Clock, report: Report, patience: RunnerPatience = PATIENCE) -> None:
         self._spawn = spawn
         self._clock = clock
         self._report = report
