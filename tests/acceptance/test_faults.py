@@ -12,14 +12,14 @@ import pytest
 
 from patriot.demo.demo import Demo, DemoOptions, DemoProgress, Finished
 from patriot.judge.verdicts import Summary, judge_run
-from patriot.orders.effects import Patience
+from patriot.orders.patience import DeskPatience
 from patriot.trading.steps import pass_by
 from patriot.trading.terms import AccountId
 from tests.acceptance.demo_runs import DemoFolder
 from tests.support import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-PATIENCE = Patience(entry=(0.3, 1, 2, 6))
+PATIENCE = DeskPatience(entry=(0.3, 1, 2, 6))
 ORDER, ALGO = "/fapi/v1/order", "/fapi/v1/algoOrder"
 
 

@@ -14,8 +14,8 @@ from patriot.execution.events import CloseRequested, Routing, SignalRouted
 from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import Context
 from patriot.orders.commands import PlaceOrder
-from patriot.orders.effects import Patience
 from patriot.orders.events import OrderCanceled, OrderCreated
+from patriot.orders.patience import DeskPatience
 from patriot.risk.commands import AccountRisk, HaltTrading, ResumeTrading
 from patriot.risk.events import HaltLevel, Scope
 from patriot.risk.limits import GLOBAL_DEFAULTS
@@ -239,7 +239,7 @@ def test_way_out_that_is_asked_for_before_the_log_was_read_is_not_forgotten() ->
         fence = await paper.parts.leases.acquire(f"account:{account_id}", "me")
         assert fence is not None
         key = ApiKey("1", "secret")
-        worker = build_account(paper.parts, account_id, ALICE, key, fence, LivePace(), Patience()).worker
+        worker = build_account(paper.parts, account_id, ALICE, key, fence, LivePace(), DeskPatience()).worker
         asking = asyncio.create_task(worker.flatten("HALTED"))
         await paper.settle()
         assert not asking.done()

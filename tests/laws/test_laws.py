@@ -14,7 +14,7 @@ import pytest
 from patriot.adapters.exchanges.inprocess.faults import FaultRates
 from patriot.execution.effects import BracketKeeper
 from patriot.kernel.eventstore import LogPosition
-from patriot.orders.effects import OrderDesk
+from patriot.orders.desk import OrderDesk
 from patriot.trading.steps import Step
 from tests.laws import broken
 from tests.laws.judge import Judge

@@ -25,14 +25,15 @@ from patriot.execution.routing import Reach, SignalRouter
 from patriot.execution.worker import AccountWorker, OpenBracket
 from patriot.kernel.bus import CommandBus, Decided, decode_all
 from patriot.kernel.errors import StoreUnavailable
-from patriot.kernel.eventstore import Context, EventStore, Fence, LogPosition
+from patriot.kernel.eventstore import Actor, Context, EventStore, Fence, LogPosition
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryEventStore, MemoryLeases
 from patriot.orders import streams as orders
 from patriot.orders.commands import PlaceOrder
-from patriot.orders.effects import OrderDesk, Patience
+from patriot.orders.desk import OrderDesk
 from patriot.orders.history import load_bracket
 from patriot.orders.journal import Journal
+from patriot.orders.patience import DeskPatience
 from patriot.risk import streams as risk
 from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.decider import RISK
@@ -387,8 +388,8 @@ class World:
         venue = MortalOrders(life, InProcessOrders(self.exchange, 1), self.witness)
         session = MortalAccount(life, InProcessAccount(self.exchange, 1))
 
-        async def write(command: Any) -> Decided:
-            return await bus.dispatch(command, Context(correlation_id=ACCOUNT), fence=fence)
+        async def write(command: Any, actor: Actor) -> Decided:
+            return await bus.dispatch(command, Context(correlation_id=ACCOUNT, actor=actor), fence=fence)
 
         async def place(command: PlaceOrder, context: Context) -> Decided:
             return await bus.dispatch(command, context, fence=fence)
@@ -406,7 +407,7 @@ class World:
             return brackets
 
         journal = Journal(write)
-        patience = Patience()
+        patience = DeskPatience()
         keeper = self.keeper_type(journal, self.clock, self.alarm, life.reached)
         desk = self.desk_type(venue, journal, self.clock, keeper.observe, patience, life.reached)
         keeper.attach(desk)

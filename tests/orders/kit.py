@@ -21,8 +21,8 @@ from patriot.orders.commands import (
     RecordUnknown,
     RequestCancel,
 )
-from patriot.orders.effects import leg_command
 from patriot.orders.events import CancelReason, OrderCreated, OrderFilled, RejectStage
+from patriot.orders.legs import leg_command
 from patriot.risk.commands import EffectiveLimits
 from patriot.risk.events import ExposureReserved
 from patriot.trading.terms import AccountId, Exchange, Leg, OrderId, OrderType, Side, SignalId, StrategyId, UserId

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
+from patriot.kernel.eventstore import Actor, ActorType
 from patriot.orders.client_ids import client_order_id, leg_order_id
 from patriot.orders.decider import ORDER, OVER, Status
-from patriot.orders.effects import OrderDesk
+from patriot.orders.desk import OrderDesk
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 from patriot.orders.journal import Journal
 from patriot.trading.reports import OrderReport, TradeReport, VenueOrder, VenueStatus
@@ -80,13 +81,15 @@ class Bench:
     def __init__(self, *past: OrderEvent) -> None:
         self.venue = Venue()
         self.events: list[OrderEvent] = []
+        self.written: list[tuple[str, ActorType]] = []
         self.journal = Journal(self._write)
         self.desk = OrderDesk(self.venue, self.journal, VirtualClock(), self.events.append)
         self.writing = asyncio.create_task(self.journal.run())
         self.desk.adopt((ENTRY, OrderApproved(ORDER_ID), *past))
 
-    async def _write(self, command: object) -> None:
+    async def _write(self, command: object, actor: Actor) -> None:
         await asyncio.sleep(0.001)
+        self.written.append((type(command).__name__, actor.type))
 
     def status(self, leg: Leg, sequence: int = 1) -> Status:
         order_id = leg_order_id(ORDER_ID, leg, sequence)
@@ -102,6 +105,28 @@ def test_entry_is_sent_once_however_many_ask_for_it() -> None:
         bench = Bench()
         await asyncio.gather(bench.desk.submit(ENTRY), bench.desk.submit(ENTRY))
         assert bench.venue.asked.count("place e1") == 1
+
+    run_virtually(run())
+
+
+def test_actor_of_an_event_is_who_decided_or_told_of_it() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [None, OutcomeUnknown("lost"), ExchangeRefused(-2021, "would trigger at once")]
+        await bench.desk.submit(ENTRY)
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 2, Decimal(1))
+        await asyncio.sleep(0.05)
+        assert bench.written == [
+            ("RecordSubmitted", ActorType.SYSTEM),
+            ("RecordAccepted", ActorType.EXCHANGE),
+            ("OpenLeg", ActorType.SYSTEM),
+            ("RecordSubmitted", ActorType.SYSTEM),
+            ("RecordUnknown", ActorType.SYSTEM),
+            ("OpenLeg", ActorType.SYSTEM),
+            ("RecordSubmitted", ActorType.SYSTEM),
+            ("RecordRejected", ActorType.EXCHANGE),
+        ]
 
     run_virtually(run())
 

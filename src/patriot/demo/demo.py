@@ -32,7 +32,7 @@ from patriot.kernel.clock import ReplayClock
 from patriot.kernel.errors import StartupError
 from patriot.kernel.eventstore import LogPosition
 from patriot.kernel.tasks import while_serving
-from patriot.orders.effects import Patience
+from patriot.orders.patience import DeskPatience
 from patriot.services.all_in_one import Platform
 from patriot.services.billing import CLOSING_DELAY
 from patriot.services.parts import ExchangeAddress, Parts, open_parts
@@ -40,7 +40,7 @@ from patriot.trading.steps import Reached, pass_by
 
 MODEL_DAYS = 3
 LISTEN_SECONDS = 60.0
-REPLAY_PATIENCE = Patience(answer=5.0)  # a busy machine answers late, and what that sets off would change the fills
+REPLAY_PATIENCE = DeskPatience(answer=5.0)  # a busy machine answers late, and what that sets off would change the fills
 SET_UP_FILE = "demo.json"
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ class Demo:
         options: DemoOptions,
         progress: DemoProgress,
         reached: Reached = pass_by,
-        patience: Patience | None = None,
+        patience: DeskPatience | None = None,
     ) -> None:
         self._options = options
         self._progress = progress

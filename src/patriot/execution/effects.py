@@ -14,6 +14,7 @@ from patriot.execution.bracket import Bracket, Cancel, Open, evolve, next_steps,
 from patriot.execution.commands import CloseBracket, RecordProtected, RecordProtectionFailed
 from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.clock import Clock
+from patriot.kernel.eventstore import SYSTEM
 from patriot.kernel.money import ZERO
 from patriot.kernel.tasks import Background
 from patriot.orders.events import OrderAccepted, OrderCreated, OrderEvent, OrderFilled, OrderRejected
@@ -181,7 +182,7 @@ class BracketKeeper:
                 await desk.open_leg(entry, step.leg, sequence, step.quantity)
         self._changed.add(entry.order_id)
 
-    # Milestones -------------------------------------------------------------------------------------------------------
+    # Milestones
 
     def _note_protection(self, group_id: OrderId, bracket: Bracket, event: OrderEvent) -> None:
         """Measure from the first fill to the first stop that rests, once per bracket.
@@ -198,9 +199,8 @@ class BracketKeeper:
         del self._naked[group_id]
         by_exchange = (stopped_at - naked.filled_at).total_seconds()
         seconds = Decimal(f"{max(by_exchange, self._clock.monotonic() - naked.monotonic):.3f}")
-        self._writer.put(
-            RecordProtected(group_id, entry.account_id, entry.symbol, naked.filled_at, seconds, stopped_at)
-        )
+        protected = RecordProtected(group_id, entry.account_id, entry.symbol, naked.filled_at, seconds, stopped_at)
+        self._writer.put(protected, SYSTEM)
 
     def _raise_alarm(self, bracket: Bracket, entry: OrderCreated) -> None:
         attempts = stop_failures(bracket)
@@ -210,16 +210,16 @@ class BracketKeeper:
         failed = RecordProtectionFailed(
             entry.order_id, entry.account_id, entry.user_id, entry.symbol, attempts, self._clock.now()
         )
-        self._writer.put(failed)
+        self._writer.put(failed, SYSTEM)
 
     def _finish(self, group_id: OrderId, bracket: Bracket) -> None:
         entry = bracket.entry
         if entry is None or self._desk is None:
             raise LookupError("a bracket ends only with its entry and a desk")
         if bracket.entered > 0:
-            self._writer.put(_closing(bracket, entry, self._clock.now()))
+            self._writer.put(_closing(bracket, entry, self._clock.now()), SYSTEM)
         else:
-            self._writer.put(ReleaseExposure(entry.account_id, group_id, self._clock.now()))
+            self._writer.put(ReleaseExposure(entry.account_id, group_id, self._clock.now()), SYSTEM)
         self._reached(Step.POSITION_CLOSED)
         self._desk.forget(group_id)
         self._over[group_id] = self._brackets.pop(group_id)

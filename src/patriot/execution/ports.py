@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Protocol
 
+from patriot.kernel.eventstore import Actor
 from patriot.kernel.tasks import Background
 from patriot.orders.events import CancelReason, OrderCreated, OrderEvent
 from patriot.risk.commands import AccountRisk, EffectiveLimits
@@ -13,11 +14,19 @@ from patriot.trading.terms import AccountId, Leg, OrderId, StrategyId, UserId
 
 
 class Desk(Protocol):
-    """The way of one account's orders to its exchange (`orders/effects.py`)."""
+    """The way of one account's orders to its exchange (`orders/desk.py`)."""
 
     tasks: Background
-    strays: list[str]
-    foreign: set[str]
+
+    @property
+    def strays(self) -> list[str]:
+        """Return client ids of ours that no open bracket explains."""
+        ...
+
+    @property
+    def foreign(self) -> set[str]:
+        """Return client ids of resting orders that are not ours."""
+        ...
 
     def adopt(self, events: Iterable[OrderEvent]) -> None:
         """Take over durable events of open brackets."""
@@ -61,11 +70,11 @@ class CommandWriter(Protocol):
 
     pending: int
 
-    def put(self, command: object) -> None:
-        """Write a command soon, after all put before."""
+    def put(self, command: object, actor: Actor) -> None:
+        """Write a command soon, after all put before; the actor decided it, or told of it."""
         ...
 
-    async def written(self, command: object) -> None:
+    async def written(self, command: object, actor: Actor) -> None:
         """Write a command after all put before, and return when it is durable."""
         ...
 

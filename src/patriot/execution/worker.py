@@ -20,8 +20,9 @@ from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.bus import Decided
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
-from patriot.kernel.eventstore import Context
+from patriot.kernel.eventstore import SYSTEM, Context
 from patriot.kernel.money import ZERO
+from patriot.kernel.patience import patiently
 from patriot.kernel.tasks import Background
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
@@ -189,7 +190,7 @@ class AccountWorker:
             await asyncio.sleep(CHECK_SECONDS)
             if self.acting.is_set() and self.keeper.open_brackets:
                 await self._patiently(self._desk.check_resting)
-                self._tell_of_others()
+                self._alert_of_unknown_orders()
 
     async def _take(self, report: PrivateReport) -> None:
         self._venue_said(report.at)
@@ -202,9 +203,9 @@ class AccountWorker:
                 self._desk.on_trade(report)
             case MoneyMoved():
                 self._tasks.start(self._take_money())
-        self._tell_of_others()
+        self._alert_of_unknown_orders()
 
-    def _tell_of_others(self) -> None:
+    def _alert_of_unknown_orders(self) -> None:
         if self._desk.strays:
             self._alerts.critical("order.stray_report", account_id=self.account_id, client_ids=list(self._desk.strays))
             self._desk.strays.clear()
@@ -269,7 +270,7 @@ class AccountWorker:
                 command = RecordAdjustment(
                     entry.order_id, self.account_id, entry.symbol, expected, found, elsewhere, at
                 )
-                self._writer.put(command)
+                self._writer.put(command, SYSTEM)
                 self.keeper.adjust(entry.order_id, elsewhere)
 
     def _differences(self, snapshot: AccountSnapshot) -> list[tuple[OrderCreated, Decimal, Decimal]]:
@@ -291,19 +292,14 @@ class AccountWorker:
                 self._prepared[symbol] = leverage
 
     async def _patiently(self, step: Callable[[], Awaitable[object]]) -> None:
-        attempt = 0
-        while True:
-            try:
-                await step()
-            except ExchangeRefused:
-                raise  # asking again gives the same answer: the account must be started over, and a person told
-            except (ExchangeError, StoreUnavailable):
-                await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
-                attempt += 1
-            else:
-                return
+        """Repeat a step until it succeeds.
 
-    # What others ask of it --------------------------------------------------------------------------------------------
+        Asking again after a refusal gives the same answer: the account must be started over, and a person told.
+        """
+        errors = (ExchangeError, StoreUnavailable)
+        await patiently(step, pauses=RETRY_SECONDS, errors=errors, final=(ExchangeRefused,))
+
+    # What others ask of it
 
     async def is_ready(self, within_seconds: float) -> bool:
         """Wait for the account to be in step with its exchange; False if it is not in time."""
@@ -369,7 +365,7 @@ class AccountWorker:
     async def _request_close(self, groups: list[OrderId], reason: str) -> None:
         self._tasks.start(self._close_when_settled(groups))  # a lost database does not hold the way out
         for group_id in groups:
-            await self._writer.written(RequestClose(group_id, self.account_id, reason, self._clock.now()))
+            await self._writer.written(RequestClose(group_id, self.account_id, reason, self._clock.now()), SYSTEM)
 
     async def _close_when_settled(self, groups: list[OrderId]) -> None:
         """Close once nothing that a dead predecessor sent can still arrive."""

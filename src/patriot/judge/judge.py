@@ -19,7 +19,7 @@ from patriot.trading.terms import AccountId, Leg, OrderId, Side
 
 PROTECTION_LIMIT_SECONDS = Decimal(2)
 MAX_TRIES = 4  # a try ends with an unknown outcome; the next begins when the exchange is found not to have the order
-MAX_SUBMISSIONS_OF_A_TRY = 6  # one, and one after each pause when the exchange did nothing: `Patience.retry`
+MAX_SUBMISSIONS_OF_A_TRY = 6  # one, and one after each pause when the exchange did nothing: `DeskPatience.retry`
 CLOCK_ALLOWANCE = timedelta(seconds=1)  # an exchange takes a request stamped so far ahead of its own clock
 ALLOWED_PERMISSIONS = frozenset({"read", "trade"})
 

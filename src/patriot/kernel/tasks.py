@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from patriot.kernel.errors import StoreUnavailable
+from patriot.kernel.patience import patiently
 
 T = TypeVar("T")
 OUTAGE_POLL_SECONDS = 0.2
@@ -61,11 +62,7 @@ class Background:
 
 async def when_stored(work: Callable[[], Awaitable[T]]) -> T:
     """Do work that may be repeated, again and again until the store is there for it; return what it returns."""
-    while True:
-        try:
-            return await work()
-        except StoreUnavailable:
-            await asyncio.sleep(OUTAGE_POLL_SECONDS)
+    return await patiently(work, pauses=(OUTAGE_POLL_SECONDS,), errors=(StoreUnavailable,))
 
 
 async def while_serving(work: Coroutine[Any, Any, T], *services: Coroutine[Any, Any, Any]) -> T:

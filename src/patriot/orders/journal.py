@@ -2,28 +2,39 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from patriot.kernel.errors import StoreUnavailable
+from patriot.kernel.eventstore import Actor
+from patriot.kernel.tasks import when_stored
 
-RETRY_SECONDS = 0.2  # while the database is away; commands wait in memory, the exchange can prove what was done
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    command: object
+    actor: Actor
+    written: asyncio.Future[None] | None = None
 
 
 class Journal:
-    """A queue in front of the log. `write` dispatches one command and returns when it is durable."""
+    """A queue in front of the log. `write` dispatches one command of an actor and returns when it is durable.
 
-    def __init__(self, write: Callable[[object], Awaitable[object]]) -> None:
+    While the database is away commands wait in memory: the exchange can prove what was done.
+    """
+
+    def __init__(self, write: Callable[[object, Actor], Awaitable[object]]) -> None:
         self._write = write
-        self._queue: asyncio.Queue[tuple[object, asyncio.Future[None] | None]] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Entry] = asyncio.Queue()
         self._waiting: set[asyncio.Future[None]] = set()
         self._ended = False
         self.pending = 0
 
-    def put(self, command: object) -> None:
+    def put(self, command: object, actor: Actor) -> None:
         """Write a command soon."""
         self.pending += 1
-        self._queue.put_nowait((command, None))
+        self._queue.put_nowait(_Entry(command, actor))
 
-    async def written(self, command: object) -> None:
+    async def written(self, command: object, actor: Actor) -> None:
         """Write a command after all that were put before, and return when it is durable.
 
         Errors: what writing it raises; StoreUnavailable if the writer ends before: ask its successor.
@@ -34,7 +45,7 @@ class Journal:
         self._waiting.add(future)
         future.add_done_callback(self._waiting.discard)
         self.pending += 1
-        self._queue.put_nowait((command, future))
+        self._queue.put_nowait(_Entry(command, actor, future))
         await future
 
     async def run(self) -> None:
@@ -49,9 +60,10 @@ class Journal:
                     future.set_exception(StoreUnavailable("the writer ended before this was written"))
 
     async def _write_next(self) -> None:
-        command, future = await self._queue.get()
+        entry = await self._queue.get()
+        future = entry.written
         try:
-            await self._write_patiently(command)
+            await when_stored(lambda: self._write(entry.command, entry.actor))
         except Exception as error:
             if future is not None and not future.done():
                 future.set_exception(error)
@@ -59,12 +71,3 @@ class Journal:
         self.pending -= 1
         if future is not None and not future.done():
             future.set_result(None)
-
-    async def _write_patiently(self, command: object) -> None:
-        while True:
-            try:
-                await self._write(command)
-            except StoreUnavailable:
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                return

@@ -11,20 +11,18 @@ from patriot.execution.effects import BracketKeeper
 from patriot.execution.events import protection_stream
 from patriot.execution.worker import AccountWorker, OpenBracket
 from patriot.kernel.bus import Decided, decode_all
-from patriot.kernel.eventstore import SYSTEM, Actor, ActorType, Context, Fence
-from patriot.orders.commands import OpenLeg, PlaceOrder, RecordFill, RequestCancel
-from patriot.orders.effects import OrderDesk, Patience
+from patriot.kernel.eventstore import Actor, Context, Fence
+from patriot.orders.commands import PlaceOrder, RecordFill
+from patriot.orders.desk import OrderDesk
 from patriot.orders.history import load_bracket
 from patriot.orders.journal import Journal
+from patriot.orders.patience import DeskPatience
 from patriot.risk.decider import RISK
 from patriot.risk.events import risk_stream
 from patriot.services.pace import Pace
 from patriot.services.parts import Parts
 from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, UserId
-
-EXCHANGE = Actor(ActorType.EXCHANGE, "BINANCE")
-OURS = (OpenLeg, RequestCancel)  # decided here; every other order command repeats what the exchange said
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +36,18 @@ class AccountAtWork:
 
 
 def build_account(
-    parts: Parts, account_id: AccountId, user_id: UserId, key: ApiKey, fence: Fence, pace: Pace, patience: Patience
+    parts: Parts, account_id: AccountId, user_id: UserId, key: ApiKey, fence: Fence, pace: Pace, patience: DeskPatience
 ) -> AccountAtWork:
     """Return an account ready to run."""
     venue = parts.venue(key)
 
-    async def write(command: Any) -> Decided:
+    async def write(command: Any, actor: Actor) -> Decided:
         group_or_order = getattr(command, "group_id", None) or command.order_id
-        by_exchange = type(command).__name__.startswith("Record") and not isinstance(command, OURS)
         context = Context(
             correlation_id=keeper.correlation_of(group_or_order),
             user_id=user_id,
             account_id=account_id,
-            actor=EXCHANGE if by_exchange else SYSTEM,
+            actor=actor,
         )
         decided = await parts.bus.dispatch(command, context, fence=fence)
         if isinstance(command, RecordFill):

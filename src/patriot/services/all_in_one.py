@@ -8,7 +8,7 @@ from patriot.adapters.postgres.projections import ProjectionRunner
 from patriot.kernel.projection import Projection
 from patriot.kernel.subscription import Tail
 from patriot.kernel.tasks import when_stored
-from patriot.orders.effects import Patience
+from patriot.orders.patience import DeskPatience
 from patriot.services.billing import BillingService
 from patriot.services.execution import ExecutionService
 from patriot.services.pace import Pace
@@ -31,7 +31,7 @@ class Platform:
         vault: KeyVault,
         pace: Pace,
         spawn: SpawnRunner,
-        patience: Patience | None = None,
+        patience: DeskPatience | None = None,
         projections: Iterable[Projection] = PROJECTIONS,
     ) -> None:
         self.parts = parts

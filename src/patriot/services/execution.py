@@ -34,7 +34,7 @@ from patriot.kernel.lease import LEASE_TTL
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription
 from patriot.kernel.tasks import Background
-from patriot.orders.effects import Patience
+from patriot.orders.patience import DeskPatience
 from patriot.risk.decider import RISK
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted, risk_stream
 from patriot.risk.policies import RiskWatch, WatchedEvent
@@ -57,11 +57,11 @@ EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in (*BOOK_EVENTS, Sign
 class ExecutionService:
     """Accounts at work, and signals on their way to them."""
 
-    def __init__(self, parts: Parts, vault: KeyVault, pace: Pace, patience: Patience | None = None) -> None:
+    def __init__(self, parts: Parts, vault: KeyVault, pace: Pace, patience: DeskPatience | None = None) -> None:
         self._parts = parts
         self._vault = vault
         self._pace = pace
-        self._patience = patience or Patience()
+        self._patience = patience or DeskPatience()
         self._book = FollowerBook()
         self._watch = RiskWatch()
         self._instruments: dict[str, Instrument] = {}

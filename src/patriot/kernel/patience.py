@@ -1,0 +1,35 @@
+"""Repeat work until it succeeds: the one way in which PATRIOT is patient with a store or an exchange that is away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+MAX_DOUBLINGS = 4  # of the time that one try gets: a lost answer costs little at first, a slow one gets its time
+
+
+async def patiently(
+    work: Callable[[], Awaitable[T]],
+    *,
+    pauses: Sequence[float],
+    errors: tuple[type[Exception], ...],
+    final: tuple[type[Exception], ...] = (),
+    answer_seconds: float | None = None,
+) -> T:
+    """Do work that may be repeated, again and again until it succeeds; return what it returns.
+
+    With `answer_seconds` the first try is given up after that time, each later one after twice as long, up to 16 times.
+    Units: seconds; the last of `pauses` is the pause from then on. Errors: all but `errors`, and `final` of those.
+    """
+    tries = 0
+    while True:
+        try:
+            async with asyncio.timeout(
+                None if answer_seconds is None else answer_seconds * 2 ** min(tries, MAX_DOUBLINGS)
+            ):
+                return await work()
+        except final:
+            raise
+        except errors:
+            await asyncio.sleep(pauses[min(tries, len(pauses) - 1)])
+        tries += 1

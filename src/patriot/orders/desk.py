@@ -1,0 +1,100 @@
+"""One account's desk: sends orders, takes the exchange's reports, asks when it does not know. Safe through any crash.
+
+What the desk knows is in `known.py`, and each of its trades in a module of its own: `sending.py`, `asking.py`,
+`reports.py`, `recovery.py`. Protection never waits for the database. Two things do wait: an entry is durable before the
+desk sees it, and is noted as submitted before the wire is touched.
+"""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+
+from patriot.kernel.clock import Clock
+from patriot.kernel.tasks import Background
+from patriot.orders.asking import OrderInquiry
+from patriot.orders.events import CancelReason, OrderCreated, OrderEvent
+from patriot.orders.journal import Journal
+from patriot.orders.known import KnownOrders
+from patriot.orders.patience import DeskPatience
+from patriot.orders.ports import OrderVenue
+from patriot.orders.recovery import OrderRecovery
+from patriot.orders.reports import ReportTaker
+from patriot.orders.sending import OrderSender
+from patriot.trading.reports import OrderReport, TradeReport
+from patriot.trading.steps import Reached, pass_by
+from patriot.trading.terms import Leg, OrderId
+
+
+class OrderDesk:
+    """Every order of one account's open brackets, and the way to its exchange."""
+
+    def __init__(
+        self,
+        venue: OrderVenue,
+        journal: Journal,
+        clock: Clock,
+        listener: Callable[[OrderEvent], None],
+        patience: DeskPatience | None = None,
+        reached: Reached = pass_by,
+    ) -> None:
+        patience = patience or DeskPatience()
+        self.tasks = Background()
+        self.known = KnownOrders(journal, listener)
+        self.taker = ReportTaker(self.known, reached, self._fetch_trades, self._adopt_lost_leg)
+        self.inquiry = OrderInquiry(venue, self.known, self.taker, clock, patience, self.tasks)
+        self.sender = OrderSender(venue, self.known, self.taker, self.inquiry, clock, patience, reached)
+        self.inquiry.resend = self.submit
+        self._recovery = OrderRecovery(
+            venue, self.known, self.taker, self.inquiry, self.sender, clock, patience, self.tasks
+        )
+
+    def _fetch_trades(self, created: OrderCreated) -> None:
+        self.tasks.start(self.inquiry.collect_reported_trades(created))
+
+    def _adopt_lost_leg(self, entry: OrderCreated, leg: Leg, sequence: int) -> None:
+        self.tasks.start(self._recovery.adopt_lost_leg(entry, leg, sequence))
+
+    @property
+    def strays(self) -> list[str]:
+        """Return client ids of ours that no open bracket here explains."""
+        return self.known.strays
+
+    @property
+    def foreign(self) -> set[str]:
+        """Return client ids of resting orders that are not ours: seen, never touched."""
+        return self.known.foreign
+
+    def adopt(self, events: Iterable[OrderEvent]) -> None:
+        """Take over durable events: of an entry just placed, or of open brackets at a start."""
+        self.known.adopt(events)
+
+    def forget(self, group_id: OrderId) -> None:
+        """Stop looking after a bracket that is over."""
+        self.known.forget(group_id)
+
+    async def submit(self, created: OrderCreated) -> None:
+        """Send an approved entry and return when the exchange has answered, or is known not to answer."""
+        await self.sender.submit(created)
+
+    async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> None:
+        """Send an order that reduces a position, at once."""
+        await self.sender.open_leg(entry, leg, sequence, quantity)
+
+    async def cancel(self, created: OrderCreated, reason: CancelReason) -> None:
+        """Cancel a resting order."""
+        await self.sender.cancel(created, reason)
+
+    def on_order(self, report: OrderReport) -> None:
+        """Take the state of an order."""
+        self.taker.on_order(report)
+
+    def on_trade(self, trade: TradeReport) -> None:
+        """Take one execution."""
+        self.taker.on_trade(trade)
+
+    async def check_resting(self) -> None:
+        """See that the working orders of open brackets still work. Errors: ExchangeError."""
+        await self._recovery.check_resting()
+
+    async def recover(self, *, takeover: bool) -> None:
+        """Compare open brackets with the exchange. Errors: ExchangeError."""
+        await self._recovery.recover(takeover=takeover)

@@ -1,0 +1,171 @@
+"""The orders of one account's brackets as its desk knows them: folded in memory with the same decider as the log."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from patriot.kernel.eventstore import SYSTEM, Actor, ActorType
+from patriot.orders.client_ids import LegId, client_id_prefix, leg_order_id
+from patriot.orders.commands import OrderCommand
+from patriot.orders.decider import ORDER, WORKING, Order
+from patriot.orders.events import OrderAccepted, OrderCreated, OrderEvent, OrderFilled
+from patriot.orders.journal import Journal
+from patriot.trading.terms import Leg, OrderId
+
+REMEMBERED_BRACKETS = 20
+REMEMBERED_CLIENT_IDS = 1_000  # of orders that are not ours, or that no bracket explains
+
+
+class KnownOrders:
+    """What is known of every order of open brackets, and of the newest that are over.
+
+    A command is decided here first, so that protection never waits for the database, and is made durable in the same
+    order by the account's one writer.
+    """
+
+    def __init__(self, journal: Journal, listener: Callable[[OrderEvent], None]) -> None:
+        self.strays: list[str] = []  # client ids of ours that no open bracket here explains
+        self.foreign: set[str] = set()  # client ids of resting orders that are not ours: seen, never touched
+        self.sending: set[OrderId] = set()
+        self._journal = journal
+        self._listener = listener
+        self._orders: dict[OrderId, Order] = {}
+        self._by_venue_id: dict[str, OrderId] = {}
+        self._entries: dict[str, OrderCreated] = {}  # prefix of the client ids -> the bracket's entry
+        self._open: dict[str, None] = {}  # of those prefixes, the brackets that are not over
+        self._closed: list[OrderId] = []
+        self._newest_foreign: deque[str] = deque()
+
+    # Changing it
+
+    def decide(self, command: OrderCommand) -> None:
+        """Take a command that PATRIOT gives itself, and have it written."""
+        self._apply(command, SYSTEM)
+
+    def record(self, command: OrderCommand) -> None:
+        """Take what the exchange says, and have it written."""
+        self._apply(command, Actor(ActorType.EXCHANGE, self.created(command.order_id).exchange))
+
+    def _apply(self, command: OrderCommand, actor: Actor) -> None:
+        events = ORDER.decide(self._orders.get(command.order_id, ORDER.initial), command)
+        if events:
+            self._journal.put(command, actor)
+        self.adopt(events)
+
+    async def decide_durably(self, command: OrderCommand) -> None:
+        """Take a command of PATRIOT's once it is written."""
+        events = ORDER.decide(self[command.order_id], command)
+        await self._journal.written(command, SYSTEM)
+        self.adopt(events)
+
+    def adopt(self, events: Iterable[OrderEvent]) -> None:
+        """Take events: of an entry just placed, or of open brackets at a start."""
+        for event in events:
+            self._take(event)
+
+    def _take(self, event: OrderEvent) -> None:
+        order = ORDER.evolve(self._orders.get(event.order_id, ORDER.initial), event)
+        self._orders[event.order_id] = order
+        for venue_id in order.venue_order_ids[-1:]:
+            self._by_venue_id[venue_id] = event.order_id
+        if isinstance(event, OrderCreated) and event.leg is Leg.ENTRY:
+            self._entries[event.client_id_prefix] = event
+            self._open[event.client_id_prefix] = None
+        self._open_again(order, event)
+        self._listener(event)
+
+    def _open_again(self, order: Order, event: OrderEvent) -> None:
+        """Look after a bracket again of which an order that was declared over works or has traded."""
+        if order.created is None or order.created.group_id not in self._closed:
+            return
+        if isinstance(event, OrderAccepted) or (isinstance(event, OrderFilled) and event.leg is Leg.ENTRY):
+            self._closed.remove(order.created.group_id)
+            self._open[order.created.client_id_prefix] = None
+
+    def forget(self, group_id: OrderId) -> None:
+        """Stop looking after a bracket that is over; the newest are remembered, for the reports that still come."""
+        self._open.pop(client_id_prefix(group_id), None)
+        self._closed.append(group_id)
+        if len(self._closed) <= REMEMBERED_BRACKETS:
+            return
+        oldest = self._closed.pop(0)
+        self._entries.pop(client_id_prefix(oldest), None)
+        for order_id, order in list(self._orders.items()):
+            if order.created is not None and order.created.group_id == oldest:
+                del self._orders[order_id]
+                for venue_id in order.venue_order_ids:
+                    self._by_venue_id.pop(venue_id, None)
+
+    def name_working_order(self, venue_order_id: str, order_id: OrderId) -> None:
+        """Take the exchange's own id of the order that a conditional one became."""
+        self._by_venue_id[venue_order_id] = order_id
+
+    def note_stray(self, client_id: str) -> None:
+        """Remember a client id of ours that no bracket here explains."""
+        self.strays = [*self.strays, client_id][-REMEMBERED_CLIENT_IDS:]
+
+    def note_foreign(self, client_id: str) -> None:
+        """Remember an order that is not ours."""
+        if client_id in self.foreign:
+            return
+        self.foreign.add(client_id)
+        self._newest_foreign.append(client_id)
+        if len(self._newest_foreign) > REMEMBERED_CLIENT_IDS:
+            self.foreign.discard(self._newest_foreign.popleft())
+
+    # Asking it
+
+    def __contains__(self, order_id: OrderId) -> bool:
+        return order_id in self._orders
+
+    def __getitem__(self, order_id: OrderId) -> Order:
+        return self._orders[order_id]
+
+    def created(self, order_id: OrderId) -> OrderCreated:
+        """Return how an order was created. Errors: LookupError if it was not."""
+        created = self._orders[order_id].created
+        if created is None:
+            raise LookupError(f"order {order_id} has no creation")
+        return created
+
+    def entry_of(self, leg: LegId) -> OrderCreated | None:
+        """Return the entry of the bracket that a client id names, if it is remembered."""
+        return self._entries.get(leg.prefix)
+
+    def by_venue_id(self, venue_order_id: str) -> OrderCreated | None:
+        """Return the order that the exchange gave an id to."""
+        order_id = self._by_venue_id.get(venue_order_id)
+        return None if order_id is None else self.created(order_id)
+
+    def next_sequence(self, entry: OrderCreated, leg: Leg) -> int:
+        """Return the number of the next order of a leg."""
+        sequence = 1
+        while leg_order_id(entry.order_id, leg, sequence) in self._orders:
+            sequence += 1
+        return sequence
+
+    def open_entries(self) -> list[OrderCreated]:
+        """Return the entries of the brackets that are not over."""
+        return [self._entries[prefix] for prefix in self._open]
+
+    def open_symbols(self) -> list[str]:
+        """Return each symbol with an open bracket once."""
+        return list(dict.fromkeys(entry.symbol for entry in self.open_entries()))
+
+    def under_way(self, over: frozenset[object]) -> list[OrderCreated]:
+        """Return the orders whose status is none of these, and that are not being sent."""
+        return [
+            order.created
+            for order_id, order in self._orders.items()
+            if order.created is not None and order.status not in over and order_id not in self.sending
+        ]
+
+    def working(self, symbol: str) -> list[OrderCreated]:
+        """Return the orders of a symbol that work on the exchange, as far as is known."""
+        return [
+            order.created
+            for order_id, order in self._orders.items()
+            if order.created is not None
+            and order.created.symbol == symbol
+            and order.status in WORKING
+            and order_id not in self.sending
+        ]
