@@ -23,7 +23,7 @@ from patriot.kernel.errors import ExchangeUnavailable
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore
 from patriot.trading.reports import AccountSnapshot, IncomeRecord, IncomeType
-from patriot.trading.terms import Side
+from patriot.trading.terms import Side, Urgency
 from tests.accounts.facts import NOON, ONE, OWNER
 from tests.adapters.exchanges.binance.venue_kit import Connection, bars_at, connected, market_order
 
@@ -141,10 +141,10 @@ class RestlessVenue:
             record = IncomeRecord(f"T:{number}", IncomeType.TRANSFER, "TRANSFER", "", "USDT", Decimal(10), NOON)
             self._income.append(record)
 
-    async def income(self, since: datetime) -> list[IncomeRecord]:
+    async def income(self, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[IncomeRecord]:
         return list(self._income)
 
-    async def snapshot(self) -> AccountSnapshot:
+    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
         self._move()
         wallet = Decimal(10 * len(self._income))
         return AccountSnapshot("USDT", wallet, wallet, Decimal(0), (), NOON)

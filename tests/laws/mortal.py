@@ -18,6 +18,7 @@ from patriot.kernel.eventstore import Appended, Envelope, Fence, IdempotentResul
 from patriot.kernel.memory import MemoryEventStore
 from patriot.trading.reports import AccountSnapshot, IncomeRecord, OrderReport, PrivateReport, TradeReport, VenueOrder
 from patriot.trading.steps import Step
+from patriot.trading.terms import Urgency
 
 T = TypeVar("T")
 
@@ -150,19 +151,21 @@ class MortalOrders:
     async def cancel(self, symbol: str, client_order_id: str, *, conditional: bool) -> None:
         await self._life.lives_through(self._orders.cancel(symbol, client_order_id, conditional=conditional))
 
-    async def find_order(self, symbol: str, client_order_id: str, *, conditional: bool) -> OrderReport | None:
+    async def find_order(
+        self, symbol: str, client_order_id: str, *, conditional: bool, urgency: Urgency = Urgency.NORMAL
+    ) -> OrderReport | None:
         found = await self._life.lives_through(
-            self._orders.find_order(symbol, client_order_id, conditional=conditional)
+            self._orders.find_order(symbol, client_order_id, conditional=conditional, urgency=urgency)
         )
         if found is None:
             self._witness.absences.setdefault(client_order_id, []).append(self._witness.now())
         return found
 
-    async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
-        return await self._life.lives_through(self._orders.open_orders(symbol))
+    async def open_orders(self, symbol: str | None = None, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
+        return await self._life.lives_through(self._orders.open_orders(symbol, urgency=urgency))
 
-    async def trades(self, symbol: str, since: datetime) -> list[TradeReport]:
-        return await self._life.lives_through(self._orders.trades(symbol, since))
+    async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
+        return await self._life.lives_through(self._orders.trades(symbol, since, urgency=urgency))
 
 
 class MortalAccount:
@@ -172,11 +175,11 @@ class MortalAccount:
         self._life = life
         self._account = account
 
-    async def snapshot(self) -> AccountSnapshot:
-        return await self._life.lives_through(self._account.snapshot())
+    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
+        return await self._life.lives_through(self._account.snapshot(urgency=urgency))
 
-    async def income(self, since: datetime) -> list[IncomeRecord]:
-        return await self._life.lives_through(self._account.income(since))
+    async def income(self, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[IncomeRecord]:
+        return await self._life.lives_through(self._account.income(since, urgency=urgency))
 
     async def prepare_symbol(self, symbol: str, leverage: int) -> None:
         await self._life.lives_through(self._account.prepare_symbol(symbol, leverage))

@@ -19,7 +19,7 @@ from patriot.orders.desk import OrderDesk
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 from patriot.orders.journal import Journal
 from patriot.trading.reports import OrderReport, TradeReport, VenueOrder, VenueStatus
-from patriot.trading.terms import Leg, Side
+from patriot.trading.terms import Leg, Side, Urgency
 from tests.laws.virtual_time import START, VirtualClock, run_virtually
 from tests.orders import kit
 from tests.orders.kit import ORDER_ID, PREFIX, D
@@ -63,15 +63,17 @@ class Venue:
             raise trouble
         self.has(client_order_id, VenueStatus.CANCELED)
 
-    async def find_order(self, symbol: str, client_order_id: str, *, conditional: bool) -> OrderReport | None:
+    async def find_order(
+        self, symbol: str, client_order_id: str, *, conditional: bool, urgency: Urgency = Urgency.NORMAL
+    ) -> OrderReport | None:
         self.asked.append(f"find {client_order_id[27:]}")
         return self.orders.get(client_order_id)
 
-    async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
+    async def open_orders(self, symbol: str | None = None, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
         self.asked.append(f"list {symbol}")
         return [report for report in self.orders.values() if report.status is VenueStatus.NEW]
 
-    async def trades(self, symbol: str, since: object) -> list[TradeReport]:
+    async def trades(self, symbol: str, since: object, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
         return self.traded
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from patriot.trading.reports import AccountSnapshot, IncomeRecord, KeyPermissions, PrivateReport
-from patriot.trading.terms import AccountId
+from patriot.trading.terms import AccountId, Urgency
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class KeyProbe(Protocol):
 
 
 class AccountVenue(Protocol):
-    """One account's balances, settings and private stream on its exchange."""
+    """One account's balances, settings and private stream on its exchange. Reads wait by their `urgency`."""
 
-    async def snapshot(self) -> AccountSnapshot:
+    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
         """Return balances and positions of this moment."""
         ...
 
-    async def income(self, since: datetime) -> list[IncomeRecord]:
+    async def income(self, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[IncomeRecord]:
         """Return the wallet's changes from a time on, ascending, all pages."""
         ...
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import NewType
 from uuid import UUID
 
@@ -52,6 +52,15 @@ class TimeInForce(StrEnum):
     GTC = "GTC"
     IOC = "IOC"
     FOK = "FOK"
+
+
+class Urgency(IntEnum):
+    """What a request to an exchange is for: the lower goes first when the weight of the address runs short."""
+
+    PROTECTION = 0  # the way out, protection, and the reads that these wait for: may spend the reserve
+    POSITION = 1  # an account that holds something, or may hold it
+    NORMAL = 2
+    BACKGROUND = 3  # history and samples: paced, so that they never crowd out the rest
 
 
 class Leg(StrEnum):

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.adapters.exchanges.binance.answers import HttpAnswer, error_of
-from patriot.adapters.exchanges.binance.budget import BAN_SECONDS, RateBudget
 from patriot.adapters.exchanges.binance.venue_time import VenueTime
 from patriot.kernel.clock import FakeClock, ReplayClock, to_epoch_ms
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
@@ -77,53 +76,6 @@ def test_any_answer_is_a_success_or_one_error_of_an_exchange(status: int, body: 
 
     assert (error is None) is (200 <= status < 300)
     assert error is None or isinstance(error, ExchangeRefused | ExchangeUnavailable | OutcomeUnknown)
-
-
-class TestBudget:
-    def test_entries_leave_a_quarter_for_the_way_out(self) -> None:
-        budget = RateBudget(FakeClock(), weight_per_minute=100)
-        budget.take(75, urgent=False)
-
-        with pytest.raises(ExchangeUnavailable):
-            budget.take(1, urgent=False)
-        budget.take(25, urgent=True)
-        with pytest.raises(ExchangeUnavailable):
-            budget.take(1, urgent=True)
-
-    def test_count_of_the_venue_wins_when_it_is_higher(self) -> None:
-        budget = RateBudget(FakeClock(), weight_per_minute=100)
-        budget.reported(80)
-
-        with pytest.raises(ExchangeUnavailable) as problem:
-            budget.take(1, urgent=False)
-        assert problem.value.retry_after_seconds == 60
-
-    def test_new_minute_starts_from_zero(self) -> None:
-        clock = FakeClock()
-        budget = RateBudget(clock, weight_per_minute=100)
-        budget.take(75, urgent=False)
-
-        clock.advance(timedelta(seconds=60))
-
-        budget.take(75, urgent=False)
-        assert budget.used == 75
-
-    def test_ban_closes_the_address_for_everything_until_it_is_over(self) -> None:
-        clock = FakeClock()
-        budget = RateBudget(clock)
-        budget.banned(None)
-
-        with pytest.raises(ExchangeUnavailable) as problem:
-            budget.take(1, urgent=True)
-        assert problem.value.retry_after_seconds == BAN_SECONDS
-
-        clock.advance(timedelta(seconds=BAN_SECONDS))
-        budget.take(1, urgent=True)
-
-    def test_replay_counts_without_refusing(self) -> None:
-        budget = RateBudget(FakeClock(), weight_per_minute=None)
-        budget.take(1_000_000, urgent=False)
-        assert budget.used == 1_000_000
 
 
 class TestVenueTime:

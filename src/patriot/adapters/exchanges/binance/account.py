@@ -17,6 +17,7 @@ from patriot.adapters.exchanges.binance.wire import Unknowns
 from patriot.kernel.clock import to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable
 from patriot.trading.reports import AccountSnapshot, IncomeRecord, KeyPermissions, PrivateReport
+from patriot.trading.terms import Urgency
 
 PAGE = 1_000
 INCOME_WEIGHT = 30
@@ -35,17 +36,17 @@ class BinanceAccount:
         self._session = session
         self._reader = AccountReader(unknown_seen)
 
-    async def snapshot(self) -> AccountSnapshot:
+    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
         """Return balances and positions of this moment."""
-        request = Request("GET", "/fapi/v2/account", {}, weight=ACCOUNT_WEIGHT)
+        request = Request("GET", "/fapi/v2/account", {}, weight=ACCOUNT_WEIGHT, urgency=urgency)
         return await self._session.call(request, lambda body: self._reader.snapshot(body, self._session.time.now()))
 
-    async def income(self, since: datetime) -> list[IncomeRecord]:
+    async def income(self, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[IncomeRecord]:
         """Return the wallet's changes from a time on, ascending, all pages."""
         start, found = to_epoch_ms(since), dict[str, IncomeRecord]()
         while True:
             parameters = {"startTime": start, "limit": PAGE}
-            request = Request("GET", "/fapi/v1/income", parameters, weight=INCOME_WEIGHT)
+            request = Request("GET", "/fapi/v1/income", parameters, weight=INCOME_WEIGHT, urgency=urgency)
             page = await self._session.call(request, self._reader.income)
             before = len(found)
             found |= {record.record_id: record for record in page}

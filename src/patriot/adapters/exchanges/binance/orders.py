@@ -17,7 +17,7 @@ from patriot.kernel.clock import to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused
 from patriot.kernel.money import plain
 from patriot.trading.reports import OrderReport, TradeReport, VenueOrder, VenueStatus
-from patriot.trading.terms import OrderType, TimeInForce
+from patriot.trading.terms import OrderType, TimeInForce, Urgency
 
 T = TypeVar("T")
 ORDER_PATH = "/fapi/v1/order"
@@ -25,6 +25,7 @@ ALGO_PATH = "/fapi/v1/algoOrder"
 PAGE = 1_000
 TRADE_WINDOW = timedelta(days=7)  # the venue's longest range of userTrades, read 2026-11-22
 ALL_SYMBOLS_WEIGHT = 40
+PAGE_WEIGHT = 5  # userTrades, allAlgoOrders
 
 _TYPES = {
     OrderType.MARKET: "MARKET",
@@ -49,7 +50,8 @@ class BinanceOrders:
     async def place(self, order: VenueOrder, sent_at: datetime) -> OrderReport:
         """Place an order, plain or conditional; the request carries `sent_at` and expires with its receive window."""
         parameters, path = _placement(order), ALGO_PATH if order.conditional else ORDER_PATH
-        request = Request("POST", path, parameters, weight=0, urgent=order.reduce_only, sent_at=sent_at)
+        urgency = Urgency.PROTECTION if order.reduce_only else Urgency.NORMAL
+        request = Request("POST", path, parameters, weight=0, urgency=urgency, is_order=True, sent_at=sent_at)
         if not order.conditional:
             return await self._session.call(request, self._reader.order)
         report = await self._session.call(request, self._reader.algo)
@@ -59,80 +61,81 @@ class BinanceOrders:
     async def cancel(self, symbol: str, client_order_id: str, *, conditional: bool) -> None:
         """Cancel a resting order. ExchangeRefused (-2011) means that it is not resting (any more)."""
         path, parameters = _named(symbol, client_order_id, conditional=conditional)
-        await self._session.call(Request("DELETE", path, parameters, urgent=True), ignore_answer)
+        await self._session.call(Request("DELETE", path, parameters, urgency=Urgency.PROTECTION), ignore_answer)
 
-    async def find_order(self, symbol: str, client_order_id: str, *, conditional: bool) -> OrderReport | None:
+    async def find_order(
+        self, symbol: str, client_order_id: str, *, conditional: bool, urgency: Urgency = Urgency.NORMAL
+    ) -> OrderReport | None:
         """Return the newest order with this client id, or None if the exchange proves that it has none."""
         path, parameters = _named(symbol, client_order_id, conditional=conditional)
         if not conditional:
-            found = await self._ask(path, parameters, self._reader.order)
+            found = await self._ask(path, parameters, self._reader.order, urgency)
             return None if found is None else self._working.own_order(found)
-        algo = await self._ask(path, parameters, self._reader.algo)
+        algo = await self._ask(path, parameters, self._reader.algo, urgency)
         if algo is None:
-            algo = await self._find_in_history(symbol, client_order_id)
-        return None if algo is None else await self._with_working_order(algo)
+            algo = await self._find_in_history(symbol, client_order_id, urgency)
+        return None if algo is None else await self._with_working_order(algo, urgency)
 
-    async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
+    async def open_orders(self, symbol: str | None = None, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
         """Return every resting order, plain and conditional, ours or not."""
         parameters = {"symbol": symbol} if symbol else {}
         weight = 1 if symbol else ALL_SYMBOLS_WEIGHT
-        plain_orders = await self._session.call(
-            Request("GET", "/fapi/v1/openOrders", parameters, weight=weight), self._reader.orders
-        )
-        conditional = await self._session.call(
-            Request("GET", "/fapi/v1/openAlgoOrders", parameters, weight=weight), self._reader.algos
-        )
+        plain_list = Request("GET", "/fapi/v1/openOrders", parameters, weight=weight, urgency=urgency)
+        algo_list = Request("GET", "/fapi/v1/openAlgoOrders", parameters, weight=weight, urgency=urgency)
+        plain_orders = await self._session.call(plain_list, self._reader.orders)
+        conditional = await self._session.call(algo_list, self._reader.algos)
         for report in conditional:
             self._working.learn(report)
         return [self._working.own_order(report) for report in plain_orders] + conditional
 
-    async def trades(self, symbol: str, since: datetime) -> list[TradeReport]:
+    async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
         """Return executions from a time on, ascending, all pages."""
         now, start = self._session.time.now(), since
         while True:  # windows until the first execution; from there on the ids lead, without gap or repeat
             end = start + TRADE_WINDOW
-            page = await self._trade_page(symbol, {"startTime": to_epoch_ms(start), "endTime": to_epoch_ms(end)})
+            span = {"startTime": to_epoch_ms(start), "endTime": to_epoch_ms(end)}
+            page = await self._trade_page(symbol, span, urgency)
             start = end
             if page or start > now:
                 break
         found, complete = list(page), len(page) < PAGE and start > now
         while page and not complete:
-            page = await self._trade_page(symbol, {"fromId": int(found[-1].trade_id) + 1})
+            page = await self._trade_page(symbol, {"fromId": int(found[-1].trade_id) + 1}, urgency)
             found += page
             complete = len(page) < PAGE
         return [self._working.own_trade(trade) for trade in found]
 
-    async def _trade_page(self, symbol: str, place: dict[str, int]) -> list[TradeReport]:
+    async def _trade_page(self, symbol: str, place: dict[str, int], urgency: Urgency) -> list[TradeReport]:
         parameters: Parameters = {"symbol": symbol, "limit": PAGE, **place}
-        page = await self._session.call(
-            Request("GET", "/fapi/v1/userTrades", parameters, weight=5), self._reader.trades
-        )
+        request = Request("GET", "/fapi/v1/userTrades", parameters, weight=PAGE_WEIGHT, urgency=urgency)
+        page = await self._session.call(request, self._reader.trades)
         return sorted(page, key=lambda trade: int(trade.trade_id))
 
-    async def _ask(self, path: str, parameters: dict[str, str], read: Callable[[bytes], T]) -> T | None:
+    async def _ask(
+        self, path: str, parameters: dict[str, str], read: Callable[[bytes], T], urgency: Urgency
+    ) -> T | None:
         try:
-            return await self._session.call(Request("GET", path, parameters), read)
+            return await self._session.call(Request("GET", path, parameters, urgency=urgency), read)
         except ExchangeRefused as refusal:
             if refusal.code == NO_SUCH_ORDER:
                 return None
             raise
 
-    async def _find_in_history(self, symbol: str, client_order_id: str) -> OrderReport | None:
+    async def _find_in_history(self, symbol: str, client_order_id: str, urgency: Urgency) -> OrderReport | None:
         # a finished conditional order leaves the query by client id before it leaves the list (nautilus_trader PR 4449)
         parameters: Parameters = {"symbol": symbol, "limit": PAGE}
-        listed = await self._session.call(
-            Request("GET", "/fapi/v1/allAlgoOrders", parameters, weight=5), self._reader.algos
-        )
+        request = Request("GET", "/fapi/v1/allAlgoOrders", parameters, weight=PAGE_WEIGHT, urgency=urgency)
+        listed = await self._session.call(request, self._reader.algos)
         same = [report for report in listed if report.client_order_id == client_order_id]
         return max(same, key=lambda report: report.at, default=None)
 
-    async def _with_working_order(self, algo: OrderReport) -> OrderReport:
+    async def _with_working_order(self, algo: OrderReport, urgency: Urgency) -> OrderReport:
         """Return a fired order with what became of its working order: only that one's record is complete."""
         self._working.learn(algo)
         if algo.triggered_order_id is None:
             return algo
         parameters = {"symbol": algo.symbol, "orderId": algo.triggered_order_id}
-        working = await self._ask(ORDER_PATH, parameters, self._reader.order)
+        working = await self._ask(ORDER_PATH, parameters, self._reader.order, urgency)
         if working is None:
             return algo
         status = working.status if working.status in _OVER else VenueStatus.TRIGGERED

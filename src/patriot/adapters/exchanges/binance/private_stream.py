@@ -9,6 +9,7 @@ from patriot.adapters.exchanges.binance.sockets import SILENCE_SECONDS, Backoff,
 from patriot.adapters.exchanges.binance.stream_wire import ListenKeyExpired, PrivateReader
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable
 from patriot.trading.reports import PrivateReport, StreamResumed
+from patriot.trading.terms import Urgency
 
 KEEPALIVE_SECONDS = 30 * 60.0  # a listen key lives 60 minutes
 KEEPALIVE_RETRY_SECONDS = 60.0
@@ -87,4 +88,4 @@ class PrivateStream:
 
 
 def _listen_key(method: str) -> Request:
-    return Request(method, LISTEN_KEY_PATH, {}, signed=False, urgent=True)
+    return Request(method, LISTEN_KEY_PATH, {}, signed=False, urgency=Urgency.POSITION)

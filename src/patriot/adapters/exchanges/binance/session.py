@@ -20,12 +20,13 @@ from patriot.adapters.exchanges.binance.answers import (
     error_of,
     failed,
 )
-from patriot.adapters.exchanges.binance.budget import RateBudget
+from patriot.adapters.exchanges.binance.budget import OrderCount, RateBudget
 from patriot.adapters.exchanges.binance.signing import Signer
 from patriot.adapters.exchanges.binance.venue_time import VenueTime
 from patriot.adapters.exchanges.binance.wire import UNREADABLE, read_server_time
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeError, ExchangeUnavailable, PatriotError
+from patriot.trading.terms import Urgency
 
 T = TypeVar("T")
 Parameters = dict[str, str | int]
@@ -41,14 +42,15 @@ _NO_ANSWER = (aiohttp.ClientError, TimeoutError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. `weight` is the venue's price; an urgent one (cancel, reduction) may spend the reserved weight."""
+    """One call. `weight` is the venue's price, `urgency` decides who waits for it; an order counts beside it."""
 
     method: str
     path: str
     parameters: Mapping[str, str | int]
     weight: int = 1
     signed: bool = True
-    urgent: bool = False
+    urgency: Urgency = Urgency.NORMAL
+    is_order: bool = False
     sent_at: datetime | None = None  # signed as the request's time; now, if not given
 
     @property
@@ -83,13 +85,16 @@ class BinanceSession:
         self._wallet_url = (wallet_url or base_url).rstrip("/")
         self._signer = signer
         self._budget = budget
+        self._orders = OrderCount(clock)
 
     async def call(self, request: Request, read: Callable[[bytes], T]) -> T:
         """Send one request and return what `read` makes of the answer.
 
         Errors: ExchangeRefused, ExchangeUnavailable, OutcomeUnknown (never for a GET).
         """
-        self._budget.take(request.weight, urgent=request.urgent)
+        await self._budget.admit(request.weight, request.urgency, self)
+        if request.is_order:
+            self._orders.take(way_out=request.urgency is Urgency.PROTECTION)
         answer = await self._send(request)
         error = error_of(answer, changes_something=request.changes_something)
         if error is not None:
@@ -110,9 +115,10 @@ class BinanceSession:
 
     async def _learn(self, answer: HttpAnswer) -> None:
         code = code_of(answer.body)
-        too_much = answer.status == TOO_MANY_REQUESTS and code != TOO_MANY_ORDERS and answer.retry_after_seconds
-        if answer.status == BANNED or too_much:
+        if answer.status == BANNED:
             self._budget.banned(answer.retry_after_seconds)
+        elif answer.status == TOO_MANY_REQUESTS and code != TOO_MANY_ORDERS:
+            self._budget.throttled(answer.retry_after_seconds)
         elif code == TIMESTAMP_OUTSIDE_WINDOW:
             try:
                 await self.sync_time()
@@ -123,6 +129,7 @@ class BinanceSession:
         """Return whatever came back. No error carries the request: its headers and query are secrets."""
         problem: ExchangeError
         url, body, headers = self._prepare(request)
+        asked_at = self.clock.monotonic()
         try:
             async with self.http.request(
                 request.method, url, data=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
@@ -136,7 +143,8 @@ class BinanceSession:
             problem = failed(message, changes_something=request.changes_something)
         else:
             if answer.used_weight is not None:
-                self._budget.reported(answer.used_weight)
+                self._budget.reported(answer.used_weight, asked_at=asked_at)
+            self._orders.reported(answer.headers)
             return answer
         raise problem
 

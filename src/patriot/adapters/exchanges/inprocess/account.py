@@ -31,6 +31,7 @@ from patriot.trading.reports import (
     VenueOrder,
     VenueStatus,
 )
+from patriot.trading.terms import Urgency
 
 T = TypeVar("T")
 _OVER = (VenueStatus.FILLED, VenueStatus.CANCELED, VenueStatus.EXPIRED, VenueStatus.REJECTED)
@@ -62,7 +63,9 @@ class InProcessOrders:
             operation = CancelOrder(self._uid, symbol, client_order_id=client_order_id)
         await self._exchange.request(lambda: self._exchange.execute(operation))
 
-    async def find_order(self, symbol: str, client_order_id: str, *, conditional: bool) -> OrderReport | None:
+    async def find_order(
+        self, symbol: str, client_order_id: str, *, conditional: bool, urgency: Urgency = Urgency.NORMAL
+    ) -> OrderReport | None:
         """See `OrderVenue.find_order`."""
         find = self._find_algo if conditional else self._find
         return await self._exchange.request(lambda: find(symbol, client_order_id))
@@ -85,7 +88,7 @@ class InProcessOrders:
             report, status=status, executed_quantity=working.executed_quantity, at=max(report.at, working.at)
         )
 
-    async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
+    async def open_orders(self, symbol: str | None = None, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
         """See `OrderVenue.open_orders`."""
         return await self._exchange.request(lambda: self._open_orders(symbol))
 
@@ -94,7 +97,7 @@ class InProcessOrders:
         plain = [order_report(order) for order in engine.open_orders(self._uid, symbol)]
         return plain + [algo_report(algo) for algo in engine.open_algo_orders(self._uid, symbol)]
 
-    async def trades(self, symbol: str, since: datetime) -> list[TradeReport]:
+    async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
         """See `OrderVenue.trades`. Like the venue's list, it names no client order ids."""
         since_ms = to_epoch_ms(since)
         return await self._exchange.request(
@@ -113,14 +116,14 @@ class InProcessAccount:
         self._exchange = exchange
         self._uid = uid
 
-    async def snapshot(self) -> AccountSnapshot:
+    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
         """See `AccountVenue.snapshot`."""
         engine, clock = self._exchange.engine, self._exchange.clock
         return await self._exchange.request(
             lambda: snapshot(engine.account(self._uid), engine.positions(self._uid), clock.now())
         )
 
-    async def income(self, since: datetime) -> list[IncomeRecord]:
+    async def income(self, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[IncomeRecord]:
         """See `AccountVenue.income`."""
         since_ms = to_epoch_ms(since)
         engine = self._exchange.engine
