@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from patriot.demo.demo import Demo, DemoOptions, DemoProgress, Finished
-from patriot.judge.verdicts import Summary, judge_run
+from patriot.host.data_folder import DataFolder
+from patriot.host.verify import records_of
+from patriot.judge.summary import Summary, judge_run
 from patriot.orders.patience import DeskPatience
 from patriot.trading.steps import pass_by
 from patriot.trading.terms import AccountId
@@ -53,9 +55,8 @@ async def run_with(faults: list[dict[str, Any]], folder: DemoFolder) -> Summary:
     async def judge(finished: Finished) -> Summary:
         uids = {AccountId(client.account_id): client.uid for client in finished.set_up.linked}
         state = await finished.control.state()
-        return await judge_run(
-            finished.parts, finished.vault, state, uids, folder.path, bars=finished.bars, wall_seconds=0
-        )
+        records = await records_of(finished.parts, finished.vault, DataFolder(folder.path), folder.path / "invoices")
+        return await judge_run(records, state, uids, bars=finished.bars, wall_seconds=0)
 
     options = DemoOptions(folder.path, folder.accounts, Path(folder.data), seed=folder.seed, database_url=folder.dsn)
     run = asyncio.create_task(Demo(options, DemoProgress(), pass_by, PATIENCE).run(judge))

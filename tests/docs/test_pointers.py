@@ -9,7 +9,7 @@ import pytest
 
 from docs.generate_events import registered
 from patriot.cli.main import COMMANDS
-from patriot.judge.verdicts import Summary
+from patriot.judge.summary import Summary
 
 pytestmark = pytest.mark.integration
 

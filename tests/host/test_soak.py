@@ -4,7 +4,7 @@ from itertools import islice
 
 from patriot.host.soak import broken_laws, held
 from patriot.host.soak_faults import KINDS, LONGEST_SECONDS, MOST_PAUSE_SECONDS, rounds
-from patriot.judge.judge import Verdict
+from patriot.judge.case import Verdict
 from patriot.sim.faults.wishes import check
 
 UIDS = (1001, 1002)

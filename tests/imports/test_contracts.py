@@ -80,6 +80,7 @@ def library_plants() -> list[Plant]:
     return [
         *(Plant("sockets", planted("kernel"), name) for name in words("sockets", "forbidden_modules")),
         *(Plant("sockets", planted(domain), "socket") for domain in DOMAINS),
+        *(Plant("sockets", planted("judge"), name) for name in ("socket", "subprocess", "asyncpg", "aiohttp")),
         *(Plant("http-room", room, name) for room in rooms for name in ("fastapi", "starlette")),
     ]
 

@@ -10,12 +10,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 from patriot.execution.events import PositionProtected
-from patriot.judge.evidence import LogEvidence, VenueAccount, VenueOrderRecord, VenueTrade
-from patriot.judge.judge import Case
+from patriot.judge.case import Case
+from patriot.judge.exchange_books import VenueAccount, VenueOrderRecord, VenueTrade
+from patriot.judge.log_evidence import LogEvidence
 from patriot.orders.client_ids import client_id_prefix, client_order_id
 from patriot.orders.events import OrderAccepted, OrderApproved, OrderCreated, OrderSubmitted
+from patriot.risk.events import ExposureReleased, ExposureReserved
 from patriot.trading.terms import Leg, Side
-from tests.portfolio.facts import ALICES, NOON, created, filled, funding, group, transfer
+from tests.portfolio.facts import ALICES, NOON, TREND, closed, created, filled, funding, group, order_id, transfer
 
 LATER = NOON + timedelta(hours=1)
 MARK = Decimal(91)
@@ -41,16 +43,21 @@ def sent(leg: Leg, sequence: int = 1) -> list[object]:
     ]
 
 
+RESERVED = ExposureReserved(ALICES, order_id(1), TREND, "BTCUSDT", Decimal(200))
+RELEASED = ExposureReleased(ALICES, order_id(1), "BTCUSDT")
 PROTECTED = PositionProtected(group(1), ALICES, "BTCUSDT", NOON, NOON, Decimal("0.02"))
 FUNDING = funding("0.5")
 EVENTS: list[object] = [
     transfer("1000"),
+    RESERVED,
     *sent(Leg.ENTRY),
     filled(1, "2", "100", trade="1"),
     *sent(Leg.STOP),
     PROTECTED,
     FUNDING,
     filled(1, "2", "90", "-20", leg=Leg.STOP, side=Side.SELL, trade="2", at=LATER),
+    closed(1),
+    RELEASED,
 ]
 ENTRY = VenueOrderRecord(
     client_order_id=ENTRY_ID,

@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 
 from patriot.accounts.events import CredentialProblem, CredentialsRejected
-from patriot.judge.evidence import LogEvidence, VenueAccount, read_venue
+from patriot.judge.exchange_books import VenueAccount, read_venue
+from patriot.judge.log_evidence import LogEvidence
 from patriot.orders.events import OrderFilled, OrderRejected, OrderSubmissionUnknown, RejectStage
 from patriot.sim.engine.words import Side as VenueSide
 from patriot.trading.terms import Exchange, Leg, Side

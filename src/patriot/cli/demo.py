@@ -18,8 +18,9 @@ from patriot.host.data_folder import DataFolder
 from patriot.host.logs import log_to
 from patriot.host.paper_clients import SYMBOL
 from patriot.host.settings import Settings
-from patriot.judge.judge import Verdict
-from patriot.judge.verdicts import Summary, judge_run
+from patriot.host.verify import records_of
+from patriot.judge.case import Verdict
+from patriot.judge.summary import Summary, judge_run
 from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import InvalidInput
 from patriot.sim.prices.recorded import load_recorded
@@ -38,6 +39,7 @@ LAWS = {
     "9": "every invoice is recomputed offline",
     "10": "history is chained, and rebuilds every read model",
     "11": "whatever was accepted was durable first",
+    "end": "every bracket is open on both sides, or over on both",
 }
 MEANINGS = {
     "accounts": "clients' accounts, each with its own key",
@@ -109,11 +111,9 @@ async def _demo(
 
     async def judge(finished: Finished) -> Summary:
         return await judge_run(
-            finished.parts,
-            finished.vault,
+            await records_of(finished.parts, finished.vault, folder, folder.path / "invoices"),
             await finished.control.state(),
             {AccountId(client.account_id): client.uid for client in finished.set_up.linked},
-            folder.path,
             bars=finished.bars,
             wall_seconds=clock.monotonic() - started,
         )

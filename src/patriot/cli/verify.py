@@ -13,7 +13,7 @@ from patriot.host.logs import log_to
 from patriot.host.opened import chosen_folder
 from patriot.host.settings import Settings
 from patriot.host.verify import verify_folder
-from patriot.judge.verdicts import Summary
+from patriot.judge.summary import Summary
 from patriot.kernel.errors import HistoryDamaged
 
 

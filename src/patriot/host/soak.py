@@ -23,8 +23,8 @@ from patriot.host.data_folder import DataFolder
 from patriot.host.down import bring_down
 from patriot.host.sim_process import PORTS_FILE
 from patriot.host.soak_faults import rounds
-from patriot.judge.judge import Verdict
-from patriot.judge.verdicts import Summary
+from patriot.judge.case import Verdict
+from patriot.judge.summary import Summary
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import StartupError
 from patriot.sim.faults.wishes import FaultWish

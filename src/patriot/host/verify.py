@@ -4,18 +4,20 @@ Everything is brought up for the time of the judgment: PostgreSQL on the folder,
 clock standing still. Nothing trades.
 """
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
 
-from patriot.accounts.ports import KeyVault
+from patriot.accounts.ports import ApiKey, KeyVault
+from patriot.adapters.postgres.evidence import PostgresEvidence
 from patriot.adapters.simulator.control import SimControl
 from patriot.adapters.vault import PostgresShelf, Vault
 from patriot.host.data_folder import DataFolder
+from patriot.host.offline_verifier import verify_invoice
 from patriot.host.opened import (
     NOTHING_YET,
     holds_data,
@@ -26,16 +28,16 @@ from patriot.host.opened import (
 )
 from patriot.host.settings import Settings
 from patriot.host.sim_process import SimProcess
-from patriot.judge.judge import verdict
-from patriot.judge.verdicts import Summary, judge_run, run_verifier
+from patriot.judge.case import verdict
+from patriot.judge.summary import Records, Summary, judge_run
 from patriot.kernel.clock import Clock, ReplayClock, SystemClock
-from patriot.kernel.errors import HistoryDamaged, StartupError
-from patriot.kernel.eventstore import EventStore
+from patriot.kernel.errors import HistoryDamaged, NotFound, StartupError
 from patriot.services.parts import ExchangeAddress, Parts, open_parts
+from patriot.services.projections import PROJECTIONS
 from patriot.trading.terms import AccountId
 
 WITHOUT_EXCHANGE = ("6", "9", "10")  # the laws that a folder without a simulator can be held to
-NO_EXCHANGE: dict[str, Any] = {"accounts": {}, "tickers": {}, "keys": {}, "bars_played": 0}
+NO_EXCHANGE: dict[str, Any] = {"now_ms": 0, "accounts": {}, "tickers": {}, "keys": {}, "bars_played": 0}
 NOWHERE = ExchangeAddress("http://127.0.0.1:9", "ws://127.0.0.1:9")  # nothing is asked there
 
 
@@ -74,24 +76,26 @@ async def _exchange(stack: AsyncExitStack, folder: DataFolder) -> SimControl | N
     return SimControl(http, sim.control_url, spec.token)
 
 
+async def records_of(parts: Parts, vault: KeyVault, folder: DataFolder, invoices: Path) -> Records:
+    """Return where the evidence of a data folder lies; an account whose key was destroyed has none to look for."""
+    keys: dict[AccountId, ApiKey] = {}
+    async for linked in linked_accounts(parts.store):
+        with suppress(NotFound):
+            keys[linked.account_id] = await vault.open(linked.account_id)
+    database = PostgresEvidence(parts.database, parts.store, PROJECTIONS)
+    return Records(parts.store, database, keys, folder.path, invoices, verify_invoice)
+
+
 async def _judge(parts: Parts, vault: KeyVault, state: dict[str, Any], folder: DataFolder) -> Summary:
     started = parts.clock.monotonic()
-    uids = await _accounts_on_exchange(parts.store, vault, state)
     try:
         with TemporaryDirectory() as exported:  # beside the files that clients were given: those are judged as they lie
-            summary = await judge_run(
-                parts,
-                vault,
-                state,
-                uids,
-                folder.path,
-                bars=state["bars_played"],
-                wall_seconds=0,
-                invoices=Path(exported),
-            )
+            records = await records_of(parts, vault, folder, Path(exported))
+            uids = _accounts_on_exchange(records.keys, state)
+            summary = await judge_run(records, state, uids, bars=state["bars_played"], wall_seconds=0)
     except (LookupError, ValueError, ArithmeticError, AssertionError) as error:
         raise HistoryDamaged(f"the log contradicts itself so that it cannot be judged: {error!r}") from error
-    given = {path.name: await run_verifier(path) for path in sorted((folder.path / "invoices").glob("*.json"))}
+    given = {path.name: await verify_invoice(path) for path in sorted((folder.path / "invoices").glob("*.json"))}
     complaints = [f"{name}: {said}" for name, said in given.items() if said]
     invoices = summary.laws["9"]
     summary.laws["9"] = verdict(invoices.checked + len(given), [*invoices.problems, *complaints])
@@ -101,12 +105,7 @@ async def _judge(parts: Parts, vault: KeyVault, state: dict[str, Any], folder: D
     return summary
 
 
-async def _accounts_on_exchange(store: EventStore, vault: KeyVault, state: dict[str, Any]) -> dict[AccountId, int]:
+def _accounts_on_exchange(keys: Mapping[AccountId, ApiKey], state: dict[str, Any]) -> dict[AccountId, int]:
     """Match accounts of the log with accounts of the exchange: by the key that each was linked with."""
     uid_of = {key["api_key"]: int(uid) for uid, keys in state["keys"].items() for key in keys}
-    found: dict[AccountId, int] = {}
-    async for linked in linked_accounts(store):
-        uid = uid_of.get((await vault.open(linked.account_id)).api_key) if uid_of else None
-        if uid is not None:
-            found[linked.account_id] = uid
-    return found
+    return {account_id: uid_of[key.api_key] for account_id, key in keys.items() if key.api_key in uid_of}

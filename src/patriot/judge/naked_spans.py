@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Protocol, Self, TypeVar
 
-from patriot.judge.evidence import VenueAccount, VenueOrderRecord
+from patriot.judge.exchange_books import VenueAccount, VenueOrderRecord
 from patriot.kernel.money import ZERO
 
 BEFORE_START = -1  # on the wire's clock: at some time before the simulator last started

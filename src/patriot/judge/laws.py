@@ -1,16 +1,18 @@
-"""Judges a run by its laws: the exchange's own records against the log, each counted by itself.
+"""One function per law: the exchange's own records against the log, each counted by itself. Pure.
 
 A law that was not put to the test is not kept: every verdict says how much it checked.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal, localcontext
 from itertools import pairwise
 
-from patriot.judge.evidence import LogEvidence, VenueAccount, VenueOrderRecord
+from patriot.judge.case import Case, Verdict, verdict
+from patriot.judge.ends import came_to_rest, positions_are_the_exchanges
+from patriot.judge.exchange_books import VenueOrderRecord
 from patriot.judge.naked_spans import naked_seconds
 from patriot.kernel.money import EXACT, ZERO
 from patriot.orders.client_ids import parse_client_order_id
@@ -22,30 +24,7 @@ MAX_TRIES = 4  # a try ends with an unknown outcome; the next begins when the ex
 MAX_SUBMISSIONS_OF_A_TRY = 6  # one, and one after each pause when the exchange did nothing: `DeskPatience.retry`
 CLOCK_ALLOWANCE = timedelta(seconds=1)  # an exchange takes a request stamped so far ahead of its own clock
 ALLOWED_PERMISSIONS = frozenset({"read", "trade"})
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was found about one law."""
-
-    ok: bool
-    checked: int
-    problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """All the evidence, with each account of the log joined to its account on the exchange."""
-
-    log: LogEvidence
-    venue: Mapping[AccountId, VenueAccount]
-    marks: Mapping[str, Decimal]
-
-
-def verdict(checked: int, problems: Iterable[str]) -> Verdict:
-    """Return a verdict: kept if something was checked and nothing was wrong."""
-    found = tuple(problems)
-    return Verdict(ok=checked > 0 and not found, checked=checked, problems=found[:20])
+NO_SERVER: Mapping[str, str] = {}  # a log in memory syncs nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,25 +148,21 @@ def unknown_is_a_state(case: Case) -> Verdict:
         for order in account.orders
         if order.status != "REJECTED"  # by the exchange itself, at its trigger
     }
-    for order_id in case.log.rejected:
-        created = case.log.intents[order_id]
-        if (created.account_id, created.client_order_id) in taken:
-            problems.append(f"{created.client_order_id}: recorded as rejected, and on the exchange")
-    problems += [f"{case.log.intents[one].client_order_id}: left unknown" for one in sorted(case.log.left_unknown)]
+    for order_id, rejected in case.log.rejected.items():
+        if (rejected.account_id, case.log.name(order_id)) in taken:
+            problems.append(f"{case.log.name(order_id)}: recorded as rejected, and on the exchange")
+    problems += [f"{case.log.name(one)}: left unknown" for one in sorted(case.log.left_unknown)]
     return verdict(len(case.log.submissions), problems)
 
 
 def _sent_again(case: Case) -> list[str]:
-    on_exchange = Counter(
-        (account_id, order.client_order_id) for account_id, account in case.venue.items() for order in account.orders
-    )
+    on_exchange = Counter(order.client_order_id for account in case.venue.values() for order in account.orders)
     problems = []
     for order_id, submissions in case.log.submissions.items():
-        created = case.log.intents[order_id]
-        name = created.client_order_id
+        name = case.log.name(order_id)
         if order_id in case.log.sent_when_known:
             problems.append(f"{name}: sent again when it was known to exist")
-        if len(submissions) > 1 and on_exchange[created.account_id, name] > 1:
+        if len(submissions) > 1 and on_exchange[name] > 1:
             problems.append(f"{name}: sent {len(submissions)} times, and more than once on the exchange")
         ends = [0, *case.log.unknowns.get(order_id, []), len(submissions)]
         tries = [after - before for before, after in pairwise(ends) if after > before]
@@ -214,15 +189,12 @@ def exchange_owns_facts(case: Case) -> Verdict:
         problems += [f"trade {trade_id}: in the log, not on the exchange" for trade_id in logged]
         repeated = case.log.accounts[account_id].repeated_fills
         problems += [f"trade {trade_id}: in the log more than once" for trade_id in repeated]
-        problems += _positions(account_id, account, case)
+    problems += positions_are_the_exchanges(case)
+    problems += [
+        f"exchange account {account.uid}: it holds orders of ours, and no account of the log claims it"
+        for account in case.unclaimed
+    ]
     return verdict(checked, problems)
-
-
-def _positions(account_id: AccountId, account: VenueAccount, case: Case) -> list[str]:
-    held = {s: h.quantity for s, h in case.log.accounts[account_id].book.holdings.items() if h.quantity}
-    if held == account.positions:
-        return []
-    return [f"account {account_id}: the log holds {held}, the exchange {account.positions}"]
 
 
 def unexplained(case: Case) -> dict[AccountId, Decimal]:
@@ -240,13 +212,15 @@ def money_adds_up(case: Case) -> Verdict:
     return verdict(len(rest), [f"account {a}: {amount} is unexplained" for a, amount in rest.items() if amount])
 
 
-def commands_were_durable(case: Case, settings: Mapping[str, str]) -> Verdict:
+def commands_were_durable(case: Case, settings: Mapping[str, str] = NO_SERVER) -> Verdict:
     """Law 11: whatever is on the exchange was in the log before, and the server syncs what it commits.
 
     Checked: every order of ours is approved in the log; an entry was submitted, and first submitted not later than the
     exchange has it; the server's settings. Two clocks are compared, so an exchange's own allowance is granted.
     """
     problems = [f"PostgreSQL runs with {name} = {value}" for name, value in settings.items() if value != "on"]
+    lost = [order_id for order_id in case.log.submissions if order_id not in case.log.intents]
+    problems += [f"order {order_id}: submitted, and its creation is not in the log" for order_id in lost]
     on_exchange: list[tuple[OrderCreated, VenueOrderRecord]] = []
     by_client_id = {(c.account_id, c.client_order_id): c for c in case.log.intents.values()}
     for account_id, account in case.venue.items():
@@ -270,3 +244,20 @@ def rights_beyond_trading(case: Case) -> list[str]:
         for account_id, account in case.venue.items()
         if account.permissions - ALLOWED_PERMISSIONS
     ]
+
+
+LAWS: Mapping[str, Callable[[Case], Verdict]] = {
+    "1": lambda case: at_most_once(count_orders(case)),
+    "2": never_naked,
+    "3": unknown_is_a_state,
+    "4": exchange_owns_facts,
+    "8": money_adds_up,
+    "11": commands_were_durable,
+    "end": came_to_rest,
+}
+
+
+def broken_laws(case: Case) -> dict[str, Verdict]:
+    """Return the verdicts that found something wrong. A law that nothing put to the test is not broken."""
+    found = {name: law(case) for name, law in LAWS.items()}
+    return {name: one for name, one in found.items() if one.problems}

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.execution.events import PositionProtected, ProtectionFailed
-from patriot.judge.evidence import LogEvidence, VenueAccount, VenueOrderRecord
-from patriot.judge.judge import (
-    Case,
-    Verdict,
+from patriot.judge.case import Case, Verdict
+from patriot.judge.exchange_books import VenueAccount, VenueOrderRecord
+from patriot.judge.laws import (
     at_most_once,
     commands_were_durable,
     count_orders,
@@ -25,6 +24,7 @@ from patriot.judge.judge import (
     unexplained,
     unknown_is_a_state,
 )
+from patriot.judge.log_evidence import LogEvidence
 from patriot.orders.client_ids import client_id_prefix, client_order_id
 from patriot.orders.events import (
     CancelReason,
@@ -186,7 +186,7 @@ def test_failed_protection_that_was_closed_at_market_keeps_law_2() -> None:
 def test_failed_protection_that_was_never_closed_breaks_law_2() -> None:
     """Even while the exchange's time stands still, as it does in a stepped replay."""
     failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
-    still_held = [e for e in without(PROTECTED) if not (isinstance(e, OrderFilled) and e.leg is Leg.STOP)]
+    still_held = [e for e in without(PROTECTED, closed(1)) if not (isinstance(e, OrderFilled) and e.leg is Leg.STOP)]
     account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT,), as_of=NOON)
 
     found = never_naked(case([*still_held, failed], account))
@@ -198,14 +198,14 @@ def test_failed_protection_that_only_the_log_has_closed_breaks_law_2() -> None:
     failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
     account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT,), as_of=NOON)
 
-    found = never_naked(case([*without(PROTECTED), failed], account))
+    found = never_naked(case([*without(PROTECTED, closed(1)), failed], account))
 
     assert f"{ENTRY_ID}: protection failed and never closed" in found.problems
 
 
 def test_failed_protection_of_a_position_that_somebody_else_closed_keeps_law_2() -> None:
     failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
-    still_held = [e for e in without(PROTECTED) if not (isinstance(e, OrderFilled) and e.leg is Leg.STOP)]
+    still_held = [e for e in without(PROTECTED, closed(1)) if not (isinstance(e, OrderFilled) and e.leg is Leg.STOP)]
     account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT, replace(STOPPED, order_id="13", at=NOON + seconds(1))))
 
     assert never_naked(case([*still_held, failed, closed(1)], account)).ok
@@ -333,7 +333,7 @@ def again(*attempts: int, unknown_before: tuple[int, ...] = ()) -> list[object]:
         if attempt in unknown_before:
             more.append(OrderSubmissionUnknown(order_id(1), ENTRY_ID, "TimeoutError", NOON))
         more.append(OrderSubmitted(order_id(1), ENTRY_ID, attempt, NOON))
-    return [*EVENTS[:4], *more, *EVENTS[4:]]
+    return [*EVENTS[:5], *more, *EVENTS[5:]]
 
 
 @pytest.mark.parametrize("unknown_before", [(), (2,), (2, 3, 4)])
@@ -350,7 +350,7 @@ def test_order_sent_again_and_again_breaks_law_3(unknown_before: tuple[int, ...]
     assert any(problem.startswith(f"{ENTRY_ID}: sent 34 times") for problem in found.problems)
 
 
-@pytest.mark.parametrize("after", [5, 6], ids=["its acceptance", "its execution"])
+@pytest.mark.parametrize("after", [6, 7], ids=["its acceptance", "its execution"])
 def test_order_sent_again_after_it_was_known_breaks_law_3(after: int) -> None:
     resent = OrderSubmitted(order_id(1), ENTRY_ID, 2, NOON)
     events = [*EVENTS[:after], resent, *EVENTS[after:]]
@@ -373,6 +373,19 @@ def test_execution_that_the_log_misses_breaks_law_4() -> None:
     assert "trade 2: on the exchange, not in the log" in exchange_owns_facts(case(lost)).problems
 
 
+def test_every_execution_that_the_log_misses_is_named_and_what_comes_after_is_still_compared() -> None:
+    more = [replace(BOUGHT, trade_id=number, at=LATER) for number in ("3", "4")]
+    dearer = replace(STOPPED, commission=Decimal("0.06"))
+
+    found = exchange_owns_facts(case(account=replace(ACCOUNT, trades=(*more, BOUGHT, dearer))))
+
+    assert found.problems[:3] == (
+        "trade 3: on the exchange, not in the log",
+        "trade 4: on the exchange, not in the log",
+        "trade 2: the log has other figures than the exchange",
+    )
+
+
 def test_execution_that_the_exchange_does_not_know_breaks_law_4() -> None:
     invented = filled(1, "1", "100", trade="3")
 
@@ -380,7 +393,7 @@ def test_execution_that_the_exchange_does_not_know_breaks_law_4() -> None:
 
 
 def test_execution_that_the_log_counts_twice_breaks_law_4() -> None:
-    assert "trade 1: in the log more than once" in exchange_owns_facts(case([*EVENTS, EVENTS[5]])).problems
+    assert "trade 1: in the log more than once" in exchange_owns_facts(case([*EVENTS, EVENTS[6]])).problems
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""Looks for clients' keys where none may be: in every event, log, summary and invoice of a data folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from patriot.accounts.ports import ApiKey
+from patriot.judge.log_evidence import pages
+from patriot.kernel.eventstore import EventStore
+from patriot.trading.terms import AccountId
+
+
+async def find_leaks(store: EventStore, keys: Mapping[AccountId, ApiKey], folder: Path) -> tuple[list[str], int]:
+    """Return where a key or its secret was found, and how many places were read."""
+    needles: dict[str, str] = {}
+    for account_id, key in keys.items():
+        needles |= {key.api_secret: f"the secret of account {account_id}", key.api_key: f"the key of {account_id}"}
+    found: list[str] = []
+    places = 0
+    async for page in pages(store):
+        for envelope in page:
+            places += 1
+            found += [
+                f"{name} in event {envelope.event_id}" for needle, name in needles.items() if needle in envelope.data
+            ]
+    texts = _texts(folder)
+    found += [f"{name} in {file}" for file, text in texts.items() for needle, name in needles.items() if needle in text]
+    return found, places + len(texts)
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    paths = [*folder.glob("*.log"), *folder.glob("*.json"), *folder.glob("*.jsonl"), *folder.glob("invoices/*")]
+    return {path.name: path.read_text(errors="replace") for path in sorted(paths)}
