@@ -24,8 +24,8 @@ def sample(equity: str | Decimal, at: datetime = NOON) -> EquitySampled:
     return EquitySampled(ACCOUNT, USER, SampleReason.HOURLY, "USDT", worth, worth, (), at)
 
 
-def transfer(amount: str | Decimal, at: datetime = NOON) -> TransferRecorded:
-    return TransferRecorded(ACCOUNT, USER, f"t-{amount}-{at}", "USDT", Decimal(amount), at)
+def transfer(amount: str | Decimal, at: datetime = NOON, asset: str = "USDT") -> TransferRecorded:
+    return TransferRecorded(ACCOUNT, USER, f"t-{amount}-{at}", asset, Decimal(amount), at)
 
 
 def book(*events: EquitySampled | TransferRecorded) -> DayBook:
@@ -69,6 +69,11 @@ def test_withdrawal_is_not_a_loss() -> None:
 def test_deposit_recorded_after_the_sample_that_holds_it_is_not_a_loss() -> None:
     days = book(sample("1000"), sample("1500", NOON + 2 * HOUR), transfer("500", NOON + HOUR))
     assert days.risk_of(ACCOUNT) == risk("1500", "1500", "1500")
+
+
+@pytest.mark.parametrize("amount", ["5", "-5"])
+def test_transfer_in_another_asset_moves_no_reference(amount: str) -> None:
+    assert book(sample("1000"), transfer(amount, NOON + HOUR, "BNB")).risk_of(ACCOUNT) == risk("1000", "1000", "1000")
 
 
 def test_sample_that_arrives_late_changes_nothing() -> None:

@@ -1,8 +1,8 @@
 """What an account was worth at the start of its day and at its peak, with flows taken out of both. Pure.
 
-A day starts at the first sample at or after 00:00 UTC (samples are hourly). A transfer moves every reference by its
-amount, so neither a deposit nor a withdrawal is ever a gain or a loss. The account's ledger records transfers before it
-samples; one that comes late all the same moves only the references that were taken before it.
+A day starts at the first sample at or after 00:00 UTC (samples are hourly). A transfer of the sampled asset moves every
+reference by its amount, so neither a deposit nor a withdrawal is ever a gain or a loss. The account's ledger records
+transfers before it samples; one that comes late all the same moves only the references that were taken before it.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,8 +17,9 @@ from patriot.trading.terms import AccountId
 
 @dataclass(frozen=True, slots=True)
 class AccountDay:
-    """The references of one account, each with the time of the sample it was taken from."""
+    """The references of one account in one asset, each with the time of the sample it was taken from."""
 
+    asset: str
     equity: Decimal
     sampled_at: datetime
     day_start_equity: Decimal
@@ -37,12 +38,12 @@ class DayBook:
         """Take in a sample or a transfer."""
         day = self._days.get(event.account_id)
         if isinstance(event, TransferRecorded):
-            if day is not None:
+            if day is not None and event.asset == day.asset:
                 self._days[event.account_id] = after_transfer(day, event.amount, event.transferred_at)
             return
         at, equity = event.sampled_at, event.equity
         if day is None:
-            self._days[event.account_id] = AccountDay(equity, at, equity, at, equity, at)
+            self._days[event.account_id] = AccountDay(event.asset, equity, at, equity, at, equity, at)
             return
         if at < day.sampled_at:
             return  # an older answer that arrived after a newer one
