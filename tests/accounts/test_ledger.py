@@ -35,16 +35,16 @@ pytestmark = pytest.mark.unit
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
-def income(record_id: str, kind: IncomeType, amount: str, at: datetime) -> IncomeRecord:
-    return IncomeRecord(record_id, kind, kind.value, "", "USDT", Decimal(amount), at)
+def income(record_id: str, kind: IncomeType, amount: str, at: datetime, asset: str = "USDT") -> IncomeRecord:
+    return IncomeRecord(record_id, kind, kind.value, "", asset, Decimal(amount), at)
 
 
 def opening(wallet: str, *records: IncomeRecord, at: datetime = NOON) -> OpenLedger:
     return OpenLedger(ONE, OWNER, "USDT", Decimal(wallet), records, at)
 
 
-def transfer(record_id: str, amount: str, at: datetime = NOON) -> RecordTransfer:
-    return RecordTransfer(ONE, OWNER, record_id, "USDT", Decimal(amount), at)
+def transfer(record_id: str, amount: str, at: datetime = NOON, asset: str = "USDT") -> RecordTransfer:
+    return RecordTransfer(ONE, OWNER, record_id, asset, Decimal(amount), at)
 
 
 def funding(record_id: str, amount: str, at: datetime = NOON) -> RecordFunding:
@@ -84,6 +84,15 @@ def test_wallet_that_transfers_do_not_explain_is_opened_with_the_rest() -> None:
 
     assert events[-1] == TransferRecorded(ONE, OWNER, OPENING, "USDT", Decimal(50), NOON)
     assert wallet_of(events) == 1050
+
+
+def test_transfer_in_another_asset_explains_nothing_of_the_wallet() -> None:
+    events = told(opening("1000", income("T:1", IncomeType.TRANSFER, "3", NOON, "BNB")))
+
+    assert events[1:] == [
+        TransferRecorded(ONE, OWNER, "T:1", "BNB", Decimal(3), NOON),
+        TransferRecorded(ONE, OWNER, OPENING, "USDT", Decimal(1000), NOON),
+    ]
 
 
 def test_books_are_opened_once() -> None:
@@ -211,6 +220,18 @@ def test_sample_is_due_after_opening_and_after_a_transfer_until_it_is_there() ->
     events += LEDGER.decide(LEDGER.fold(events), transfer("T:1", "5"))
     events += LEDGER.decide(LEDGER.fold(events), sample(SampleReason.HOURLY))
     assert missing_equity(LEDGER.fold(events)) is SampleReason.TRANSFER
+
+
+def test_transfer_in_another_asset_is_booked_and_calls_for_no_sample() -> None:
+    events = told(opening("1000"), sample(SampleReason.LINKED), transfer("T:1", "5", asset="BNB"))
+    assert events[-1] == TransferRecorded(ONE, OWNER, "T:1", "BNB", Decimal(5), NOON)
+    assert missing_equity(LEDGER.fold(events)) is None
+
+
+@pytest.mark.parametrize("reason", [SampleReason.HOURLY, SampleReason.PERIOD_END])
+def test_sample_of_an_hour_before_the_newest_is_not_recorded_beside_it(reason: SampleReason) -> None:
+    events = told(sample(reason, NOON), sample(reason, NOON - MINUTE), sample(reason, NOON + MINUTE))
+    assert [event.sampled_at for event in events if isinstance(event, EquitySampled)] == [NOON]
 
 
 def reconciliation(unexplained: str, at: datetime) -> RecordReconciliation:

@@ -33,14 +33,19 @@ BOOKED = (IncomeType.TRANSFER, IncomeType.FUNDING_FEE)  # recorded from income; 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    opened: bool = False
+    asset: str | None = None  # that samples are taken in; None: not opened
     newest: datetime | None = None  # of all records
     recent: dict[str, datetime] = field(default_factory=dict)  # records not older than REMEMBERED before the newest
     closed_until: datetime | None = None  # of the newest record whose id is forgotten, or that the opening settled
-    unsampled: bool = False  # money moved in or out, and no sample shows it yet
+    unsampled: bool = False  # money of the sampled asset moved in or out, and no sample shows it yet
     sampled: bool = False
     sampled_hours: dict[SampleReason, datetime] = field(default_factory=dict)
     reconciled: AccountReconciled | None = None
+
+    @property
+    def opened(self) -> bool:
+        """Return whether the books have begun."""
+        return self.asset is not None
 
     def knows(self, record_id: str, at: datetime) -> bool:
         """Return whether a record was taken before. However late, it is new unless its id may be forgotten."""
@@ -99,7 +104,8 @@ def _sample(ledger: Ledger, c: RecordEquity) -> list[LedgerEvent]:
         case SampleReason.TRANSFER | SampleReason.LINKED:
             repeated = not ledger.unsampled
         case SampleReason.HOURLY | SampleReason.PERIOD_END:
-            repeated = ledger.sampled_hours.get(c.reason) == _hour(c.at)
+            newest = ledger.sampled_hours.get(c.reason)
+            repeated = newest is not None and _hour(c.at) <= newest
         case _:
             assert_never(c.reason)
     if repeated:
@@ -139,14 +145,15 @@ def evolve(ledger: Ledger, event: LedgerEvent) -> Ledger:
             recent = dict.fromkeys(event.settled_records, event.settled_until)
             return replace(
                 ledger,
-                opened=True,
+                asset=event.asset,
                 newest=event.settled_until,
                 recent=recent,
                 closed_until=event.settled_until - SETTLING,
                 unsampled=True,
             )
         case TransferRecorded():
-            return replace(_after(ledger, event.record_id, event.transferred_at), unsampled=True)
+            unsampled = ledger.unsampled or event.asset == ledger.asset
+            return replace(_after(ledger, event.record_id, event.transferred_at), unsampled=unsampled)
         case FundingPaid():
             return _after(ledger, event.record_id, event.funding_time)
         case EquitySampled():
