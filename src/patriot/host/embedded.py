@@ -264,7 +264,7 @@ class EmbeddedPostgres:
 
     def _check_version(self, programs: Path) -> None:
         found = (self._cluster / "PG_VERSION").read_text().strip()
-        asked = [programs / "postgres", "--version"]
+        asked = [str(programs / "postgres"), "--version"]
         release = subprocess.run(asked, check=True, capture_output=True, text=True, env=_environment())
         ours = release.stdout.split()[-1].split(".")[0]
         if found != ours:
