@@ -2,10 +2,14 @@
 
 from itertools import islice
 
+import pytest
+
 from patriot.host.soak import broken_laws, held
 from patriot.host.soak_faults import KINDS, LONGEST_SECONDS, MOST_PAUSE_SECONDS, rounds
 from patriot.judge.case import Verdict
 from patriot.sim.faults.wishes import check
+
+pytestmark = pytest.mark.unit
 
 UIDS = (1001, 1002)
 

@@ -12,6 +12,8 @@ from patriot.kernel.errors import ExchangeUnavailable
 from patriot.simulation.loop import VirtualClock, run_virtually
 from patriot.trading.terms import Urgency
 
+pytestmark = pytest.mark.unit
+
 T = TypeVar("T")
 PROTECTION, POSITION, NORMAL, BACKGROUND = Urgency
 
