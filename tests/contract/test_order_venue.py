@@ -22,6 +22,7 @@ from tests.adapters.exchanges.binance.venue_kit import (
 
 pytestmark = pytest.mark.integration
 
+STATUSES = (500, 502, 503, 504)
 CRASH = bars_at(*["40000"] * 3, *["38000"] * 3)
 
 
@@ -115,9 +116,23 @@ async def test_client_id_used_again_gives_the_newest_order(exchange: Connection)
     assert found.venue_order_id == second.venue_order_id != first.venue_order_id
 
 
-@pytest.mark.parametrize(("fault", "executed"), [("503_before", False), ("503_after", True)])
-async def test_unclear_answer_is_unknown_and_the_query_tells(exchange: Connection, fault: str, executed: bool) -> None:
-    body = {"fault": fault, "match": {"method": "POST", "path": "/fapi/v1/order"}, "times": 1}
+UNCLEAR: list[tuple[dict[str, object], bool]] = [
+    ({"fault": "503_before"}, False),
+    ({"fault": "503_after"}, True),
+    *(
+        ({"fault": "error_after", "status": status, "html": html}, True)
+        for status in STATUSES
+        for html in (True, False)
+    ),
+    ({"fault": "drop_after"}, True),
+]
+
+
+@pytest.mark.parametrize(("fault", "executed"), UNCLEAR)
+async def test_unclear_answer_is_unknown_and_the_query_tells(
+    exchange: Connection, fault: dict[str, object], executed: bool
+) -> None:
+    body = {**fault, "match": {"method": "POST", "path": "/fapi/v1/order"}, "times": 1}
     assert (await exchange.sim.control("POST", "/faults", body)).status == 200
     orders = exchange.venue.orders
 

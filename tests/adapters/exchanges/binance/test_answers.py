@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from http import HTTPStatus
 
 import pytest
 from hypothesis import given
@@ -20,38 +21,66 @@ def answer(status: int, code: int | None = None, message: str = "", **headers: s
     return HttpAnswer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
+STATUSES = [int(status) for status in HTTPStatus] + [299, 418, 420, 499, 520, 522, 524, 530, 599]
+CODES = {*range(-1136, -999), *range(-2028, -2000), *range(-4600, -3999), *range(-5050, -4999)}
 UNKNOWN_503 = "Unknown error, please check your request or try again later."
+FAILED_503 = "Service Unavailable."
+PAGES = [
+    b"",
+    b"<html><title>503 Service Unavailable</title></html>",
+    b"Service Unavailable.",
+    b"Internal error; unable to process your request. Please try again.",
+    b'{"code":-2019,"msg":"Margin is ins',
+    b'{"code":"-2019","msg":"Margin is insufficient."}',
+    b'{"msg":"Service Unavailable."}',
+    b'[{"code":-2019,"msg":"Margin is insufficient."}]',
+    b'{"orderId":1,"status":"NEW"}',
+    b"null",
+    b"\xff\xfe",
+]
+NOTHING_DONE = {(400, -1021), (400, -5028), (418, -1003), (429, -1003), (429, -1015), (503, -1001), (503, -1008)}
+SURELY_REFUSED = [-1022, -1102, -1111, -1121, -2010, -2011, -2013, -2015, -2019, -2021, -2022, -2027, -4003, -4014]
+PROVE_NOTHING = [0, 1, 200, -1, -9999, -1000, -1001, -1003, -1006, -1007, -1008, -1010, -1015, -1016, -4116]
 
 
-@pytest.mark.parametrize(
-    ("given_answer", "meaning"),
-    [
-        (answer(400, -2019, "Margin is insufficient."), ExchangeRefused),
-        (answer(400, -2011, "Unknown order sent."), ExchangeRefused),
-        (answer(401, -2015, "Invalid API-key, IP, or permissions for action."), ExchangeRefused),
-        (answer(400, -1022, "Signature for this request is not valid."), ExchangeRefused),
-        (answer(400, -9999, "a code of next year"), ExchangeRefused),
-        (answer(400, -1021, "Timestamp for this request is outside of the recvWindow."), ExchangeUnavailable),
-        (answer(429, -1003, "Too many requests"), ExchangeUnavailable),
-        (answer(429, -1015, "Too many new orders"), ExchangeUnavailable),
-        (answer(418, -1003, "IP banned until 1700000000000"), ExchangeUnavailable),
-        (answer(403), ExchangeUnavailable),
-        (answer(503, -1008, "Request throttled by system-level protection."), ExchangeUnavailable),
-        (answer(503, 0, "Service Unavailable."), ExchangeUnavailable),
-        (answer(503, -1001, "Internal error; unable to process your request. Please try again."), ExchangeUnavailable),
-        (answer(503, -1000, UNKNOWN_503), OutcomeUnknown),
-        (answer(503, 0, UNKNOWN_503), OutcomeUnknown),
-        (answer(503), OutcomeUnknown),
-        (answer(500, -2019, "a refusal that a broken server sent"), OutcomeUnknown),
-        (answer(400, -1006, "execution status unknown"), OutcomeUnknown),
-        (answer(400, -1007, "Send status unknown; execution status unknown."), OutcomeUnknown),
-        (answer(408, -1007, "Timeout waiting for response from backend server."), OutcomeUnknown),
-        (answer(404), OutcomeUnknown),
-        (answer(302), OutcomeUnknown),
-    ],
-)
-def test_answer_to_a_write_has_one_meaning(given_answer: HttpAnswer, meaning: type[ExchangeError]) -> None:
-    assert type(error_of(given_answer, changes_something=True)) is meaning
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_with_every_body_has_one_meaning_for_a_write(status: int) -> None:
+    for page in PAGES:
+        expected = None if status == 200 else OutcomeUnknown
+        assert type_of(HttpAnswer(status, page, {})) is expected, page
+    if status == 200:
+        return
+    for code in CODES.union(PROVE_NOTHING):
+        meaning = type_of(answer(status, code, "any words"))
+        if (status, code) in NOTHING_DONE:
+            assert meaning is ExchangeUnavailable, code
+        elif status not in (400, 401) or code in PROVE_NOTHING:
+            assert meaning is OutcomeUnknown, code
+        elif code in SURELY_REFUSED and status == 400:
+            assert meaning is ExchangeRefused, code
+        else:
+            assert meaning in (ExchangeRefused, OutcomeUnknown), code
+        assert type_of(answer(status, code, UNKNOWN_503)) is OutcomeUnknown, code
+        assert type_of(answer(status, code, "Service unavailable")) is meaning, code
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_text_of_a_failure_counts_only_under_its_status_and_without_a_contradiction(status: int) -> None:
+    meaning = ExchangeUnavailable if status == 503 else None if status == 200 else OutcomeUnknown
+    assert type_of(answer(status, 0, FAILED_503)) is meaning
+    if status == 503:
+        assert type_of(answer(503, -1000, FAILED_503)) is OutcomeUnknown
+        assert type_of(answer(503, -1007, FAILED_503)) is OutcomeUnknown
+
+
+@pytest.mark.parametrize("code", [-1002, -2008, -2014, -2015])
+def test_key_that_is_not_accepted_is_a_refusal_under_both_of_its_statuses(code: int) -> None:
+    assert type_of(answer(401, code)) is type_of(answer(400, code)) is ExchangeRefused
+
+
+def type_of(given_answer: HttpAnswer, *, writes: bool = True) -> type[ExchangeError] | None:
+    error = error_of(given_answer, changes_something=writes)
+    return None if error is None else type(error)
 
 
 def test_lost_answer_to_a_read_is_never_unknown() -> None:
@@ -74,7 +103,7 @@ def test_wait_that_the_venue_asks_for_is_kept() -> None:
 def test_any_answer_is_a_success_or_one_error_of_an_exchange(status: int, body: bytes, wait: str, writes: bool) -> None:
     error = error_of(HttpAnswer(status, body, {"retry-after": wait}), changes_something=writes)
 
-    assert (error is None) is (200 <= status < 300)
+    assert (error is None) is (status == 200)
     assert error is None or isinstance(error, ExchangeRefused | ExchangeUnavailable | OutcomeUnknown)
 
 

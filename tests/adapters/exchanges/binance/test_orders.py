@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.kernel.errors import ExchangeUnavailable, OutcomeUnknown
 from patriot.trading.reports import VenueOrder, VenueStatus
 from patriot.trading.terms import OrderType, Side, TimeInForce
+from tests.adapters.exchanges.binance.test_session import saying, talking_to
 from tests.adapters.exchanges.binance.venue_kit import SYMBOL, Connection, bars_at, connected, market_order
 
 pytestmark = pytest.mark.integration
@@ -69,3 +72,25 @@ async def test_market_order_that_closes_is_marked_as_such(exchange: Connection) 
 
     shown: Any = (await exchange.trader.signed("GET", "/fapi/v1/order", symbol=SYMBOL, origClientOrderId="x-1")).body
     assert (shown["status"], shown["reduceOnly"]) == ("FILLED", True)
+
+
+ANOTHER = '{"orderId":7,"symbol":"BTCUSDT","status":"FILLED","clientOrderId":"not-ours","side":"SELL",' + (
+    '"origQty":"1","executedQty":"1","updateTime":1,"code":200,"msg":"success"}'
+)
+ANOTHER_ALGO = (
+    '{"algoId":7,"clientAlgoId":"not-ours","symbol":"BTCUSDT","side":"SELL","algoStatus":"NEW","updateTime":1}'
+)
+
+
+@pytest.mark.parametrize("body", [ANOTHER, ANOTHER_ALGO, '{"code":-2011,"msg":"Unknown order sent."}', "{}", "[]"])
+@pytest.mark.parametrize("order_type", [OrderType.MARKET, OrderType.STOP_MARKET])
+async def test_answer_about_another_order_leaves_the_outcome_unknown(body: str, order_type: OrderType) -> None:
+    placed = order(order_type, trigger="39000" if order_type is OrderType.STOP_MARKET else None)
+    async with talking_to(saying(200, body)) as (session, clock):
+        orders = BinanceVenue.open(session).orders
+        with pytest.raises(OutcomeUnknown):
+            await orders.place(placed, clock.now())
+        with pytest.raises(OutcomeUnknown):
+            await orders.cancel(SYMBOL, "x-1", conditional=placed.conditional)
+        with pytest.raises(ExchangeUnavailable):
+            await orders.find_order(SYMBOL, "x-1", conditional=placed.conditional)

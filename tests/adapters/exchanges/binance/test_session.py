@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import re
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.integration
 
 KEY = ApiKey("public-part-of-the-key", "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j")
 WRITE, READ = Request("POST", "/fapi/v1/order", {"symbol": "BTCUSDT"}), Request("GET", "/fapi/v1/order", {})
+PAGE = "<html><head><title>503 Service Unavailable</title></head></html>"
+SIGNATURE = re.compile(r"\b[0-9a-f]{64}\b")
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -73,7 +76,22 @@ async def outcome(answer: Answering, request: Request) -> type[ExchangeError]:
     [
         (hang_up, OutcomeUnknown, ExchangeUnavailable),
         (saying(200, "{not json"), OutcomeUnknown, ExchangeUnavailable),
-        (saying(503, "upstream gone"), OutcomeUnknown, ExchangeUnavailable),
+        (saying(200, ""), OutcomeUnknown, ExchangeUnavailable),
+        (saying(200, PAGE), OutcomeUnknown, ExchangeUnavailable),
+        (saying(201, "{}"), OutcomeUnknown, ExchangeUnavailable),
+        (saying(503, PAGE), OutcomeUnknown, ExchangeUnavailable),
+        (saying(403, PAGE), OutcomeUnknown, ExchangeUnavailable),
+        (saying(429, PAGE), OutcomeUnknown, ExchangeUnavailable),
+        (
+            saying(502, '{"code":-1001,"msg":"Internal error; unable to process your request."}'),
+            OutcomeUnknown,
+            ExchangeUnavailable,
+        ),
+        (
+            saying(503, '{"code":-1001,"msg":"Internal error; unable to process your request."}'),
+            ExchangeUnavailable,
+            ExchangeUnavailable,
+        ),
         (saying(400, '{"code":-2019,"msg":"Margin is insufficient."}'), ExchangeRefused, ExchangeRefused),
         (saying(301, "", Location="http://127.0.0.1:1/elsewhere"), OutcomeUnknown, ExchangeUnavailable),
     ],
@@ -177,15 +195,40 @@ async def test_session_without_a_key_signs_nothing() -> None:
             await session.call(READ, ignore_answer)
 
 
-@pytest.mark.parametrize("answer", [hang_up, saying(503, "x"), saying(200, "{"), saying(401, '{"code":-2015}')])
+async def repeat_the_request(request: web.Request) -> web.StreamResponse:
+    shown = f"{request.headers['X-MBX-APIKEY']} {request.query_string} {await request.text()}"
+    return web.json_response({"code": -1022, "msg": shown[-190:]}, status=400)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [hang_up, repeat_the_request, saying(503, "x"), saying(200, "{"), saying(401, '{"code":-2015}'), saying(429, "")],
+)
 async def test_no_error_shows_the_secret_or_the_signed_request(answer: Answering) -> None:
     async with talking_to(answer) as (session, _):
         with pytest.raises(ExchangeError) as problem:
             await session.call(WRITE, ignore_answer)
 
-    shown = "".join(traceback.format_exception(problem.value)) + repr(problem.value)
-    for secret in (KEY.api_secret, KEY.api_key, "signature="):
-        assert secret not in shown
+    shown = "".join(traceback.format_exception(problem.value)) + repr(problem.value) + repr(vars(problem.value))
+    assert planted_in(shown) == []
+
+
+async def test_search_for_a_planted_key_finds_one() -> None:
+    seen: list[str] = []
+
+    async def remember(request: web.Request) -> web.StreamResponse:
+        seen.append(f"{request.headers} {await request.text()}")
+        return web.json_response({})
+
+    async with talking_to(remember) as (session, _):
+        await session.call(WRITE, ignore_answer)
+    assert len(planted_in(seen[0])) == 2
+    assert planted_in(KEY.api_secret) == [KEY.api_secret]
+
+
+def planted_in(text: str) -> list[str]:
+    """Return what of the key, or of what was made with it, stands in a text."""
+    return [one for one in (KEY.api_secret, KEY.api_key) if one in text] + SIGNATURE.findall(text)
 
 
 def test_signer_shows_nothing_and_does_not_travel() -> None:

@@ -4,6 +4,7 @@ Source: USD-M Futures "Query Order", "Query Algo Order", "Account Trade List", r
 are left out.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -74,6 +75,11 @@ class _Algo(msgspec.Struct, rename="camel"):
     quantity: str = "0"
     actual_order_id: str | int | None = None
     actual_qty: str = "0"
+
+
+class _Canceled(msgspec.Struct, rename="camel"):
+    client_order_id: str | None = None
+    client_algo_id: str | None = None
 
 
 class _Trade(msgspec.Struct, rename="camel"):
@@ -149,6 +155,36 @@ class OrderReader:
             conditional=True,
             triggered_order_id=str(answer.actual_order_id) if answer.actual_order_id else None,
         )
+
+
+def only_of(
+    read: Callable[[bytes], OrderReport],
+    symbol: str,
+    *,
+    client_order_id: str | None = None,
+    order_id: str | None = None,
+) -> Callable[[bytes], OrderReport]:
+    """Return a reader that takes the order that was asked for and no other: an answer may belong to another request."""
+
+    def read_checked(body: bytes) -> OrderReport:
+        report = read(body)
+        same = report.symbol == symbol and client_order_id in (None, report.client_order_id)
+        if not same or order_id not in (None, report.venue_order_id):
+            raise ValueError("another order than the one asked for")
+        return report
+
+    return read_checked
+
+
+def canceled(client_order_id: str) -> Callable[[bytes], None]:
+    """Return a reader of the answer to a cancel of this order."""
+
+    def read(body: bytes) -> None:
+        answer = msgspec.json.decode(body, type=_Canceled)
+        if client_order_id not in (answer.client_order_id, answer.client_algo_id):
+            raise ValueError("another order than the one to cancel")
+
+    return read
 
 
 def _trade(answer: _Trade) -> TradeReport:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from patriot.adapters.exchanges.binance.answers import NO_SUCH_ORDER
-from patriot.adapters.exchanges.binance.order_wire import OrderReader
-from patriot.adapters.exchanges.binance.session import BinanceSession, Parameters, Request, ignore_answer
+from patriot.adapters.exchanges.binance.order_wire import OrderReader, canceled, only_of
+from patriot.adapters.exchanges.binance.session import BinanceSession, Parameters, Request
 from patriot.adapters.exchanges.binance.wire import Unknowns
 from patriot.adapters.exchanges.binance.working_orders import WorkingOrders
 from patriot.kernel.clock import to_epoch_ms
@@ -52,26 +52,29 @@ class BinanceOrders:
         parameters, path = _placement(order), ALGO_PATH if order.conditional else ORDER_PATH
         urgency = Urgency.PROTECTION if order.reduce_only else Urgency.NORMAL
         request = Request("POST", path, parameters, weight=0, urgency=urgency, is_order=True, sent_at=sent_at)
-        if not order.conditional:
-            return await self._session.call(request, self._reader.order)
-        report = await self._session.call(request, self._reader.algo)
-        self._working.learn(report)
+        read = self._reader.algo if order.conditional else self._reader.order
+        report = await self._session.call(request, only_of(read, order.symbol, client_order_id=order.client_order_id))
+        if order.conditional:
+            self._working.learn(report)
         return report
 
     async def cancel(self, symbol: str, client_order_id: str, *, conditional: bool) -> None:
         """Cancel a resting order. ExchangeRefused (-2011) means that it is not resting (any more)."""
         path, parameters = _named(symbol, client_order_id, conditional=conditional)
-        await self._session.call(Request("DELETE", path, parameters, urgency=Urgency.PROTECTION), ignore_answer)
+        request = Request("DELETE", path, parameters, urgency=Urgency.PROTECTION)
+        await self._session.call(request, canceled(client_order_id))
 
     async def find_order(
         self, symbol: str, client_order_id: str, *, conditional: bool, urgency: Urgency = Urgency.NORMAL
     ) -> OrderReport | None:
         """Return the newest order with this client id, or None if the exchange proves that it has none."""
         path, parameters = _named(symbol, client_order_id, conditional=conditional)
+        reader = self._reader.algo if conditional else self._reader.order
+        read = only_of(reader, symbol, client_order_id=client_order_id)
         if not conditional:
-            found = await self._ask(path, parameters, self._reader.order, urgency)
+            found = await self._ask(path, parameters, read, urgency)
             return None if found is None else self._working.own_order(found)
-        algo = await self._ask(path, parameters, self._reader.algo, urgency)
+        algo = await self._ask(path, parameters, read, urgency)
         if algo is None:
             algo = await self._find_in_history(symbol, client_order_id, urgency)
         return None if algo is None else await self._with_working_order(algo, urgency)
@@ -135,7 +138,8 @@ class BinanceOrders:
         if algo.triggered_order_id is None:
             return algo
         parameters = {"symbol": algo.symbol, "orderId": algo.triggered_order_id}
-        working = await self._ask(ORDER_PATH, parameters, self._reader.order, urgency)
+        read = only_of(self._reader.order, algo.symbol, order_id=algo.triggered_order_id)
+        working = await self._ask(ORDER_PATH, parameters, read, urgency)
         if working is None:
             return algo
         status = working.status if working.status in _OVER else VenueStatus.TRIGGERED

@@ -12,6 +12,7 @@ from yarl import URL
 
 from patriot.adapters.exchanges.binance.answers import (
     BANNED,
+    OK,
     TIMESTAMP_OUTSIDE_WINDOW,
     TOO_MANY_ORDERS,
     TOO_MANY_REQUESTS,
@@ -109,7 +110,9 @@ class BinanceSession:
     async def sync_time(self) -> datetime:
         """Ask the venue's time, correct our offset, and return it."""
         asked_at = self.clock.now()
-        venue_time = await self.call(Request("GET", SERVER_TIME_PATH, {}, signed=False), read_server_time)
+        venue_time = await self.call(
+            Request("GET", SERVER_TIME_PATH, {}, signed=False, urgency=Urgency.PROTECTION), read_server_time
+        )
         self.time.measured(venue_time, asked_at=asked_at)
         return venue_time
 
@@ -135,6 +138,8 @@ class BinanceSession:
                 request.method, url, data=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
             ) as response:
                 content = await response.read()
+                if response.status != OK and self._signer is not None:
+                    content = self._signer.hide(content)
                 answer = HttpAnswer(response.status, content, {k.lower(): v for k, v in response.headers.items()})
         except _NEVER_SENT as error:
             problem = ExchangeUnavailable(f"{request.path}: no connection ({type(error).__name__})")

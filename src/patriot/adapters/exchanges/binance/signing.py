@@ -2,10 +2,13 @@
 
 import hashlib
 import hmac
+import re
 
 from patriot.accounts.ports import ApiKey
 
 API_KEY_HEADER = "X-MBX-APIKEY"
+HIDDEN = b"[hidden]"
+_SIGNATURE = re.compile(rb"(?i)\b[0-9a-f]{64}\b")
 
 
 class Signer:
@@ -22,6 +25,10 @@ class Signer:
         keyed = self._keyed_hash.copy()
         keyed.update(text.encode())
         return keyed.hexdigest()
+
+    def hide(self, text: bytes) -> bytes:
+        """Return an answer without what it may repeat of the request: the key and anything of a signature's shape."""
+        return _SIGNATURE.sub(HIDDEN, text.replace(self.headers[API_KEY_HEADER].encode(), HIDDEN))
 
     def __repr__(self) -> str:
         return "Signer()"
