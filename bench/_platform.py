@@ -30,7 +30,8 @@ from patriot.kernel.clock import ReplayClock
 from patriot.kernel.ids import derived_id
 from patriot.kernel.tasks import while_serving
 from patriot.services.all_in_one import Platform
-from patriot.services.parts import ExchangeAddress, Parts, open_parts
+from patriot.services.plugged_in import ExchangeAddress, plug_in
+from patriot.services.ports import Ports
 from patriot.trading.steps import Reached, pass_by
 from patriot.trading.terms import StrategyId, UserId
 
@@ -56,7 +57,9 @@ class Place:
 class Running:
     """A platform at work."""
 
-    parts: Parts
+    ports: Ports
+    base_url: str
+    http: aiohttp.ClientSession
     vault: Vault
     control: SimControl
     platform: Platform
@@ -83,10 +86,11 @@ async def open_platform(place: Place, reached: Reached = pass_by) -> AsyncIterat
         control = SimControl(http, place.control_url, place.token)
         clock = ReplayClock((await control.health()).now)
         address = ExchangeAddress(place.base_url, place.ws_url, replayed=True)
-        async with open_parts(place.dsn, address, clock, reached) as parts:
-            vault = Vault(PostgresShelf(parts.database), load_master_key(folder / "master.key", None))
+        async with plug_in(place.dsn, address, clock, reached) as plugged:
+            vault = Vault(PostgresShelf(plugged.database), load_master_key(folder / "master.key", None))
             spawn = SubprocessRunners(folder / "runners.log")
-            yield Running(parts, vault, control, Platform(parts, vault, ReplayPace(clock), spawn))
+            platform = Platform(plugged.ports, plugged.read_models, vault, ReplayPace(clock), spawn)
+            yield Running(plugged.ports, place.base_url, http, vault, control, platform)
 
 
 async def all_ready(platform: Platform) -> None:

@@ -87,7 +87,7 @@ async def measure(server: Server) -> list[Figure]:
 
 
 async def orders(running: Running, watch: StopWatch) -> list[Figure]:
-    await onboard(plan(), running.parts, running.vault, running.control)
+    await onboard(plan(), running.ports, running.vault, running.control)
     await all_ready(running.platform)
     await at_rest(running.platform)
     price = await mark_price(running)
@@ -112,18 +112,16 @@ async def orders(running: Running, watch: StopWatch) -> list[Figure]:
 
 
 async def mark_price(running: Running) -> Decimal:
-    async with running.parts.http.get(
-        f"{running.parts.exchange.base_url}/fapi/v1/premiumIndex", params={"symbol": SYMBOL}
-    ) as answer:
+    async with running.http.get(f"{running.base_url}/fapi/v1/premiumIndex", params={"symbol": SYMBOL}) as answer:
         price = Decimal(str((await answer.json())["markPrice"]))
     return price.quantize(Decimal("0.1"))
 
 
 async def one_order(running: Running, watch: StopWatch, worker: AccountWorker, price: Decimal) -> float:
     """Return the milliseconds from the command to the exchange's answer; the position is closed again."""
-    now, equity = running.parts.clock.now(), Decimal(10_000)
+    now, equity = running.ports.clock.now(), Decimal(10_000)
     command = PlaceOrder(
-        order_id=OrderId(running.parts.ids.new()),
+        order_id=OrderId(running.ports.ids.new()),
         user_id=worker.user_id,
         account_id=worker.account_id,
         strategy_id=STRATEGY,
@@ -154,10 +152,10 @@ async def one_order(running: Running, watch: StopWatch, worker: AccountWorker, p
 
 
 async def signal(running: Running, action: SignalAction, price: Decimal) -> None:
-    now = running.parts.clock.now()
+    now = running.ports.clock.now()
     entry = action is SignalAction.BUY
     command = RecordSignal(
-        signal_id=SignalId(running.parts.ids.new()),
+        signal_id=SignalId(running.ports.ids.new()),
         strategy_id=STRATEGY,
         exchange=Exchange.BINANCE,
         symbol=SYMBOL,
@@ -171,7 +169,7 @@ async def signal(running: Running, action: SignalAction, price: Decimal) -> None
         generated_at=now,
         valid_until=now + timedelta(seconds=10),
     )
-    await running.parts.bus.dispatch(
+    await running.ports.bus.dispatch(
         command, Context(command.signal_id, actor=Actor(ActorType.STRATEGY, str(STRATEGY)))
     )
 

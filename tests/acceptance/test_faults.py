@@ -55,7 +55,7 @@ async def run_with(faults: list[dict[str, Any]], folder: DemoFolder) -> Summary:
     async def judge(finished: Finished) -> Summary:
         uids = {AccountId(client.account_id): client.uid for client in finished.set_up.linked}
         state = await finished.control.state()
-        records = await records_of(finished.parts, finished.vault, DataFolder(folder.path), folder.path / "invoices")
+        records = await records_of(finished.plugged, finished.vault, DataFolder(folder.path), folder.path / "invoices")
         return await judge_run(records, state, uids, bars=finished.bars, wall_seconds=0)
 
     options = DemoOptions(folder.path, folder.accounts, Path(folder.data), seed=folder.seed, database_url=folder.dsn)

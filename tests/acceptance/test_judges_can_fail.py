@@ -17,7 +17,7 @@ import pytest
 from patriot.adapters.exchanges.binance.budget import RateBudget
 from patriot.adapters.exchanges.binance.session import BinanceSession
 from patriot.adapters.exchanges.binance.signing import Signer
-from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.adapters.exchanges.binance.venue_time import VenueTime
 from patriot.adapters.simulator.control import SimControl
 from patriot.adapters.vault import PostgresShelf, Vault, load_master_key
@@ -197,7 +197,7 @@ async def repeat_an_entry(folder: DemoFolder) -> str:
                 budget=RateBudget(clock, None),
                 time=VenueTime(clock),
             )
-            orders = BinanceVenue.open(session).orders
+            orders = BinanceAccountSession.open(session).orders
             again = VenueOrder(entry.client_order_id, entry.symbol, entry.side, OrderType.MARKET, entry.quantity, False)
             await orders.place(again, clock.now())
     finally:

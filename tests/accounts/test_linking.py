@@ -22,7 +22,7 @@ from patriot.accounts.events import (
 from patriot.accounts.linking import SWEEP_AFTER_SECONDS, AccountLinking, LinkWish
 from patriot.accounts.ports import ApiKey
 from patriot.adapters.exchanges.binance.account import BinanceKeyProbe
-from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.adapters.vault import MasterKey, MemoryShelf, Vault
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock, ReplayClock, from_epoch_ms
@@ -55,7 +55,7 @@ class Office:
             bus,
             self.vault,
             BinanceKeyProbe(lambda key: session_of(sim, http, clock, key)),
-            lambda key: BinanceVenue.open(session_of(sim, http, clock, key)).account,
+            lambda key: BinanceAccountSession.open(session_of(sim, http, clock, key)).account,
             clock,
         )
 

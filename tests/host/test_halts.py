@@ -19,7 +19,7 @@ from patriot.orders.patience import DeskPatience
 from patriot.risk.commands import AccountRisk, HaltTrading, ResumeTrading
 from patriot.risk.events import HaltLevel, Scope
 from patriot.risk.limits import GLOBAL_DEFAULTS
-from patriot.services.account import build_account
+from patriot.services.account import LinkedAccount, put_to_work
 from patriot.services.execution import ExecutionService
 from patriot.services.pace import LivePace
 from patriot.sim.engine import operations as sim_operations
@@ -213,17 +213,17 @@ def test_h3_reaches_an_account_whose_worker_comes_later_than_the_halt() -> None:
         async with paper.running():
             await paper.signal(TREND)
         name = f"account:{account_id}"
-        fence = await paper.parts.leases.acquire(name, "another process")
+        fence = await paper.ports.leases.acquire(name, "another process")
         assert fence is not None
         await paper.tell(halt(paper, HaltLevel.H3))
         async with paper.running_soon() as service:
             for _ in range(12):
                 await paper.settle(5)
-                await paper.parts.leases.renew(fence, "another process")
+                await paper.ports.leases.renew(fence, "another process")
             assert service.started.is_set()
             assert not await service.tail.behind()  # the halt was read, and nobody was there to carry it out
             assert paper.positions(account_id)
-            await paper.parts.leases.release(fence, "another process")
+            await paper.ports.leases.release(fence, "another process")
             await paper.settle(60)
             assert paper.positions(account_id) == {}
 
@@ -236,10 +236,12 @@ def test_way_out_that_is_asked_for_before_the_log_was_read_is_not_forgotten() ->
         account_id = await one_client(paper)
         async with paper.running():
             await paper.signal(TREND)
-        fence = await paper.parts.leases.acquire(f"account:{account_id}", "me")
+        fence = await paper.ports.leases.acquire(f"account:{account_id}", "me")
         assert fence is not None
         key = ApiKey("1", "secret")
-        worker = build_account(paper.parts, account_id, ALICE, key, fence, LivePace(), DeskPatience()).worker
+        worker = put_to_work(
+            paper.ports, LinkedAccount(account_id, ALICE, Exchange.BINANCE), key, fence, LivePace(), DeskPatience()
+        ).worker
         asking = asyncio.create_task(worker.flatten("HALTED"))
         await paper.settle()
         assert not asking.done()

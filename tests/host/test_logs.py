@@ -14,7 +14,7 @@ from patriot.accounts.ports import ApiKey
 from patriot.adapters.exchanges.binance.budget import RateBudget
 from patriot.adapters.exchanges.binance.session import BinanceSession
 from patriot.adapters.exchanges.binance.signing import Signer
-from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.host.logs import log_to
 from patriot.kernel.clock import SystemClock
 
@@ -49,7 +49,7 @@ async def fail_on_the_wire() -> None:
         "http://127.0.0.1:9", "ws://127.0.0.1:9", http, Signer(KEY), clock=clock, budget=RateBudget(clock)
     )
     async with asyncio.TaskGroup() as group:
-        group.create_task(BinanceVenue.open(session).orders.open_orders())
+        group.create_task(BinanceAccountSession.open(session).orders.open_orders())
 
 
 async def test_failure_on_the_wire_is_told_with_its_place_and_without_the_key(written: Path) -> None:

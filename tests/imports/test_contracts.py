@@ -85,13 +85,22 @@ def library_plants() -> list[Plant]:
     ]
 
 
+def service_plants() -> list[Plant]:
+    names = words("services-open-nothing", "forbidden_modules")
+    return [
+        *(Plant("services-open-nothing", planted("services"), name) for name in names),
+        *(Plant("services-open-nothing", planted(room), "aiohttp") for room in ("judge", "demo")),
+        *(Plant("adapters-seen", planted("services"), f"patriot.adapters.{one}") for one in ("postgres", "exchanges")),
+    ]
+
+
 def domain_plants() -> list[Plant]:
     rooms = ("decider", "policies", "ports", "effects", "projections", "queries", "api")
     pairs = [(DOMAINS[number - 1], domain) for number, domain in enumerate(DOMAINS)]
     return [Plant(f"{seen}-seen", planted(seer), f"patriot.{seen}.{room}") for seer, seen in pairs for room in rooms]
 
 
-PLANTS = [*layer_plants(), *sim_plants(), *pure_plants(), *library_plants(), *domain_plants()]
+PLANTS = [*layer_plants(), *sim_plants(), *pure_plants(), *library_plants(), *service_plants(), *domain_plants()]
 ALLOWED = [
     ("patriot.risk.policies", "patriot.orders.events"),
     ("patriot.risk.policies", "patriot.orders.commands"),
@@ -103,7 +112,7 @@ ALLOWED = [
     ("patriot.host.planted", "patriot.judge.planted"),
     ("patriot.judge.planted", "patriot.services.planted"),
     ("patriot.orders.planted", "patriot.trading.planted"),
-    ("patriot.services.planted", "patriot.adapters.planted"),
+    ("patriot.services.plugged_in", "patriot.adapters.planted"),
     ("patriot.adapters.planted", "patriot.orders.ports"),
     ("patriot.orders.api", "fastapi"),
 ]

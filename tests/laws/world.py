@@ -21,7 +21,7 @@ from patriot.execution.decider import PROTECTION
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.events import protection_stream
 from patriot.execution.followers import FollowerBook
-from patriot.execution.routing import Reach, SignalRouter
+from patriot.execution.routing import RoutingNeeds, SignalRouter
 from patriot.execution.worker import AccountWorker, OpenBracket
 from patriot.kernel.bus import CommandBus, Decided, decode_all
 from patriot.kernel.errors import StoreUnavailable
@@ -426,9 +426,14 @@ class World:
             alerts=self.alarm,
             takeover_seconds=patience.predecessor,
         )
-        listed = {i.symbol: instrument(i) for i in STRATEGIES.values()}
-        reach = Reach({ACCOUNT: worker}, listed, self.facts, nobody_there)
-        router = SignalRouter(self.book, reach, bus, self.clock, life.reached)
+        listed = {(Exchange.BINANCE, i.symbol): instrument(i) for i in STRATEGIES.values()}
+        needs = RoutingNeeds(
+            {ACCOUNT: worker},
+            listed,
+            self.facts,
+            nobody_there,
+        )
+        router = SignalRouter(self.book, needs, bus, self.clock, life.reached)
         return Process(life, worker, keeper, router, fence)
 
     def _store_away(self) -> float:

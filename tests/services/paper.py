@@ -24,9 +24,11 @@ from patriot.kernel.eventstore import Context, LogPosition, NewEvent, StreamAppe
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
 from patriot.kernel.projection import Recorded
+from patriot.services.commands import full_bus
 from patriot.services.execution import ExecutionService
 from patriot.services.pace import LivePace
-from patriot.services.parts import Parts, full_bus
+from patriot.services.ports import Ports
+from patriot.services.ports import Venue as ServiceVenue
 from patriot.services.reconciliation import ReconciliationService
 from patriot.services.risk import RiskService
 from patriot.sim.engine import events as sim_events
@@ -35,7 +37,6 @@ from patriot.sim.engine import records as sim_records
 from patriot.sim.engine.instruments import LISTED
 from patriot.sim.engine.venue import Venue
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
-from patriot.trading.steps import pass_by
 from patriot.trading.terms import AccountId, Environment, Exchange, Instrument, SignalId, StrategyId, UserId
 from tests.laws.virtual_time import START, VirtualClock
 
@@ -47,23 +48,23 @@ SYMBOLS = {TREND: "BTCUSDT", RANGE: "ETHUSDT"}
 
 
 @dataclass(frozen=True, slots=True)
-class PaperParts(Parts):
-    """Parts whose exchange is in this process; the key of an account is its number there."""
-
-    paper: InProcessExchange
-
-    def venue(self, key: ApiKey) -> Any:
-        uid = int(key.api_key)
-        return _PaperVenue(InProcessOrders(self.paper, uid), InProcessAccount(self.paper, uid))
-
-    def market(self) -> Any:
-        return _PaperMarket()
-
-
-@dataclass(frozen=True, slots=True)
-class _PaperVenue:
+class _PaperSession:
     orders: InProcessOrders
     account: InProcessAccount
+
+
+class _PaperVenue:
+    """The exchange in this process; the key of an account is its number there."""
+
+    probe: Any = None  # no key is linked here
+
+    def __init__(self, paper: InProcessExchange) -> None:
+        self._paper = paper
+        self.market = _PaperMarket()
+
+    def session(self, key: ApiKey) -> _PaperSession:
+        uid = int(key.api_key)
+        return _PaperSession(InProcessOrders(self._paper, uid), InProcessAccount(self._paper, uid))
 
 
 class _PaperMarket:
@@ -118,29 +119,22 @@ class Paper:
         leases = MemoryLeases(self.clock)
         self.store = MemoryEventStore(self.clock, leases)
         ids = Ids(self.clock, Random(7).randbytes)
-        self.bus = full_bus(cast("Any", self.store), self.clock, ids)
+        self.bus = full_bus(self.store, self.clock, ids)
         self.ids = ids
         self.exchange = InProcessExchange(
             Venue(seed=7, instruments=LISTED), self.clock, FaultPlan(Random(8), FaultRates()), self._note
         )
         for symbol, price in PRICES.items():
             self.exchange.apply(sim_operations.MovePrice(symbol, price))
-        unused: Any = None
-        self.parts = PaperParts(
+        self.ports = Ports(
             clock=self.clock,
             ids=ids,
-            database=unused,
-            store=cast("Any", self.store),
-            checkpoints=cast("Any", MemoryCheckpoints()),
-            leases=cast("Any", leases),
+            store=self.store,
+            checkpoints=MemoryCheckpoints(),
+            leases=leases,
             bus=self.bus,
-            http=unused,
-            exchange=unused,
-            budget=unused,
-            venue_time=unused,
-            alerts=cast("Any", self.alarm),
-            reached=pass_by,
-            paper=self.exchange,
+            venues={Exchange.BINANCE: cast("ServiceVenue", _PaperVenue(self.exchange))},
+            alerts=self.alarm,
         )
 
     def _note(self, operation: sim_operations.Operation, outcome: sim_events.Outcome) -> None:
@@ -158,8 +152,8 @@ class Paper:
     @asynccontextmanager
     async def running_soon(self) -> AsyncIterator[ExecutionService]:
         """Run them without waiting for any account."""
-        execution = ExecutionService(self.parts, cast("Any", _PaperVault()), LivePace())
-        services = (execution, RiskService(self.parts), ReconciliationService(self.parts))
+        execution = ExecutionService(self.ports, cast("Any", _PaperVault()), LivePace())
+        services = (execution, RiskService(self.ports), ReconciliationService(self.ports))
         running = [asyncio.create_task(service.run()) for service in services]
         try:
             yield execution

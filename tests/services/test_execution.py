@@ -22,7 +22,7 @@ def test_account_that_is_unlinked_is_let_go_for_good() -> None:
             await paper.write("ACCOUNT", left, unlinked)
             await paper.settle()
             assert service.workers.keys() == {kept}
-            assert await paper.parts.leases.acquire(f"account:{left}", "another process") is not None
+            assert await paper.ports.leases.acquire(f"account:{left}", "another process") is not None
             assert service.busy == ""
         async with paper.running() as service:
             assert service.workers.keys() == {kept}

@@ -35,7 +35,7 @@ async def hours(paper: Paper, service: ExecutionService, number: int) -> None:
     """Sample the equity of every account, once an hour."""
     for _ in range(number):
         await paper.settle(HOUR_SECONDS)
-        service.sample_equity(SampleReason.HOURLY)
+        service.fleet.sample_equity(SampleReason.HOURLY)
         await paper.settle(1)
     await paper.settle()
 
@@ -162,7 +162,7 @@ def test_judgment_is_not_lost_when_the_store_goes_away() -> None:
         for _ in range(2):
             await sampled(paper, "1003")
         cast("Any", paper.bus).dispatch = unsteady
-        running = asyncio.create_task(ReconciliationService(paper.parts).run())
+        running = asyncio.create_task(ReconciliationService(paper.ports).run())
         await paper.settle()
         running.cancel()
         assert [event.unexplained for event in await paper.log(AccountReconciled)] == [3]

@@ -111,7 +111,7 @@ async def _demo(
 
     async def judge(finished: Finished) -> Summary:
         return await judge_run(
-            await records_of(finished.parts, finished.vault, folder, folder.path / "invoices"),
+            await records_of(finished.plugged, finished.vault, folder, folder.path / "invoices"),
             await finished.control.state(),
             {AccountId(client.account_id): client.uid for client in finished.set_up.linked},
             bars=finished.bars,

@@ -35,7 +35,8 @@ from patriot.kernel.tasks import while_serving
 from patriot.orders.patience import DeskPatience
 from patriot.services.all_in_one import Platform
 from patriot.services.billing import CLOSING_DELAY
-from patriot.services.parts import ExchangeAddress, Parts, open_parts
+from patriot.services.plugged_in import ExchangeAddress, PluggedIn, plug_in
+from patriot.services.ports import Ports
 from patriot.trading.steps import Reached, pass_by
 
 MODEL_DAYS = 3
@@ -88,7 +89,7 @@ class Finished:
     """What a judge is given when the recording has been played."""
 
     set_up: SetUp
-    parts: Parts
+    plugged: PluggedIn
     vault: KeyVault
     control: SimControl
     bars: int
@@ -126,16 +127,16 @@ class Demo:
             control = SimControl(http, sim.control_url, self._folder.sim_token())
             clock = ReplayClock((await control.health()).now)
             address = ExchangeAddress(sim.base_url, sim.ws_url, replayed=True)
-            parts = await stack.enter_async_context(open_parts(dsn, address, clock, self._reached))
-            if not self._resumed and await parts.store.newest() > LogPosition():
+            plugged = await stack.enter_async_context(plug_in(dsn, address, clock, self._reached))
+            if not self._resumed and await plugged.store.newest() > LogPosition():
                 raise StartupError(self._used_database())
-            await parts.leases.release_all()  # we hold the folder's lock: whoever had them is dead
+            await plugged.leases.release_all()  # we hold the folder's lock: whoever had them is dead
             master = load_master_key(self._folder.master_key, self._options.master_key)
-            vault = Vault(PostgresShelf(parts.database), master)
+            vault = Vault(PostgresShelf(plugged.database), master)
             pace = ReplayPace(clock)
             spawn = SubprocessRunners(self._folder.path / "runners.log")
-            platform = Platform(parts, vault, pace, spawn, self._patience)
-            work = self._work(parts, vault, platform, pace, control, judge)
+            platform = Platform(plugged.ports, plugged.read_models, vault, pace, spawn, self._patience)
+            work = self._work(plugged, vault, platform, pace, control, judge)
             try:
                 keepers = [keep_postgres(self._server)] if self._server else []
                 return await while_serving(work, platform.run(), sim.died(), *keepers)
@@ -171,21 +172,21 @@ class Demo:
 
     async def _work(
         self,
-        parts: Parts,
+        plugged: PluggedIn,
         vault: KeyVault,
         platform: Platform,
         pace: ReplayPace,
         control: SimControl,
         judge: Callable[[Finished], Awaitable[T]],
     ) -> T:
-        set_up = await self._set_up(parts, vault, control)
-        driver = Driver(set_up, self._plan, parts, platform, pace, control, self._progress)
+        set_up = await self._set_up(plugged.ports, vault, control)
+        driver = Driver(set_up, self._plan, plugged.ports, platform, pace, control, self._progress)
         bars = await driver.run()
         self._progress.phase = "judging"
         await platform.read_models_caught_up()
-        return await judge(Finished(set_up, parts, vault, control, bars))
+        return await judge(Finished(set_up, plugged, vault, control, bars))
 
-    async def _set_up(self, parts: Parts, vault: KeyVault, control: SimControl) -> SetUp:
+    async def _set_up(self, ports: Ports, vault: KeyVault, control: SimControl) -> SetUp:
         options, path = self._options, self._folder.path / SET_UP_FILE
         recording = str(options.recording) if options.recording else None
         if self._resumed:
@@ -196,7 +197,7 @@ class Demo:
             return set_up
         self._progress.phase = "linking accounts"
         health = await control.health()
-        linked = await onboard(self._plan, parts, vault, control)
+        linked = await onboard(self._plan, ports, vault, control)
         set_up = SetUp(
             options.seed,
             options.accounts,
@@ -219,14 +220,14 @@ class Driver:
         self,
         set_up: SetUp,
         plan: DemoPlan,
-        parts: Parts,
+        ports: Ports,
         platform: Platform,
         pace: ReplayPace,
         control: SimControl,
         progress: DemoProgress,
     ) -> None:
         self._set_up = set_up
-        self._parts = parts
+        self._ports = ports
         self._platform = platform
         self._pace = pace
         self._control = control
@@ -245,7 +246,7 @@ class Driver:
         await self._rest()
         end = _billing_end(self._set_up.start, self._set_up.end)
         while True:
-            now = self._parts.clock.now()
+            now = self._ports.clock.now()
             await self._transfers_due(now)
             self._note()
             if now >= end:
@@ -305,7 +306,7 @@ class Driver:
         await self._control.transfer(uid, transfer.amount, transfer.info)
 
     def _note(self) -> None:
-        self._progress.now = self._parts.clock.now()
+        self._progress.now = self._ports.clock.now()
         self._progress.processes |= {
             f"runner {number}": pid
             for number, pid in enumerate(self._platform.strategies.host.runner_pids().values(), start=1)

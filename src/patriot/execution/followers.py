@@ -15,7 +15,7 @@ from patriot.strategies.events import (
     StrategyStopped,
     StrategyUnassigned,
 )
-from patriot.trading.terms import AccountId, SignalId, StrategyId, UserId
+from patriot.trading.terms import AccountId, SignalId, StrategyId, UserId, VenueId
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,19 @@ BookEvent = (
 
 
 class FollowerBook:
-    """The current followers of every strategy, and the status of every account."""
+    """The current followers of every strategy; the status of every account, and where it trades."""
 
     def __init__(self) -> None:
         self.strategies: dict[StrategyId, FollowedStrategy] = {}
         self.accounts: dict[AccountId, AccountStatus] = {}
+        self.venues: dict[AccountId, VenueId] = {}
 
     def apply(self, event: BookEvent) -> None:
         """Take the next event of the log."""
         match event:
             case AccountLinked():
                 self.accounts[event.account_id] = AccountStatus.ACTIVE
+                self.venues[event.account_id] = event.exchange
             case AccountStatusChanged():
                 self.accounts[event.account_id] = event.new_status
             case AccountUnlinked():

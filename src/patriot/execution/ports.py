@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Protocol
 
+from patriot.accounts.events import SampleReason
 from patriot.kernel.eventstore import Actor
 from patriot.kernel.tasks import Background
 from patriot.orders.events import CancelReason, OrderCreated, OrderEvent
 from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.events import HaltLevel
-from patriot.trading.reports import OrderReport, TradeReport
+from patriot.trading.reports import AccountSnapshot, OrderReport, TradeReport
 from patriot.trading.terms import AccountId, Leg, OrderId, StrategyId, UserId
 
 
@@ -104,4 +105,16 @@ class Alerts(Protocol):
 
     def critical(self, name: str, **fields: object) -> None:
         """Raise an alert that someone must act on."""
+        ...
+
+
+class Ledger(Protocol):
+    """The account's money records (`accounts/effects.py`)."""
+
+    async def sync_income(self) -> None:
+        """Record transfers and funding that are new."""
+        ...
+
+    async def sample_equity(self, reason: SampleReason) -> AccountSnapshot | None:
+        """Record what the account is worth now."""
         ...

@@ -25,7 +25,7 @@ from patriot.risk.commands import EffectiveLimits
 from patriot.risk.events import ReasonCode
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyStatus
 from patriot.trading.steps import Reached, Step, pass_by
-from patriot.trading.terms import AccountId, Instrument, Leg, OrderId, OrderType, Side
+from patriot.trading.terms import AccountId, Instrument, Leg, OrderId, OrderType, Side, VenueId
 
 MAX_SIGNAL_AGE = timedelta(seconds=10)
 READY_SECONDS = 2.0  # an account that is not in step with its exchange by then is left out
@@ -34,11 +34,11 @@ MAX_AT_ONCE = 50  # accounts served side by side; the exchange's rate budget is 
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class RoutingNeeds:
     """What the router needs of the world: accounts at work here, filters, risk."""
 
     workers: Mapping[AccountId, AccountWorker]
-    instruments: Mapping[str, Instrument]
+    instruments: Mapping[tuple[VenueId, str], Instrument]
     risk: RiskFacts
     request_close: Callable[[AccountId, SignalGenerated], Awaitable[OrderId | None]]  # where nobody works just now
 
@@ -47,10 +47,10 @@ class SignalRouter:
     """Fans signals out, one after the other, in log order."""
 
     def __init__(
-        self, book: FollowerBook, reach: Reach, bus: CommandBus, clock: Clock, reached: Reached = pass_by
+        self, book: FollowerBook, needs: RoutingNeeds, bus: CommandBus, clock: Clock, reached: Reached = pass_by
     ) -> None:
         self._book = book
-        self._reach = reach
+        self._needs = needs
         self._bus = bus
         self._clock = clock
         self._reached = reached
@@ -71,7 +71,7 @@ class SignalRouter:
 
     async def _serve(self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower) -> RoutedAccount:
         async with self._slots:
-            worker = self._reach.workers.get(follower.account_id)
+            worker = self._needs.workers.get(follower.account_id)
             if worker is None or self._book.accounts.get(follower.account_id) is not AccountStatus.ACTIVE:
                 return _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)
             try:
@@ -84,18 +84,18 @@ class SignalRouter:
         followers = [follower.account_id for follower in self._book.in_turn(signal.strategy_id, signal.signal_id)]
         held = [
             account_id
-            for account_id, worker in self._reach.workers.items()
+            for account_id, worker in self._needs.workers.items()
             if worker.keeper.bracket_on(signal.symbol, signal.strategy_id) is not None
         ]
         return followers + sorted(set(held) - set(followers))
 
     async def _close(self, signal: SignalGenerated, account_id: AccountId) -> RoutedAccount:
         """Have the position of one account closed, whatever its status: the way out is always open."""
-        worker = self._reach.workers.get(account_id)
+        worker = self._needs.workers.get(account_id)
         if worker is not None:
             group_id = await worker.close(signal.symbol, signal.strategy_id, "SIGNAL", signal.generated_at)
         else:
-            group_id = await self._reach.request_close(account_id, signal)
+            group_id = await self._needs.request_close(account_id, signal)
         if group_id is None:
             return RoutedAccount(account_id, Routing.SKIPPED, None, ReasonCode.NO_POSITION, None)
         return RoutedAccount(account_id, Routing.SENT, group_id, None, None)
@@ -108,6 +108,9 @@ class SignalRouter:
             return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, None)
         if strategy.status is not StrategyStatus.ACTIVE:
             return _skipped(follower, ReasonCode.HALTED)
+        instrument = self._needs.instruments.get((self._book.venues[follower.account_id], signal.symbol))
+        if instrument is None:
+            return _skipped(follower, ReasonCode.SYMBOL_NOT_TRADED)
         if self._clock.now() > min(signal.valid_until, signal.generated_at + MAX_SIGNAL_AGE):
             return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)
         if not await worker.is_ready(READY_SECONDS):
@@ -123,7 +126,7 @@ class SignalRouter:
             return _skipped(follower, ReasonCode.EXCHANGE_UNAVAILABLE)
         if equity is None:
             return _skipped(follower, ReasonCode.EQUITY_UNKNOWN)
-        quantity = self._quantity(signal, strategy, follower, equity)
+        quantity = self._quantity(signal, strategy, follower, equity, instrument)
         if quantity == ZERO:
             return _skipped(follower, ReasonCode.BELOW_MIN_NOTIONAL)
         command = self._order(signal, follower, order_id, quantity, equity)
@@ -145,10 +148,15 @@ class SignalRouter:
         return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, quantity)
 
     def _limits(self, follower: Follower, signal: SignalGenerated) -> EffectiveLimits:
-        return self._reach.risk.limits_for(follower.user_id, follower.account_id, signal.strategy_id)
+        return self._needs.risk.limits_for(follower.user_id, follower.account_id, signal.strategy_id)
 
     def _quantity(
-        self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, equity: Decimal
+        self,
+        signal: SignalGenerated,
+        strategy: FollowedStrategy,
+        follower: Follower,
+        equity: Decimal,
+        instrument: Instrument,
     ) -> Decimal:
         if signal.stop_price is None:
             return ZERO
@@ -163,12 +171,12 @@ class SignalRouter:
             stop_price=signal.stop_price,
             notional_headroom=min(limits.max_position_notional, limits.max_total_exposure),
         )
-        return entry_quantity(given, self._reach.instruments[signal.symbol])
+        return entry_quantity(given, instrument)
 
     def _order(
         self, signal: SignalGenerated, follower: Follower, order_id: OrderId, quantity: Decimal, equity: Decimal
     ) -> PlaceOrder:
-        risk = self._reach.risk
+        risk = self._needs.risk
         owner = (follower.user_id, follower.account_id, signal.strategy_id)
         return PlaceOrder(
             order_id=order_id,
@@ -176,7 +184,7 @@ class SignalRouter:
             account_id=follower.account_id,
             strategy_id=signal.strategy_id,
             signal_id=signal.signal_id,
-            exchange=signal.exchange,
+            exchange=self._book.venues[follower.account_id],
             symbol=signal.symbol,
             side=Side.BUY if signal.action is SignalAction.BUY else Side.SELL,
             order_type=OrderType.MARKET,

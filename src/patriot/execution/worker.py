@@ -16,7 +16,7 @@ from patriot.accounts.events import SampleReason
 from patriot.execution.bracket import Bracket
 from patriot.execution.commands import RecordAdjustment, RequestClose
 from patriot.execution.effects import BracketKeeper
-from patriot.execution.ports import Alerts, CommandWriter, Desk
+from patriot.execution.ports import Alerts, CommandWriter, Desk, Ledger
 from patriot.kernel.bus import Decided
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
@@ -46,18 +46,6 @@ class Session(Protocol):
 
     def reports(self) -> AsyncIterator[PrivateReport]:
         """Yield private reports for ever."""
-        ...
-
-
-class Ledger(Protocol):
-    """The account's money records (`accounts/effects.py`)."""
-
-    async def sync_income(self) -> None:
-        """Record transfers and funding that are new."""
-        ...
-
-    async def sample_equity(self, reason: SampleReason) -> AccountSnapshot | None:
-        """Record what the account is worth now."""
         ...
 
 
@@ -339,20 +327,23 @@ class AccountWorker:
         await self._request_close([bracket.entry.order_id], reason)
         return bracket.entry.order_id
 
-    async def flatten(self, reason: str, strategy: str | None = None) -> None:
+    async def flatten(self, reason: str, strategy_id: StrategyId | None = None) -> None:
         """Have every position of the account, or of one strategy on it, closed: the largest notional first.
 
         Errors: StoreUnavailable as `close`.
         """
         await self._brackets_known()
         entries = [bracket.entry for bracket in self._largest_first() if bracket.entry is not None]
-        await self._request_close([entry.order_id for entry in entries if _is_of(entry, strategy)], reason)
+        await self._request_close(
+            [entry.order_id for entry in entries if strategy_id in (None, entry.strategy_id)], reason
+        )
 
-    def cancel_entries(self, strategy: str | None = None) -> None:
+    def cancel_entries(self, strategy_id: StrategyId | None = None) -> None:
         """Cancel every entry that still works on the exchange, of all strategies or of one."""
         for bracket in self.keeper.open_brackets.values():
-            if bracket.entry is not None and not bracket.entry_over and _is_of(bracket.entry, strategy):
-                self._tasks.start(self._desk.cancel(bracket.entry, CancelReason.RISK))
+            entry = bracket.entry
+            if entry is not None and not bracket.entry_over and strategy_id in (None, entry.strategy_id):
+                self._tasks.start(self._desk.cancel(entry, CancelReason.RISK))
 
     async def _brackets_known(self) -> None:
         await self._loaded.wait()
@@ -372,7 +363,3 @@ class AccountWorker:
         await self.acting.wait()
         await asyncio.sleep(max(0.0, self._settled_at - self._clock.monotonic()))
         self.keeper.want_out(groups)
-
-
-def _is_of(entry: OrderCreated, strategy: str | None) -> bool:
-    return strategy is None or str(entry.strategy_id) == strategy

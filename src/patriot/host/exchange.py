@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from patriot.host.settings import Settings
 from patriot.kernel.errors import StartupError
-from patriot.services.parts import ExchangeAddress
+from patriot.services.plugged_in import ExchangeAddress
 
 SIM_ADDRESS = ExchangeAddress("http://127.0.0.1:9101", "ws://127.0.0.1:9101")  # where `patriot sim` listens
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})

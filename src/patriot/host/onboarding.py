@@ -8,7 +8,6 @@ import msgspec
 
 from patriot.accounts.linking import AccountLinking, LinkWish
 from patriot.accounts.ports import ApiKey, KeyVault
-from patriot.adapters.exchanges.binance.account import BinanceKeyProbe
 from patriot.adapters.simulator.control import SimAccount, SimControl
 from patriot.billing.commands import AgreeTerms
 from patriot.billing.period import period_of
@@ -16,7 +15,7 @@ from patriot.host.paper_clients import FEE_RATE, DemoPlan, PlannedClient, Planne
 from patriot.kernel.errors import CommandRefused
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
-from patriot.services.parts import Parts
+from patriot.services.ports import Ports
 from patriot.strategies.commands import AssignStrategy, CreateStrategy
 from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, Environment, Exchange, UserId
@@ -40,24 +39,21 @@ class LinkedClient(msgspec.Struct, frozen=True):
 class _Onboarding:
     """One operator setting everything up, at the venue's time."""
 
-    def __init__(self, parts: Parts, vault: KeyVault, control: SimControl) -> None:
-        self._parts = parts
+    def __init__(self, ports: Ports, vault: KeyVault, control: SimControl) -> None:
+        self._ports = ports
         self._control = control
         self._operator = Actor(ActorType.ADMIN, "operator")
+        venue = ports.venue(Exchange.BINANCE)
         self._linking = AccountLinking(
-            parts.bus,
-            vault,
-            BinanceKeyProbe(parts.session),
-            lambda key: parts.venue(key).account,
-            parts.clock,
+            ports.bus, vault, venue.probe, lambda key: venue.session(key).account, ports.clock
         )
 
     def _context(self, about: object, user_id: UserId | None = None) -> Context:
         return Context(derived_id("onboarding", about), user_id=user_id, actor=self._operator)
 
     async def register(self, user_id: UserId, role: Role) -> None:
-        command = RegisterUser(user_id, role, RiskProfile.MEDIUM, self._parts.clock.now())
-        await self._parts.bus.dispatch(command, self._context(user_id, user_id))
+        command = RegisterUser(user_id, role, RiskProfile.MEDIUM, self._ports.clock.now())
+        await self._ports.bus.dispatch(command, self._context(user_id, user_id))
 
     async def create_strategy(self, strategy: PlannedStrategy) -> None:
         command = CreateStrategy(
@@ -71,9 +67,9 @@ class _Onboarding:
             risk_per_trade_fraction=strategy.risk_per_trade_fraction,
             max_leverage=MAX_LEVERAGE,
             fee_rate=FEE_RATE,
-            at=self._parts.clock.now(),
+            at=self._ports.clock.now(),
         )
-        await self._parts.bus.dispatch(command, self._context(strategy.strategy_id))
+        await self._ports.bus.dispatch(command, self._context(strategy.strategy_id))
 
     async def link(self, client: PlannedClient) -> LinkedClient:
         """Link a client's account; a key with too many rights is offered first by some, and must be refused."""
@@ -92,13 +88,13 @@ class _Onboarding:
         wish = LinkWish(account_id, client.user_id, Exchange.BINANCE, Environment.SIM, "USDT", 0)
         key = ApiKey(account.api_key, account.api_secret)
         await self._linking.link(wish, key, self._context(account_id, client.user_id))
-        self._parts.reached(Step.ACCOUNT_LINKED)
+        self._ports.reached(Step.ACCOUNT_LINKED)
 
     async def subscribe(self, client: PlannedClient, account_id: AccountId) -> None:
         """Agree on the fee, and follow the planned strategies with the client's consent."""
-        now = self._parts.clock.now()
+        now = self._ports.clock.now()
         context = self._context(account_id, client.user_id)
-        await self._parts.bus.dispatch(AgreeTerms(account_id, client.user_id, FEE_RATE, period_of(now), now), context)
+        await self._ports.bus.dispatch(AgreeTerms(account_id, client.user_id, FEE_RATE, period_of(now), now), context)
         for strategy_id, fraction in client.allocations:
             command = AssignStrategy(
                 strategy_id=strategy_id,
@@ -110,12 +106,12 @@ class _Onboarding:
                 consented_at=now,
                 at=now,
             )
-            await self._parts.bus.dispatch(command, context)
+            await self._ports.bus.dispatch(command, context)
 
 
-async def onboard(plan: DemoPlan, parts: Parts, vault: KeyVault, control: SimControl) -> list[LinkedClient]:
+async def onboard(plan: DemoPlan, ports: Ports, vault: KeyVault, control: SimControl) -> list[LinkedClient]:
     """Set the plan up and return its clients as they were linked, in the order of the plan."""
-    work = _Onboarding(parts, vault, control)
+    work = _Onboarding(ports, vault, control)
     await work.register(UserId(derived_id("demo-operator")), Role.ADMIN)
     for strategy in plan.strategies:
         await work.create_strategy(strategy)

@@ -26,7 +26,7 @@ from patriot.kernel.errors import StartupError
 from patriot.kernel.eventstore import EventStore, LogPosition
 from patriot.kernel.ids import Ids
 from patriot.kernel.projection import Recorded
-from patriot.services.parts import full_bus
+from patriot.services.commands import full_bus
 
 NOTHING_YET = "nothing here yet: run `patriot demo --keep` or `patriot up`"
 LINKED = frozenset({EVENTS.name_of_class(AccountLinked)})

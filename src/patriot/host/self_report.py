@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from patriot.host.health import Check
 from patriot.kernel.subscription import Tail
 from patriot.services.execution import ExecutionService
-from patriot.services.parts import Parts
+from patriot.services.plugged_in import PluggedIn
 
 MAX_LAG_EVENTS = 1_000  # further behind than two batches: what is shown or decided is old
 
@@ -28,14 +28,14 @@ class SelfReport:
 
     def __init__(
         self,
-        parts: Parts,
+        plugged: PluggedIn,
         tails: Callable[[], Sequence[Tail]],
         *,
         waits_for: Callable[[], str] = lambda: "",
         counts: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
         trades: bool = True,
     ) -> None:
-        self._parts = parts
+        self._plugged = plugged
         self._tails = tails
         self._waits_for = waits_for
         self._counts = counts
@@ -50,18 +50,19 @@ class SelfReport:
     async def figures(self) -> Mapping[str, Mapping[str, float]]:
         """Return the gauges of this moment."""
         lags = await self._lags()
-        alerts = {"critical": float(self._parts.alerts.raised)}
+        alerts = {"critical": float(self._plugged.alerts.raised)}
         return {"tail_lag_events": lags, "alerts_raised": alerts, **self._counts()}
 
     async def _started(self) -> str:
         return self._waits_for()
 
     async def _database(self) -> str:
-        await self._parts.store.newest()
+        await self._plugged.store.newest()
         return ""
 
     async def _exchange(self) -> str:
-        await self._parts.session(None).sync_time()
+        for venue in self._plugged.ports.venues.values():
+            await venue.market.server_time()
         return ""
 
     async def _caught_up(self) -> str:
@@ -69,5 +70,5 @@ class SelfReport:
         return ", ".join(f"{name} is {lag:.0f} events behind" for name, lag in behind.items())
 
     async def _lags(self) -> dict[str, float]:
-        newest = (await self._parts.store.newest()).position
+        newest = (await self._plugged.store.newest()).position
         return {tail.name: float(max(0, newest - tail.position.position)) for tail in self._tails()}

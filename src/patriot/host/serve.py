@@ -12,7 +12,6 @@ from typing import Protocol
 
 import structlog
 
-from patriot.adapters.postgres.projections import ProjectionRunner
 from patriot.adapters.runners import SubprocessRunners
 from patriot.adapters.vault import PostgresShelf, Vault
 from patriot.host.crash import crash_from_environment
@@ -31,7 +30,8 @@ from patriot.services.all_in_one import TICK_SECONDS
 from patriot.services.billing import BillingService
 from patriot.services.execution import ExecutionService
 from patriot.services.pace import LivePace
-from patriot.services.parts import Parts, open_parts
+from patriot.services.plugged_in import PluggedIn, plug_in
+from patriot.services.ports import Ports
 from patriot.services.projections import BY_SERVICE
 from patriot.services.reconciliation import ReconciliationService
 from patriot.services.risk import RiskService
@@ -113,21 +113,22 @@ async def serve_service(options: ServeOptions, started: Callable[[str], None], e
     async with AsyncExitStack() as stack:
         listening = open_port(options.port or PORTS[service])
         stack.callback(listening.close)
-        parts = await stack.enter_async_context(open_parts(dsn, exchange, SystemClock(), crash_from_environment()))
-        engines = _engines(options, parts)
-        runners = [ProjectionRunner(parts.database, parts.store, one) for one in BY_SERVICE.get(service, ())]
+        plugged = await stack.enter_async_context(plug_in(dsn, exchange, SystemClock(), crash_from_environment()))
+        ports = plugged.ports
+        engines = _engines(options, plugged)
+        runners = [plugged.read_models.keep(one) for one in BY_SERVICE.get(service, ())]
         tails: list[Tail] = [*(engine.tail for engine in engines), *runners]
         report = SelfReport(
-            parts,
+            plugged,
             lambda: tails,
             waits_for=lambda: next((waits_for(e) for e in engines if isinstance(e, ExecutionService)), ""),
             trades=service in TRADING,
         )
-        work = [_run(parts, engine, service) for engine in engines] + [runner.run() for runner in runners]
+        work = [_run(ports, engine, service) for engine in engines] + [runner.run() for runner in runners]
         web = serve_http(health_app(service, report.checks, report.figures), listening)
         host, port = listening.getsockname()
         started(f"http://{host}:{port}")
-        await while_serving(ended.wait(), *work, _keep_ticking(parts, engines), web)
+        await while_serving(ended.wait(), *work, _keep_ticking(ports, engines), web)
 
 
 async def _database(options: ServeOptions) -> str:
@@ -139,29 +140,31 @@ async def _database(options: ServeOptions) -> str:
     return running.dsn
 
 
-def _engines(options: ServeOptions, parts: Parts) -> Sequence[Engine]:
+def _engines(options: ServeOptions, plugged: PluggedIn) -> Sequence[Engine]:
+    ports = plugged.ports
     match options.service:
         case Service.EXECUTION:
-            vault = Vault(PostgresShelf(parts.database), master_key_of(options.folder, options.settings))
-            return [ExecutionService(parts, vault, LivePace())]
+            vault = Vault(PostgresShelf(plugged.database), master_key_of(options.folder, options.settings))
+            return [ExecutionService(ports, vault, LivePace())]
         case Service.STRATEGIES:
-            return [StrategiesService(parts, LivePace(), SubprocessRunners(options.folder.path / "runners.log"))]
+            return [StrategiesService(ports, LivePace(), SubprocessRunners(options.folder.path / "runners.log"))]
         case Service.ACCOUNTS:
-            return [ReconciliationService(parts)]
+            return [ReconciliationService(ports)]
         case Service.RISK:
-            return [RiskService(parts)]
+            return [RiskService(ports)]
         case Service.PORTFOLIO:
-            return [BillingService(parts)]
+            return [BillingService(ports, plugged.read_models.sql)]
         case _:
             return []
 
 
-async def _run(parts: Parts, engine: Engine, service: Service) -> None:
+async def _run(ports: Ports, engine: Engine, service: Service) -> None:
     """Run an engine, one that trades as soon as its exchange answers: processes start in any order."""
     answered = service not in TRADING
     while not answered:
         try:
-            await parts.session(None).sync_time()
+            for venue in ports.venues.values():
+                await venue.market.server_time()
             answered = True
         except ExchangeError as error:
             log.warning("exchange.away", error=str(error))
@@ -169,10 +172,10 @@ async def _run(parts: Parts, engine: Engine, service: Service) -> None:
     await engine.run()
 
 
-async def _keep_ticking(parts: Parts, engines: Sequence[Engine]) -> None:
+async def _keep_ticking(ports: Ports, engines: Sequence[Engine]) -> None:
     while True:
         for engine in engines:
             if isinstance(engine, ExecutionService | BillingService):
                 with suppress(StoreUnavailable):  # the next tick does it
-                    await engine.tick(parts.clock.now())
+                    await engine.tick(ports.clock.now())
         await asyncio.sleep(TICK_SECONDS)

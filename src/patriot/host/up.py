@@ -35,7 +35,8 @@ from patriot.kernel.subscription import Tail
 from patriot.kernel.tasks import while_serving
 from patriot.services.all_in_one import Platform
 from patriot.services.pace import LivePace
-from patriot.services.parts import ExchangeAddress, Parts, open_parts
+from patriot.services.plugged_in import ExchangeAddress, PluggedIn, plug_in
+from patriot.services.ports import Ports
 
 SET_UP_FILE = "up.json"
 DEFAULT_SEED = 7
@@ -107,13 +108,14 @@ class Up:
             self._phase("starting the simulated exchange")
             venue = _Venue(named, SystemClock()) if named is not None else await self._simulated(stack)
             reached = crash_from_environment()
-            parts = await stack.enter_async_context(open_parts(dsn, venue.address, venue.clock, reached))
-            vault = Vault(PostgresShelf(parts.database), master_key_of(self._folder, self._settings))
+            plugged = await stack.enter_async_context(plug_in(dsn, venue.address, venue.clock, reached))
+            ports = plugged.ports
+            vault = Vault(PostgresShelf(plugged.database), master_key_of(self._folder, self._settings))
             self._phase("linking accounts")
-            accounts = await self._onboard(parts, vault, venue)
+            accounts = await self._onboard(ports, vault, venue)
             spawn = SubprocessRunners(self._folder.path / "runners.log")
-            keeper = PlatformKeeper(lambda: Platform(parts, vault, LivePace(), spawn))
-            report = _report(parts, keeper, venue.keeper)
+            keeper = PlatformKeeper(lambda: Platform(ports, plugged.read_models, vault, LivePace(), spawn))
+            report = _report(plugged, keeper, venue.keeper)
             control_url = venue.keeper.sim.control_url if venue.keeper else None
             started(Running(self._folder, venue.address, control_url, self._settings.port, accounts))
             services = [keeper.run(), serve_http(health_app("platform", report.checks, report.figures), listening)]
@@ -145,19 +147,19 @@ class Up:
         path.write_bytes(msgspec.json.encode(SetUp(options.seed, str(asked) if asked else None)))
         return SimSpec(self._folder.sim, self._folder.sim_token(), options.seed, speed, asked)
 
-    async def _onboard(self, parts: Parts, vault: Vault, venue: _Venue) -> int:
+    async def _onboard(self, ports: Ports, vault: Vault, venue: _Venue) -> int:
         """Set up the paper clients of a new folder, once; return how many accounts there are."""
         options, path = self._options, self._folder.path / SET_UP_FILE
         if options.accounts > 0 and venue.control is not None and path.exists():
             set_up = msgspec.json.decode(path.read_bytes(), type=SetUp)
             if set_up.accounts == 0:
                 plan = make_plan(options.accounts, set_up.seed, None, lively=options.lively)
-                await onboard(plan, parts, vault, venue.control)
+                await onboard(plan, ports, vault, venue.control)
                 path.write_bytes(msgspec.json.encode(msgspec.structs.replace(set_up, accounts=options.accounts)))
-        return len([account async for account in linked_accounts(parts.store)])
+        return len([account async for account in linked_accounts(ports.store)])
 
 
-def _report(parts: Parts, keeper: PlatformKeeper, sim: SimKeeper | None) -> SelfReport:
+def _report(plugged: PluggedIn, keeper: PlatformKeeper, sim: SimKeeper | None) -> SelfReport:
     def counts() -> dict[str, dict[str, float]]:
         restarts = {"services": float(keeper.restarts), "sim": float(sim.restarts if sim else 0)}
         bars = {"all": float(keeper.platform.strategies.bars_seen)}
@@ -166,7 +168,7 @@ def _report(parts: Parts, keeper: PlatformKeeper, sim: SimKeeper | None) -> Self
     def tails() -> list[Tail]:
         return [*keeper.platform.tails, *keeper.platform.projections]
 
-    return SelfReport(parts, tails, waits_for=lambda: waits_for(keeper.platform.execution), counts=counts)
+    return SelfReport(plugged, tails, waits_for=lambda: waits_for(keeper.platform.execution), counts=counts)
 
 
 async def _set_clock(venue: _Venue) -> None:

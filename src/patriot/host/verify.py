@@ -32,7 +32,7 @@ from patriot.judge.case import verdict
 from patriot.judge.summary import Records, Summary, judge_run
 from patriot.kernel.clock import Clock, ReplayClock, SystemClock
 from patriot.kernel.errors import HistoryDamaged, NotFound, StartupError
-from patriot.services.parts import ExchangeAddress, Parts, open_parts
+from patriot.services.plugged_in import ExchangeAddress, PluggedIn, plug_in
 from patriot.services.projections import PROJECTIONS
 from patriot.trading.terms import AccountId
 
@@ -60,10 +60,10 @@ async def verify_folder(folder: DataFolder, settings: Settings, phase: Callable[
         control = await _exchange(stack, folder)
         state = NO_EXCHANGE if control is None else await control.state()
         clock: Clock = SystemClock() if control is None else ReplayClock((await control.health()).now)
-        parts = await stack.enter_async_context(open_parts(dsn, NOWHERE, clock))
-        vault = Vault(PostgresShelf(parts.database), master_key_of(folder, settings))
+        plugged = await stack.enter_async_context(plug_in(dsn, NOWHERE, clock))
+        vault = Vault(PostgresShelf(plugged.database), master_key_of(folder, settings))
         phase("judging")
-        return await _judge(parts, vault, state, folder)
+        return await _judge(plugged, vault, state, folder)
 
 
 async def _exchange(stack: AsyncExitStack, folder: DataFolder) -> SimControl | None:
@@ -76,21 +76,21 @@ async def _exchange(stack: AsyncExitStack, folder: DataFolder) -> SimControl | N
     return SimControl(http, sim.control_url, spec.token)
 
 
-async def records_of(parts: Parts, vault: KeyVault, folder: DataFolder, invoices: Path) -> Records:
+async def records_of(plugged: PluggedIn, vault: KeyVault, folder: DataFolder, invoices: Path) -> Records:
     """Return where the evidence of a data folder lies; an account whose key was destroyed has none to look for."""
     keys: dict[AccountId, ApiKey] = {}
-    async for linked in linked_accounts(parts.store):
+    async for linked in linked_accounts(plugged.store):
         with suppress(NotFound):
             keys[linked.account_id] = await vault.open(linked.account_id)
-    database = PostgresEvidence(parts.database, parts.store, PROJECTIONS)
-    return Records(parts.store, database, keys, folder.path, invoices, verify_invoice)
+    database = PostgresEvidence(plugged.database, plugged.store, PROJECTIONS)
+    return Records(plugged.store, database, keys, folder.path, invoices, verify_invoice)
 
 
-async def _judge(parts: Parts, vault: KeyVault, state: dict[str, Any], folder: DataFolder) -> Summary:
-    started = parts.clock.monotonic()
+async def _judge(plugged: PluggedIn, vault: KeyVault, state: dict[str, Any], folder: DataFolder) -> Summary:
+    started = plugged.ports.clock.monotonic()
     try:
         with TemporaryDirectory() as exported:  # beside the files that clients were given: those are judged as they lie
-            records = await records_of(parts, vault, folder, Path(exported))
+            records = await records_of(plugged, vault, folder, Path(exported))
             uids = _accounts_on_exchange(records.keys, state)
             summary = await judge_run(records, state, uids, bars=state["bars_played"], wall_seconds=0)
     except (LookupError, ValueError, ArithmeticError, AssertionError) as error:
@@ -99,7 +99,7 @@ async def _judge(parts: Parts, vault: KeyVault, state: dict[str, Any], folder: D
     complaints = [f"{name}: {said}" for name, said in given.items() if said]
     invoices = summary.laws["9"]
     summary.laws["9"] = verdict(invoices.checked + len(given), [*invoices.problems, *complaints])
-    summary.wall_seconds = round(parts.clock.monotonic() - started, 1)
+    summary.wall_seconds = round(plugged.ports.clock.monotonic() - started, 1)
     if state is NO_EXCHANGE:
         summary.laws = {number: law for number, law in summary.laws.items() if number in WITHOUT_EXCHANGE}
     return summary

@@ -60,6 +60,22 @@ class Background:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def in_own_task(work: Coroutine[Any, Any, T]) -> T:
+    """Return what work returns, done in a task of its own, which ends with ours.
+
+    A TaskGroup that fails while its task is canceled raises its own errors and forgets the cancellation: whoever
+    catches them to try again would never end. Here the cancellation arrives whatever the work makes of it.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task})
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    return task.result()
+
+
 async def when_stored(work: Callable[[], Awaitable[T]]) -> T:
     """Do work that may be repeated, again and again until the store is there for it; return what it returns."""
     return await patiently(work, pauses=(OUTAGE_POLL_SECONDS,), errors=(StoreUnavailable,))

@@ -23,6 +23,10 @@ class MarketVenue(Protocol):
         """Return the newest closed bars, ascending by opened_at."""
         ...
 
+    async def bars_since(self, symbol: str, interval: str, opened_from: datetime) -> list[Bar]:
+        """Return every closed bar that opened at or after a moment, ascending, all pages."""
+        ...
+
     async def mark_price(self, symbol: str) -> MarkPrice:
         """Return the mark and index price of this moment."""
         ...

@@ -21,6 +21,7 @@ class ReasonCode(StrEnum):
 
     HALTED = "HALTED"
     SYMBOL_OWNED = "SYMBOL_OWNED"
+    SYMBOL_NOT_TRADED = "SYMBOL_NOT_TRADED"  # by the account's exchange
     POSITION_OPEN = "POSITION_OPEN"
     POSITION_SIZE = "POSITION_SIZE"
     LEVERAGE = "LEVERAGE"

@@ -1,11 +1,12 @@
-"""Puts the parts of one account's work together: session, desk, brackets, journal, ledger, all behind one fence."""
+"""Puts one account to work: session, desk, brackets, journal, ledger, all behind one fence. The one assembly of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from patriot.accounts.effects import AccountLedger
 from patriot.accounts.ports import ApiKey
-from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.execution.commands import RequestClose
 from patriot.execution.decider import PROTECTION
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.events import protection_stream
@@ -17,29 +18,39 @@ from patriot.orders.desk import OrderDesk
 from patriot.orders.history import load_bracket
 from patriot.orders.journal import Journal
 from patriot.orders.patience import DeskPatience
-from patriot.risk.decider import RISK
+from patriot.risk.decider import RISK, Reservation
 from patriot.risk.events import risk_stream
 from patriot.services.pace import Pace
-from patriot.services.parts import Parts
+from patriot.services.ports import Ports
+from patriot.strategies.events import SignalGenerated
 from patriot.trading.steps import Step
-from patriot.trading.terms import AccountId, UserId
+from patriot.trading.terms import AccountId, OrderId, StrategyId, UserId, VenueId
 
 
 @dataclass(frozen=True, slots=True)
-class AccountAtWork:
-    """One account's worker with what belongs to it."""
+class LinkedAccount:
+    """Whose account it is, and where."""
+
+    account_id: AccountId
+    user_id: UserId
+    venue_id: VenueId
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingAccount:
+    """One account's worker with what belongs to it (`execution/ports.py AccountAtWork`)."""
 
     worker: AccountWorker
-    venue: BinanceVenue
     ledger: AccountLedger
     fence: Fence
 
 
-def build_account(
-    parts: Parts, account_id: AccountId, user_id: UserId, key: ApiKey, fence: Fence, pace: Pace, patience: DeskPatience
-) -> AccountAtWork:
-    """Return an account ready to run."""
-    venue = parts.venue(key)
+def put_to_work(
+    ports: Ports, account: LinkedAccount, key: ApiKey, fence: Fence, pace: Pace, patience: DeskPatience
+) -> WorkingAccount:
+    """Return an account ready to run. Errors: NotFound if its exchange is not plugged in."""
+    session = ports.venue(account.venue_id).session(key)
+    account_id, user_id = account.account_id, account.user_id
 
     async def write(command: Any, actor: Actor) -> Decided:
         group_or_order = getattr(command, "group_id", None) or command.order_id
@@ -49,34 +60,26 @@ def build_account(
             account_id=account_id,
             actor=actor,
         )
-        decided = await parts.bus.dispatch(command, context, fence=fence)
+        decided = await ports.bus.dispatch(command, context, fence=fence)
         if isinstance(command, RecordFill):
-            parts.reached(Step.FILL_RECORDED)
+            ports.reached(Step.FILL_RECORDED)
         return decided
 
     async def place(command: PlaceOrder, context: Context) -> Decided:
-        return await parts.bus.dispatch(command, context, fence=fence)
+        return await ports.bus.dispatch(command, context, fence=fence)
 
     async def load_open() -> list[OpenBracket]:
-        """Whatever still reserves exposure is not over: the account's risk stream is the list of open brackets."""
-        risk = RISK.fold(decode_all(await parts.store.read_stream(risk_stream(account_id))))
-        brackets = []
-        for group_id in risk.reserved:
-            events = await load_bracket(parts.store, group_id)
-            milestones = PROTECTION.fold(decode_all(await parts.store.read_stream(protection_stream(group_id))))
-            if not milestones.closed:
-                brackets.append(OpenBracket(group_id, events, milestones.close_requested, milestones.closed_elsewhere))
-        return brackets
+        return await open_brackets(ports, account_id)
 
     journal = Journal(write)
-    keeper = BracketKeeper(journal, parts.clock, parts.alerts, parts.reached)
-    desk = OrderDesk(venue.orders, journal, parts.clock, keeper.observe, patience, parts.reached)
+    keeper = BracketKeeper(journal, ports.clock, ports.alerts, ports.reached)
+    desk = OrderDesk(session.orders, journal, ports.clock, keeper.observe, patience, ports.reached)
     keeper.attach(desk)
-    ledger = AccountLedger(account_id, user_id, venue.account, parts.bus, parts.clock, parts.store, parts.reached)
+    ledger = AccountLedger(account_id, user_id, session.account, ports.bus, ports.clock, ports.store, ports.reached)
     worker = AccountWorker(
         account_id,
         user_id,
-        session=venue.account,
+        session=session.account,
         ledger=ledger,
         desk=desk,
         keeper=keeper,
@@ -84,8 +87,44 @@ def build_account(
         load_open=load_open,
         dispatch=place,
         venue_said=pace.venue_said,
-        clock=parts.clock,
-        alerts=parts.alerts,
+        clock=ports.clock,
+        alerts=ports.alerts,
         takeover_seconds=patience.predecessor,
     )
-    return AccountAtWork(worker, venue, ledger, fence)
+    return WorkingAccount(worker, ledger, fence)
+
+
+async def open_brackets(ports: Ports, account_id: AccountId) -> list[OpenBracket]:
+    """Return what is not over: whatever still reserves exposure on the account's risk stream."""
+    brackets = []
+    for group_id in await _reserved(ports, account_id):
+        events = await load_bracket(ports.store, group_id)
+        milestones = PROTECTION.fold(decode_all(await ports.store.read_stream(protection_stream(group_id))))
+        if not milestones.closed:
+            brackets.append(OpenBracket(group_id, events, milestones.close_requested, milestones.closed_elsewhere))
+    return brackets
+
+
+async def request_closes(
+    ports: Ports, account_id: AccountId, reason: str, strategy_id: StrategyId | None = None
+) -> None:
+    """Leave the wish to close an account's positions, or those of one strategy, for the worker that comes next."""
+    for group_id, held in (await _reserved(ports, account_id)).items():
+        if strategy_id in (None, held.strategy_id):
+            request = RequestClose(group_id, account_id, reason, ports.clock.now())
+            await ports.bus.dispatch(request, Context(group_id, account_id=account_id))
+
+
+async def close_signalled(ports: Ports, account_id: AccountId, signal: SignalGenerated) -> OrderId | None:
+    """Leave the wish to close a signal's position for the worker that comes next; return its bracket, None if none."""
+    for group_id, held in (await _reserved(ports, account_id)).items():
+        if (held.symbol, held.strategy_id) == (signal.symbol, signal.strategy_id):
+            request = RequestClose(group_id, account_id, "SIGNAL", ports.clock.now())
+            await ports.bus.dispatch(request, Context(signal.signal_id, account_id=account_id))
+            return group_id
+    return None
+
+
+async def _reserved(ports: Ports, account_id: AccountId) -> Mapping[OrderId, Reservation]:
+    """Return what is open: whatever reserves exposure on the account's risk stream."""
+    return RISK.fold(decode_all(await ports.store.read_stream(risk_stream(account_id)))).reserved

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable
 
 from patriot.accounts.ports import KeyVault
-from patriot.adapters.postgres.projections import ProjectionRunner
 from patriot.kernel.projection import Projection
 from patriot.kernel.subscription import Tail
 from patriot.kernel.tasks import when_stored
@@ -12,7 +11,7 @@ from patriot.orders.patience import DeskPatience
 from patriot.services.billing import BillingService
 from patriot.services.execution import ExecutionService
 from patriot.services.pace import Pace
-from patriot.services.parts import Parts
+from patriot.services.ports import Ports, ReadModels
 from patriot.services.projections import PROJECTIONS
 from patriot.services.reconciliation import ReconciliationService
 from patriot.services.risk import RiskService
@@ -27,20 +26,21 @@ class Platform:
 
     def __init__(
         self,
-        parts: Parts,
+        ports: Ports,
+        read_models: ReadModels,
         vault: KeyVault,
         pace: Pace,
         spawn: SpawnRunner,
         patience: DeskPatience | None = None,
         projections: Iterable[Projection] = PROJECTIONS,
     ) -> None:
-        self.parts = parts
-        self.execution = ExecutionService(parts, vault, pace, patience)
-        self.strategies = StrategiesService(parts, pace, spawn)
-        self.risk = RiskService(parts)
-        self.reconciliation = ReconciliationService(parts)
-        self.billing = BillingService(parts)
-        self.projections = [ProjectionRunner(parts.database, parts.store, one) for one in projections]
+        self.ports = ports
+        self.execution = ExecutionService(ports, vault, pace, patience)
+        self.strategies = StrategiesService(ports, pace, spawn)
+        self.risk = RiskService(ports)
+        self.reconciliation = ReconciliationService(ports)
+        self.billing = BillingService(ports, read_models.sql)
+        self.projections = [read_models.keep(one) for one in projections]
 
     @property
     def tails(self) -> list[Tail]:
@@ -62,7 +62,7 @@ class Platform:
 
     async def tick(self) -> None:
         """Do what the time asks for."""
-        now = self.parts.clock.now()
+        now = self.ports.clock.now()
         await when_stored(lambda: self.execution.tick(now))
         await when_stored(lambda: self.billing.tick(now))
 

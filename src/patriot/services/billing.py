@@ -16,8 +16,9 @@ from patriot.kernel.errors import CommandRefused
 from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import derived_id
 from patriot.kernel.projection import Recorded
+from patriot.kernel.sql import Sql
 from patriot.kernel.subscription import Subscription
-from patriot.services.parts import Parts
+from patriot.services.ports import Ports
 from patriot.services.tails import fold_to_checkpoint
 from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, UserId
@@ -31,18 +32,19 @@ CLOSING_DELAY = timedelta(hours=12, minutes=5)  # into the next month: the NAV w
 class BillingService:
     """Closes the months of every account with agreed terms, and follows what is paid."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._months = MonthEnd(parts.store, parts.bus, parts.clock)
+    def __init__(self, ports: Ports, sql: Sql) -> None:
+        self._ports = ports
+        self._sql = sql
+        self._months = MonthEnd(ports.store, ports.bus, ports.clock)
         self._suspensions = Suspensions()
         self._owners: dict[AccountId, UserId] = {}
         self._closed_until = ""
         self._reviewed_on: date | None = None
-        self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = Subscription(ports.store, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        await fold_to_checkpoint(self._parts, TAIL, EVENT_TYPES, lambda one: self._fold(one.event))
+        await fold_to_checkpoint(self._ports, TAIL, EVENT_TYPES, lambda one: self._fold(one.event))
         await self.tail.run()
 
     def _fold(self, event: object) -> None:
@@ -56,7 +58,7 @@ class BillingService:
             context = Context(
                 derived_id("billing", cause.event_id), cause.event_id, account_id=cause.context.account_id
             )
-            await self._parts.bus.dispatch(command, context)
+            await self._ports.bus.dispatch(command, context)
         self._fold(recorded.event)
 
     async def tick(self, now: datetime) -> None:
@@ -81,10 +83,10 @@ class BillingService:
                 log.warning("billing.not_closed", account_id=str(account_id), period=period, reason=str(refusal))
                 continue
             if closed:
-                self._parts.reached(Step.INVOICE_ISSUED)
+                self._ports.reached(Step.INVOICE_ISSUED)
 
     async def _review(self, now: datetime) -> None:
-        for invoice in await unpaid_invoices(self._parts.database):
+        for invoice in await unpaid_invoices(self._sql):
             command = ReviewPayment(invoice.account_id, invoice.period, now)
             context = Context(derived_id("billing", invoice.number, now), account_id=invoice.account_id)
-            await self._parts.bus.dispatch(command, context)
+            await self._ports.bus.dispatch(command, context)

@@ -9,7 +9,7 @@ from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import derived_id
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription
-from patriot.services.parts import Parts
+from patriot.services.ports import Ports
 from patriot.services.tails import fold_to_checkpoint
 
 TAIL = "reconciliation"
@@ -19,16 +19,16 @@ EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in MoneyEvent.__args__
 class ReconciliationService:
     """One tail over fills, transfers, funding and samples. The halt that follows is the risk service's."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
         self._watch = MoneyWatch()
         self._newest: UUID | None = None
         self._found: list[RecordReconciliation] = []
-        self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = Subscription(ports.store, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        await fold_to_checkpoint(self._parts, TAIL, EVENT_TYPES, self._fold)
+        await fold_to_checkpoint(self._ports, TAIL, EVENT_TYPES, self._fold)
         await self.tail.run()
 
     def _fold(self, recorded: Recorded) -> None:
@@ -41,7 +41,7 @@ class ReconciliationService:
         cause = recorded.envelope
         for command in self._found:
             if command.unexplained:
-                self._parts.alerts.critical(
+                self._ports.alerts.critical(
                     "money.unexplained",
                     account_id=command.account_id,
                     unexplained=command.unexplained,
@@ -53,4 +53,4 @@ class ReconciliationService:
                 user_id=command.user_id,
                 account_id=command.account_id,
             )
-            await self._parts.bus.dispatch(command, context)
+            await self._ports.bus.dispatch(command, context)

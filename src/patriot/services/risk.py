@@ -6,7 +6,7 @@ from patriot.kernel.ids import derived_id
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription
 from patriot.risk.policies import RiskWatch, WatchedEvent, watch_money
-from patriot.services.parts import Parts
+from patriot.services.ports import Ports
 from patriot.services.tails import fold_to_checkpoint
 
 TAIL = "risk"
@@ -17,14 +17,14 @@ RISK_ENGINE = Actor(ActorType.RISK_ENGINE, "risk")
 class RiskService:
     """One tail over equity, transfers, what nothing explains, limits and halts."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
         self._watch = RiskWatch()
-        self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = Subscription(ports.store, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        await fold_to_checkpoint(self._parts, TAIL, EVENT_TYPES, lambda one: self._watch.apply(one.event))
+        await fold_to_checkpoint(self._ports, TAIL, EVENT_TYPES, lambda one: self._watch.apply(one.event))
         await self.tail.run()
 
     async def _take(self, recorded: Recorded) -> None:
@@ -37,4 +37,4 @@ class RiskService:
                 account_id=cause.context.account_id,
                 actor=RISK_ENGINE,
             )
-            await self._parts.bus.dispatch(command, context)
+            await self._ports.bus.dispatch(command, context)

@@ -14,7 +14,7 @@ from patriot.kernel.subscription import Subscription
 from patriot.kernel.tasks import Background, when_stored
 from patriot.market.events import Bar
 from patriot.services.pace import Pace
-from patriot.services.parts import Parts
+from patriot.services.ports import Ports
 from patriot.services.tails import fold_to_checkpoint
 from patriot.strategies.effects import StrategyHost
 from patriot.strategies.events import (
@@ -28,7 +28,7 @@ from patriot.strategies.events import (
 from patriot.strategies.interface import ActiveStrategy
 from patriot.strategies.ports import SpawnRunner
 from patriot.strategies.supervisor import PATIENCE, Incident, RunnerPatience
-from patriot.trading.terms import Exchange, StrategyId
+from patriot.trading.terms import Exchange, StrategyId, VenueId
 
 log = structlog.get_logger()
 TAIL = "strategies"
@@ -74,38 +74,39 @@ class ActiveStrategies:
 
 
 class VenuePast:
-    """`MarketPast` over the exchange's own history."""
+    """`MarketPast` over the exchanges' own history."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._market = parts.market()
-        self._ticks: dict[str, Decimal] = {}
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._ticks: dict[tuple[VenueId, str], Decimal] = {}
 
     async def tick_size(self, exchange: Exchange, symbol: str) -> Decimal:
         """Return the price grid of a symbol."""
-        if symbol not in self._ticks:
-            self._ticks = {known.symbol: known.tick_size for known in await self._market.instruments()}
-        if symbol not in self._ticks:
+        if (exchange, symbol) not in self._ticks:
+            for known in await self._ports.venue(exchange).market.instruments():
+                self._ticks[exchange, known.symbol] = known.tick_size
+        if (exchange, symbol) not in self._ticks:
             raise NotFound(f"symbol: {exchange} does not trade {symbol}")
-        return self._ticks[symbol]
+        return self._ticks[exchange, symbol]
 
     async def bars_since(self, exchange: Exchange, symbol: str, interval: str, opened_from: datetime) -> list[Bar]:
         """Return every closed bar that opened at or after a moment."""
-        return await self._market.bars_since(symbol, interval, opened_from)
+        return await self._ports.venue(exchange).market.bars_since(symbol, interval, opened_from)
 
 
 class StrategiesService:
     """Asks every active strategy at the close of its bars."""
 
-    def __init__(self, parts: Parts, pace: Pace, spawn: SpawnRunner, patience: RunnerPatience = PATIENCE) -> None:
-        self._parts = parts
+    def __init__(self, ports: Ports, pace: Pace, spawn: SpawnRunner, patience: RunnerPatience = PATIENCE) -> None:
+        self._ports = ports
         self._pace = pace
         self._strategies = ActiveStrategies()
         self._bars: asyncio.Queue[Bar] = asyncio.Queue()
         self._asking = 0
-        self._following: asyncio.Task[None] | None = None
+        self._following: list[asyncio.Task[None]] = []
         self._tasks = Background()
-        self.host = StrategyHost(parts.bus, parts.clock, VenuePast(parts), spawn, _report, patience, parts.reached)
-        self.tail = Subscription(parts.store, parts.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.host = StrategyHost(ports.bus, ports.clock, VenuePast(ports), spawn, _report, patience, ports.reached)
+        self.tail = Subscription(ports.store, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
         self.bars_seen = 0
 
     @property
@@ -115,7 +116,7 @@ class StrategiesService:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        await fold_to_checkpoint(self._parts, TAIL, EVENT_TYPES, self._read)
+        await fold_to_checkpoint(self._ports, TAIL, EVENT_TYPES, self._read)
         try:
             await when_stored(self._follow)
             async with asyncio.TaskGroup() as group:
@@ -137,16 +138,17 @@ class StrategiesService:
         """Run what is active, and listen to its markets."""
         active = list(self._strategies.active.values())
         await self.host.follow(active)
-        if self._following is not None:
-            self._following.cancel()
-            self._following = None
-        if active:
-            symbols = tuple(sorted({one.symbol for one in active}))
-            intervals = tuple(sorted({one.interval for one in active}))
-            self._following = self._tasks.start(self._listen(symbols, intervals))
+        for listening in self._following:
+            listening.cancel()
+        self._following = []
+        for venue_id in sorted({one.exchange for one in active}):
+            here = [one for one in active if one.exchange is venue_id]
+            symbols = tuple(sorted({one.symbol for one in here}))
+            intervals = tuple(sorted({one.interval for one in here}))
+            self._following.append(self._tasks.start(self._listen(venue_id, symbols, intervals)))
 
-    async def _listen(self, symbols: tuple[str, ...], intervals: tuple[str, ...]) -> None:
-        async for record in self._parts.market().stream(symbols, intervals):
+    async def _listen(self, venue_id: VenueId, symbols: tuple[str, ...], intervals: tuple[str, ...]) -> None:
+        async for record in self._ports.venue(venue_id).market.stream(symbols, intervals):
             if isinstance(record, Bar):
                 self._bars.put_nowait(record)
             else:

@@ -4,19 +4,19 @@ from collections.abc import Callable
 
 from patriot.kernel.eventstore import LogPosition
 from patriot.kernel.projection import Recorded
-from patriot.services.parts import Parts
+from patriot.services.ports import Ports
 
 PAGE_EVENTS = 2_000
 
 
 async def fold_to_checkpoint(
-    parts: Parts, name: str, event_types: frozenset[str], fold: Callable[[Recorded], None]
+    ports: Ports, name: str, event_types: frozenset[str], fold: Callable[[Recorded], None]
 ) -> None:
     """Hand every event that the tail `name` has already passed to `fold`, in log order."""
-    end = await parts.checkpoints.load(name)
+    end = await ports.checkpoints.load(name)
     position = LogPosition()
     while position < end:
-        page = await parts.store.read_log(position, PAGE_EVENTS, event_types)
+        page = await ports.store.read_log(position, PAGE_EVENTS, event_types)
         for envelope in page:
             if envelope.log_position <= end:
                 fold(Recorded.of(envelope))

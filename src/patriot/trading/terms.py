@@ -18,6 +18,9 @@ class Exchange(StrEnum):
     BYBIT = "BYBIT"
 
 
+VenueId = Exchange  # a process serves one environment of each exchange
+
+
 class Environment(StrEnum):
     LIVE = "LIVE"
     TESTNET = "TESTNET"

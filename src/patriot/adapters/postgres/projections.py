@@ -46,3 +46,15 @@ class ProjectionRunner(Tail):
                 return
             self._saved = end
         self._loaded = end
+
+
+class PostgresReadModels:
+    """The read models of one database, for services."""
+
+    def __init__(self, database: Database, store: EventStore) -> None:
+        self.sql = database
+        self._store = store
+
+    def keep(self, projection: Projection) -> ProjectionRunner:
+        """Return the tail that keeps a projection up to date while it runs."""
+        return ProjectionRunner(self.sql, self._store, projection)

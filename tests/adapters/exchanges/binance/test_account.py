@@ -19,7 +19,7 @@ from patriot.adapters.exchanges.binance.budget import RateBudget
 from patriot.adapters.exchanges.binance.private_stream import KEEPALIVE_SECONDS
 from patriot.adapters.exchanges.binance.session import BinanceSession
 from patriot.adapters.exchanges.binance.signing import Signer
-from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.kernel.clock import FakeClock, to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable
 from patriot.trading.reports import StreamResumed
@@ -127,7 +127,7 @@ class Script:
 
 
 @asynccontextmanager
-async def scripted(script: Script) -> AsyncIterator[tuple[BinanceVenue, FakeClock]]:
+async def scripted(script: Script) -> AsyncIterator[tuple[BinanceAccountSession, FakeClock]]:
     app, clock = web.Application(), FakeClock()
     routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
         "/fapi/v1/income": script.answer_income,
@@ -144,7 +144,7 @@ async def scripted(script: Script) -> AsyncIterator[tuple[BinanceVenue, FakeCloc
             base, budget = f"127.0.0.1:{server.port}", RateBudget(clock, weight_per_minute=None)
             signer = Signer(ApiKey("k" * 64, "s" * 64))
             session = BinanceSession(f"http://{base}", f"ws://{base}", http, signer, clock=clock, budget=budget)
-            yield BinanceVenue.open(session, backoff=quick_backoff(), silence_seconds=0.01), clock
+            yield BinanceAccountSession.open(session, backoff=quick_backoff(), silence_seconds=0.01), clock
     finally:
         await server.close()
 
@@ -210,7 +210,7 @@ async def test_trades_over_many_pages_and_weeks_are_given_once_each(weeks_ago: i
 
 
 @asynccontextmanager
-async def listening(venue: BinanceVenue) -> AsyncIterator[list[object]]:
+async def listening(venue: BinanceAccountSession) -> AsyncIterator[list[object]]:
     heard: list[object] = []
 
     async def listen() -> None:

@@ -16,7 +16,7 @@ from patriot.adapters.exchanges.binance.market import BinanceMarket
 from patriot.adapters.exchanges.binance.session import BinanceSession
 from patriot.adapters.exchanges.binance.signing import Signer
 from patriot.adapters.exchanges.binance.sockets import Backoff
-from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.kernel.clock import ReplayClock, from_epoch_ms
 from patriot.trading.reports import VenueOrder
 from patriot.trading.terms import OrderType, Side
@@ -39,7 +39,7 @@ class Connection:
     trader: Trader
     clock: ReplayClock
     session: BinanceSession
-    venue: BinanceVenue
+    venue: BinanceAccountSession
     market: BinanceMarket
 
     async def step(self, minutes: float) -> None:
@@ -74,7 +74,7 @@ async def connected(
             trader=trader,
             clock=clock,
             session=session,
-            venue=BinanceVenue.open(session, backoff=quick_backoff(), silence_seconds=silence_seconds),
+            venue=BinanceAccountSession.open(session, backoff=quick_backoff(), silence_seconds=silence_seconds),
             market=BinanceMarket(session, backoff=quick_backoff(), silence_seconds=silence_seconds),
         )
 

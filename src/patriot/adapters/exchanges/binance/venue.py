@@ -1,25 +1,33 @@
-"""Put the parts of one account's connection together: orders and account share what they learn about working orders."""
+"""Binance as services see it: its public side, what a key may do, and the private side of an account."""
 
 from dataclasses import dataclass
 from typing import Self
 
-from patriot.adapters.exchanges.binance.account import BinanceAccount
+import aiohttp
+
+from patriot.accounts.ports import ApiKey
+from patriot.adapters.exchanges.binance.account import BinanceAccount, BinanceKeyProbe
+from patriot.adapters.exchanges.binance.budget import RateBudget
+from patriot.adapters.exchanges.binance.market import BinanceMarket
 from patriot.adapters.exchanges.binance.orders import BinanceOrders
 from patriot.adapters.exchanges.binance.private_stream import PrivateStream
 from patriot.adapters.exchanges.binance.session import BinanceSession
+from patriot.adapters.exchanges.binance.signing import Signer
 from patriot.adapters.exchanges.binance.sockets import SILENCE_SECONDS, Backoff
 from patriot.adapters.exchanges.binance.stream_wire import PrivateReader
+from patriot.adapters.exchanges.binance.venue_time import VenueTime
 from patriot.adapters.exchanges.binance.wire import Unknowns
 from patriot.adapters.exchanges.binance.working_orders import WorkingOrders
+from patriot.kernel.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
-class BinanceVenue:
-    """One account on Binance: its orders, its money, and the count of what this version did not understand."""
+class BinanceAccountSession:
+    """One account's orders and money; both share what they learn about working orders."""
 
     orders: BinanceOrders
     account: BinanceAccount
-    unknown_seen: Unknowns
+    unknown_seen: Unknowns  # what this version did not understand
 
     @classmethod
     def open(
@@ -33,4 +41,36 @@ class BinanceVenue:
             orders=BinanceOrders(session, working, unknown),
             account=BinanceAccount(session, stream, unknown),
             unknown_seen=unknown,
+        )
+
+
+class BinanceVenue:
+    """The exchange behind one egress address: budget and clock correction are shared by all accounts."""
+
+    def __init__(
+        self, base_url: str, ws_url: str, http: aiohttp.ClientSession, clock: Clock, budget: RateBudget
+    ) -> None:
+        self._base_url = base_url
+        self._ws_url = ws_url
+        self._http = http
+        self._clock = clock
+        self._budget = budget
+        self._time = VenueTime(clock)
+        self.market = BinanceMarket(self._session(None))
+        self.probe = BinanceKeyProbe(self._session)
+
+    def session(self, key: ApiKey) -> BinanceAccountSession:
+        """Return the private side of the account that a key belongs to; nothing is sent yet."""
+        return BinanceAccountSession.open(self._session(key))
+
+    def _session(self, key: ApiKey | None) -> BinanceSession:
+        signer = Signer(key) if key is not None else None
+        return BinanceSession(
+            self._base_url,
+            self._ws_url,
+            self._http,
+            signer,
+            clock=self._clock,
+            budget=self._budget,
+            time=self._time,
         )

@@ -1,4 +1,4 @@
-"""Risk's in-memory books as execution sees them: what an entry is measured against."""
+"""What risk knows from the log, as execution asks for it: what an entry is measured against."""
 
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ from patriot.risk.policies import RiskWatch
 from patriot.trading.terms import AccountId, StrategyId, UserId
 
 
-class RiskBooks:
+class WatchedRisk:
     """`execution/ports.py RiskFacts` over a watch that the service folds from the log."""
 
     def __init__(self, watch: RiskWatch) -> None:
