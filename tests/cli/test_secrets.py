@@ -108,7 +108,7 @@ async def _go_wrong(folder: DataFolder) -> None:
     async with aiohttp.ClientSession() as http:
         control = SimControl(http, f"http://127.0.0.1:{ports['control_port']}", folder.sim_token())
         async with asyncio.timeout(60):
-            while not [row for account in (await control.state())["accounts"].values() for row in account["trades"]]:
+            while not await _traded(control):  # noqa: ASYNC110  nothing tells of it
                 await asyncio.sleep(0.5)
         for error in ERRORS * 3:
             await control.call("POST", "/faults", error)
@@ -134,3 +134,7 @@ async def _keys_of_clients(folder: DataFolder) -> dict[str, bytes]:
             secrets |= {f"secret of {account['account_id']}": key.api_secret.encode()}
         await database.close()
     return secrets
+
+
+async def _traded(control: SimControl) -> bool:
+    return any(account["trades"] for account in (await control.state())["accounts"].values())

@@ -14,7 +14,7 @@ from patriot.cli.running import run
 from patriot.host.opened import chosen_folder, server_of
 from patriot.host.settings import Settings
 from patriot.kernel.errors import InvalidInput
-from patriot.services.projections import PROJECTIONS
+from patriot.services.table import PROJECTIONS
 
 db = typer.Typer(
     no_args_is_help=True,

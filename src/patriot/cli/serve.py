@@ -12,15 +12,18 @@ from patriot.cli import sim as simulator
 from patriot.cli.running import run
 from patriot.host.logs import log_to
 from patriot.host.opened import chosen_folder, simulator_of
-from patriot.host.serve import Role, ServeOptions, Service, serve_service
+from patriot.host.serve import ServeOptions, serve_service
 from patriot.host.settings import Settings
 from patriot.host.up import DEFAULT_SEED
 from patriot.kernel.errors import StartupError
+from patriot.services.table import TABLE, Role, Service
 from patriot.sim.exchange import VenueName
+
+WHICH = "; ".join(f"{name}: {row.what}" for name, row in TABLE.items())
 
 
 def serve(
-    service: Annotated[Service, typer.Argument(help="which one", case_sensitive=False)],
+    service: Annotated[Service, typer.Argument(help=WHICH, case_sensitive=False)],
     role: Annotated[Role | None, typer.Option(help="worker; api for sim", show_default=False)] = None,
     port: Annotated[
         int | None, typer.Option(help="of /health, /ready, /metrics; each service has its own", min=1, max=65535)
@@ -54,8 +57,8 @@ async def _serve(service: Service, role: Role, port: int | None, home: Path | No
 
 
 def _serve_sim(role: Role | None, port: int | None, home: Path | None) -> None:
-    if role is Role.WORKER:
-        run(_refuse("sim has nothing to run as worker: its role is api"))
+    if role not in (None, TABLE[Service.SIM].role):
+        run(_refuse(f"sim has nothing to run as {role}: its role is {TABLE[Service.SIM].role}"))
     settings = Settings.read()
     folder = chosen_folder(settings, home or settings.home)
     if settings.sim_token is None:
@@ -63,7 +66,7 @@ def _serve_sim(role: Role | None, port: int | None, home: Path | None) -> None:
         os.environ.setdefault(simulator.TOKEN_VARIABLE, folder.sim_token())
     known = simulator_of(folder, simulator.Speed.REAL)
     simulator.sim(
-        binance_port=port or 9101,
+        binance_port=port or TABLE[Service.SIM].port,
         venue=[VenueName.BINANCE],
         control_port=9100,
         host="127.0.0.1",

@@ -33,7 +33,7 @@ from patriot.judge.summary import Records, Summary, judge_run
 from patriot.kernel.clock import Clock, ReplayClock, SystemClock
 from patriot.kernel.errors import HistoryDamaged, NotFound, StartupError
 from patriot.services.plugged_in import ExchangeAddress, PluggedIn, plug_in
-from patriot.services.projections import PROJECTIONS
+from patriot.services.table import PROJECTIONS
 from patriot.trading.terms import AccountId
 
 WITHOUT_EXCHANGE = ("6", "9", "10")  # the laws that a folder without a simulator can be held to

@@ -12,10 +12,10 @@ from patriot.services.billing import BillingService
 from patriot.services.execution import ExecutionService
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports, ReadModels
-from patriot.services.projections import PROJECTIONS
 from patriot.services.reconciliation import ReconciliationService
 from patriot.services.risk import RiskService
 from patriot.services.strategies import StrategiesService
+from patriot.services.table import PROJECTIONS
 from patriot.strategies.ports import SpawnRunner
 
 TICK_SECONDS = 1.0
