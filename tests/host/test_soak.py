@@ -38,10 +38,15 @@ def test_broken_law_is_named_and_law_2_counts_in_real_time_only() -> None:
         "1": Verdict(ok=True, checked=3),
         "2": Verdict(ok=False, checked=3, problems=("no stop for 9 s",)),
         "4": Verdict(ok=False, checked=3, problems=("trade 7 is not in the log", "trade 8 is not in the log")),
+        "8": Verdict(ok=False, checked=0),
         "9": Verdict(ok=False, checked=0),
     }
     at_sixty = broken_laws(laws, 60)
-    assert at_sixty == ["law 4: trade 7 is not in the log", "law 4: trade 8 is not in the log"]
+    assert at_sixty == [
+        "law 4: trade 7 is not in the log",
+        "law 4: trade 8 is not in the log",
+        "law 8: was not put to the test",
+    ]
     assert broken_laws(laws, 1) == ["law 2: no stop for 9 s", *at_sixty]
 
 

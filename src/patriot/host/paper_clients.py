@@ -16,8 +16,8 @@ REFUSED_CLIENTS = 2  # offer a key with withdraw right first
 FORTUNE_TELLER = "hindsight"
 OTHER_SYMBOL = "ETHUSDT"
 # Short periods: some stops and targets are met within minutes, other positions are left by a signal.
-LIVELY_TREND = {"fast_period": "2", "slow_period": "5", "rsi_period": "3", "rsi_ceiling": "95", "atr_period": "5"}
-LIVELY_BREAKOUT = {"entry_bars": "4", "exit_bars": "2", "atr_period": "5", "stop_atr": "4"}
+LIVELY_TREND = {"fast_period": "2", "slow_period": "3", "rsi_period": "2", "rsi_ceiling": "100", "atr_period": "3"}
+LIVELY_BREAKOUT = {"entry_bars": "2", "exit_bars": "2", "atr_period": "2", "stop_atr": "4"}
 LIVELY_RISK = Decimal("0.0005")  # of equity: a day's commissions stay below the limit of a day's loss
 
 Allocations = tuple[tuple[StrategyId, Decimal], ...]
