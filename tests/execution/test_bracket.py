@@ -20,6 +20,7 @@ from patriot.execution.bracket import (
     evolve,
     next_steps,
     stop_failures,
+    with_executed,
 )
 from patriot.kernel.errors import CommandRefused
 from patriot.orders.client_ids import leg_order_id
@@ -360,3 +361,41 @@ def settle(play: Play) -> None:
             play.tell(RecordAccepted(order_id, f"algo:{order_id}", NOON))
             if leg.filled:
                 play.tell(RecordCanceled(order_id, NOON))
+
+
+def test_what_a_state_says_was_executed_is_held_and_protected_before_its_trades_are_known() -> None:
+    play = Play()
+    play.enter()
+    play.bracket = with_executed(play.bracket, ORDER_ID, D("0.4"), over=False)
+    assert (play.bracket.position, play.steps) == (D("0.4"), [Open(Leg.STOP, D("0.4"))])
+    assert not play.bracket.entry_over
+
+    play.fill(ORDER_ID, D("0.3"))
+    play.fill(ORDER_ID, D("0.3"))
+    assert (play.bracket.position, play.bracket.details_missing) == (D("0.6"), False)
+
+
+def test_bracket_is_not_over_before_the_trades_of_its_exit_are_known() -> None:
+    play = held()
+    stop = play.open(Leg.STOP, D(1), LegState.RESTING)
+    play.bracket = with_executed(play.bracket, stop, D(1), over=True)
+    assert (play.bracket.position, play.steps, play.bracket.over) == (D(0), [], False)
+
+    play.fill(stop, D(1))
+    assert play.bracket.over
+
+
+def test_way_out_that_ended_half_done_is_followed_by_another_at_once() -> None:
+    play = held()
+    way_out = play.open(Leg.EMERGENCY, D(1), LegState.RESTING)
+    play.bracket = with_executed(play.bracket, way_out, D("0.4"), over=True)
+    assert play.steps == [Open(Leg.EMERGENCY, D("0.6"))]
+
+
+def test_entry_proven_absent_takes_back_what_seemed_to_be_executed() -> None:
+    play = Play()
+    play.enter()
+    play.bracket = with_executed(play.bracket, ORDER_ID, D(1), over=False)
+    play.tell(RecordUnknown(ORDER_ID, "OutcomeUnknown", NOON))
+    play.tell(RecordRejected(ORDER_ID, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, NOON))
+    assert (play.bracket.position, play.bracket.over) == (D(0), True)

@@ -409,7 +409,7 @@ class World:
         journal = Journal(write)
         patience = DeskPatience()
         keeper = self.keeper_type(journal, self.clock, self.alarm, life.reached)
-        desk = self.desk_type(venue, journal, self.clock, keeper.observe, patience, life.reached)
+        desk = self.desk_type(venue, journal, self.clock, keeper, patience, life.reached)
         keeper.attach(desk)
         worker = AccountWorker(
             ACCOUNT,

@@ -19,7 +19,7 @@ from patriot.orders.desk import OrderDesk
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 from patriot.orders.journal import Journal
 from patriot.trading.reports import OrderReport, TradeReport, VenueOrder, VenueStatus
-from patriot.trading.terms import Leg, Side, Urgency
+from patriot.trading.terms import Leg, OrderId, Side, Urgency
 from tests.laws.virtual_time import START, VirtualClock, run_virtually
 from tests.orders import kit
 from tests.orders.kit import ORDER_ID, PREFIX, D
@@ -83,11 +83,18 @@ class Bench:
     def __init__(self, *past: OrderEvent) -> None:
         self.venue = Venue()
         self.events: list[OrderEvent] = []
+        self.executed: list[tuple[OrderId, Decimal, bool]] = []
         self.written: list[tuple[str, ActorType]] = []
         self.journal = Journal(self._write)
-        self.desk = OrderDesk(self.venue, self.journal, VirtualClock(), self.events.append)
+        self.desk = OrderDesk(self.venue, self.journal, VirtualClock(), self)
         self.writing = asyncio.create_task(self.journal.run())
         self.desk.adopt((ENTRY, OrderApproved(ORDER_ID), *past))
+
+    def observe(self, event: OrderEvent) -> None:
+        self.events.append(event)
+
+    def observe_executed(self, order_id: OrderId, quantity: Decimal, *, over: bool) -> None:
+        self.executed.append((order_id, quantity, over))
 
     async def _write(self, command: object, actor: Actor) -> None:
         await asyncio.sleep(0.001)

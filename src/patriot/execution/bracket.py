@@ -5,8 +5,10 @@
 - a stop is replaced new first, so that the position is never naked in between;
 - three failed stops close the position at market;
 - a flat bracket has nothing resting.
+What an order's state says was executed counts at once, before the executions themselves are known.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -29,7 +31,7 @@ from patriot.orders.events import (
     OrderSubmitted,
     OrderTriggered,
 )
-from patriot.trading.terms import Leg
+from patriot.trading.terms import Leg, OrderId
 
 MAX_STOP_FAILURES = 3  # then the position is closed at market
 
@@ -70,17 +72,34 @@ class Bracket:
     opened_at: datetime | None = None
     last_exit: Leg | None = None
     legs: dict[tuple[Leg, int], LegOrder] = field(default_factory=dict)
-    index: dict[object, tuple[Leg, int]] = field(default_factory=dict)  # order id -> leg
+    index: dict[OrderId, tuple[Leg, int]] = field(default_factory=dict)
+    executed: Mapping[OrderId, Decimal] = field(default_factory=dict)  # as told by the states of orders
 
     @property
     def position(self) -> Decimal:
         """Return what is still held, unsigned; negative after an overfilled exit."""
-        return self.entered - self.exited - self.closed_elsewhere
+        ahead = sum((self._ahead(key) for key in self.legs), ZERO)
+        return self.entered + self._entry_ahead - self.exited - ahead - self.closed_elsewhere
+
+    @property
+    def details_missing(self) -> bool:
+        """Return whether more was executed than the executions known add up to."""
+        return self._entry_ahead > 0 or any(self._ahead(key) > 0 for key in self.legs)
+
+    @property
+    def _entry_ahead(self) -> Decimal:
+        told = self.executed.get(self.entry.order_id, ZERO) if self.entry is not None else ZERO
+        return max(told - self.entered, ZERO)
+
+    def _ahead(self, key: tuple[Leg, int]) -> Decimal:
+        leg = self.legs[key]
+        return max(self.executed.get(leg.created.order_id, ZERO) - leg.filled, ZERO)
 
     @property
     def over(self) -> bool:
-        """Return whether the bracket is flat and nothing of it can still trade."""
-        return self.entry_over and self.position <= 0 and not any(leg.state in LIVE for leg in self.legs.values())
+        """Return whether the bracket is flat, nothing of it can still trade, and all of its executions are known."""
+        live = any(leg.state in LIVE for leg in self.legs.values())
+        return self.entry_over and self.position <= 0 and not live and not self.details_missing
 
     @property
     def closing(self) -> bool:
@@ -111,11 +130,31 @@ def evolve(bracket: Bracket, event: OrderEvent) -> Bracket:
             return bracket
     if bracket.entry is not None and event.order_id == bracket.entry.order_id:
         if isinstance(event, OrderAccepted):  # also of one that was held for absent: it works after all
-            return replace(bracket, entry_over=bracket.entered >= bracket.entry.quantity)
-        over = isinstance(event, OrderDenied | OrderRejected | OrderCanceled | OrderExpired)
+            return replace(bracket, entry_over=bracket.entered + bracket._entry_ahead >= bracket.entry.quantity)
+        if isinstance(event, OrderRejected):  # the exchange does not have it: what seemed to be executed was not ours
+            executed = {order: told for order, told in bracket.executed.items() if order != event.order_id}
+            return replace(bracket, entry_over=True, executed=executed)
+        over = isinstance(event, OrderDenied | OrderCanceled | OrderExpired)
         return replace(bracket, entry_over=bracket.entry_over or over)
     key = bracket.index[event.order_id]
     return replace(bracket, legs=bracket.legs | {key: _evolve_leg(bracket.legs[key], event)})
+
+
+def with_executed(bracket: Bracket, order_id: OrderId, quantity: Decimal, *, over: bool) -> Bracket:
+    """Return the bracket after the exchange told how much of an order is executed, whatever is known of the trades.
+
+    `over`: the order executes no more.
+    """
+    told = max(quantity, bracket.executed.get(order_id, ZERO))
+    bracket = replace(bracket, executed={**bracket.executed, order_id: told})
+    if bracket.entry is not None and order_id == bracket.entry.order_id:
+        return replace(bracket, entry_over=bracket.entry_over or over or told >= bracket.entry.quantity)
+    key = bracket.index[order_id]
+    leg = bracket.legs[key]
+    if leg.state not in LIVE:
+        return bracket
+    state = LegState.OVER if over or told >= leg.created.quantity else LegState.TRIGGERED
+    return replace(bracket, legs=bracket.legs | {key: replace(leg, state=state)})
 
 
 def _evolve_leg(leg: LegOrder, event: OrderEvent) -> LegOrder:

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from patriot.execution.bracket import Bracket, Cancel, Open, evolve, next_steps, stop_failures
+from patriot.execution.bracket import Bracket, Cancel, Open, evolve, next_steps, stop_failures, with_executed
 from patriot.execution.commands import CloseBracket, RecordProtected, RecordProtectionFailed
 from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.clock import Clock
@@ -89,19 +89,36 @@ class BracketKeeper:
         group_id = self._group_of.get(event.order_id)
         if group_id is None:
             return
-        before = self._brackets.get(group_id) or self._over.get(group_id, Bracket())
-        after = evolve(before, event)
-        if group_id in self._over:
-            if after.over:
-                self._over[group_id] = after
-                return
-            del self._over[group_id]
-            self._alerts.critical("position.opened_again", group_id=group_id, position=after.position)
-        self._brackets[group_id] = after
+        after = evolve(self._bracket(group_id), event)
+        if not self._is_open(group_id, after):
+            return
         self._note_protection(group_id, after, event)
         if isinstance(event, OrderRejected) and after.closing and group_id != event.order_id:
             self.on_exit_refused()
         self._look_after(group_id)
+
+    def observe_executed(self, order_id: OrderId, quantity: Decimal, *, over: bool) -> None:
+        """Take how much of an order is executed: protection does not wait for the executions themselves."""
+        group_id = self._group_of.get(order_id)
+        if group_id is None:
+            return
+        after = with_executed(self._bracket(group_id), order_id, quantity, over=over)
+        if self._is_open(group_id, after):
+            self._look_after(group_id)
+
+    def _bracket(self, group_id: OrderId) -> Bracket:
+        return self._brackets.get(group_id) or self._over.get(group_id, Bracket())
+
+    def _is_open(self, group_id: OrderId, after: Bracket) -> bool:
+        """Keep a bracket as it is now; one that was over is opened again when something of it lives."""
+        if group_id in self._over:
+            if after.over:
+                self._over[group_id] = after
+                return False
+            del self._over[group_id]
+            self._alerts.critical("position.opened_again", group_id=group_id, position=after.position)
+        self._brackets[group_id] = after
+        return True
 
     def adjust(self, group_id: OrderId, closed_elsewhere: Decimal) -> None:
         """Take note how much of a position somebody else closed, all together."""

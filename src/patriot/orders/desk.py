@@ -5,7 +5,7 @@ What the desk knows is in `known.py`, and each of its trades in a module of its 
 desk sees it, and is noted as submitted before the wire is touched.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 
 from patriot.kernel.clock import Clock
@@ -13,7 +13,7 @@ from patriot.kernel.tasks import Background
 from patriot.orders.asking import OrderInquiry
 from patriot.orders.events import CancelReason, OrderCreated, OrderEvent
 from patriot.orders.journal import Journal
-from patriot.orders.known import KnownOrders
+from patriot.orders.known import KnownOrders, OrderListener
 from patriot.orders.patience import DeskPatience
 from patriot.orders.ports import OrderVenue
 from patriot.orders.recovery import OrderRecovery
@@ -32,7 +32,7 @@ class OrderDesk:
         venue: OrderVenue,
         journal: Journal,
         clock: Clock,
-        listener: Callable[[OrderEvent], None],
+        listener: OrderListener,
         patience: DeskPatience | None = None,
         reached: Reached = pass_by,
     ) -> None:

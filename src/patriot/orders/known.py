@@ -1,7 +1,9 @@
 """The orders of one account's brackets as its desk knows them: folded in memory with the same decider as the log."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Protocol
 
 from patriot.kernel.eventstore import SYSTEM, Actor, ActorType
 from patriot.orders.client_ids import LegId, client_id_prefix, leg_order_id
@@ -15,6 +17,18 @@ REMEMBERED_BRACKETS = 20
 REMEMBERED_CLIENT_IDS = 1_000  # of orders that are not ours, or that no bracket explains
 
 
+class OrderListener(Protocol):
+    """Who is told of an account's orders at once (`execution/effects.py`)."""
+
+    def observe(self, event: OrderEvent) -> None:
+        """Take an order event."""
+        ...
+
+    def observe_executed(self, order_id: OrderId, quantity: Decimal, *, over: bool) -> None:
+        """Take how much of an order is executed, ahead of the executions themselves; `over`: it executes no more."""
+        ...
+
+
 class KnownOrders:
     """What is known of every order of open brackets, and of the newest that are over.
 
@@ -22,7 +36,7 @@ class KnownOrders:
     order by the account's one writer.
     """
 
-    def __init__(self, journal: Journal, listener: Callable[[OrderEvent], None]) -> None:
+    def __init__(self, journal: Journal, listener: OrderListener) -> None:
         self.strays: list[str] = []  # client ids of ours that no open bracket here explains
         self.foreign: set[str] = set()  # client ids of resting orders that are not ours: seen, never touched
         self.sending: set[OrderId] = set()
@@ -71,7 +85,7 @@ class KnownOrders:
             self._entries[event.client_id_prefix] = event
             self._open[event.client_id_prefix] = None
         self._open_again(order, event)
-        self._listener(event)
+        self._listener.observe(event)
 
     def _open_again(self, order: Order, event: OrderEvent) -> None:
         """Look after a bracket again of which an order that was declared over works or has traded."""
@@ -80,6 +94,10 @@ class KnownOrders:
         if isinstance(event, OrderAccepted) or (isinstance(event, OrderFilled) and event.leg is Leg.ENTRY):
             self._closed.remove(order.created.group_id)
             self._open[order.created.client_id_prefix] = None
+
+    def tell_executed(self, order_id: OrderId, quantity: Decimal, *, over: bool) -> None:
+        """Pass on how much of an order is executed: what must follow does not wait for the executions themselves."""
+        self._listener.observe_executed(order_id, quantity, over=over)
 
     def forget(self, group_id: OrderId) -> None:
         """Stop looking after a bracket that is over; the newest are remembered, for the reports that still come."""

@@ -72,6 +72,8 @@ class ReportTaker:
         before = self._expected.get(created.order_id)
         if before is None or _progress(report) >= _progress(before):
             self._expected[created.order_id] = report  # an answer may be older than what the stream has told
+            over = report.status in OVER_ON_EXCHANGE
+            self._known.tell_executed(created.order_id, report.executed_quantity, over=over)
         if before is None:
             self._on_trades_missing(created)
 

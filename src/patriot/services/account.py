@@ -73,7 +73,7 @@ def put_to_work(
 
     journal = Journal(write)
     keeper = BracketKeeper(journal, ports.clock, ports.alerts, ports.reached)
-    desk = OrderDesk(session.orders, journal, ports.clock, keeper.observe, patience, ports.reached)
+    desk = OrderDesk(session.orders, journal, ports.clock, keeper, patience, ports.reached)
     keeper.attach(desk)
     ledger = AccountLedger(account_id, user_id, session.account, ports.bus, ports.clock, ports.store, ports.reached)
     worker = AccountWorker(
