@@ -144,7 +144,7 @@ async def rebuilt(dsn: str, database: Database, store: PostgresEventStore) -> Fi
     await owner.close()
 
     async def work() -> int:
-        return await rebuild(database, store, Fills())
+        return await rebuild(database, store.feed, Fills())
 
     return Figure("projection rebuild", "events/s", await rates(work), 20_000, 50_000, note="one row per event")
 

@@ -18,13 +18,12 @@ import msgspec
 
 from patriot.accounts.events import EquitySampled
 from patriot.adapters.postgres.database import Database
-from patriot.adapters.postgres.log import Log
+from patriot.adapters.postgres.feed import PostgresFeed
 from patriot.host.crash import VARIABLE as KILL_AT
 from patriot.host.data_folder import DataFolder
 from patriot.host.embedded import EmbeddedPostgres
 from patriot.host.sim_process import PORTS_FILE
 from patriot.kernel.codec import EVENTS
-from patriot.kernel.eventstore import LogPosition
 from patriot.kernel.projection import Recorded
 from patriot.orders.events import OrderFilled
 
@@ -253,7 +252,7 @@ async def read_story(database: Database) -> Story:
     """Return fills and equity of the log, sorted by account and time."""
     fills: list[tuple[str, ...]] = []
     equity: list[tuple[str, ...]] = []
-    async for page in Log(database).scan(LogPosition()):
+    async for page in PostgresFeed(database).scan():
         for envelope in page:
             if envelope.event_type not in TOLD:
                 continue

@@ -27,7 +27,7 @@ from patriot.adapters.vault import MasterKey, MemoryShelf, Vault
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock, ReplayClock, from_epoch_ms
 from patriot.kernel.errors import CommandRefused, ExchangeUnavailable, InvalidInput, NotFound, PatriotError
-from patriot.kernel.eventstore import Context, LogPosition
+from patriot.kernel.eventstore import START, Context
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore
 from patriot.trading.terms import Environment, Exchange
@@ -67,7 +67,7 @@ class Office:
         return decode_all(await self.store.read_stream(account_stream(ONE)))
 
     async def log_text(self) -> str:
-        return "".join(json.dumps(str(envelope)) for envelope in await self.store.read_log(LogPosition()))
+        return "".join(json.dumps(str(envelope)) for envelope in (await self.store.feed.read(START)).events)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class Platform:
         for command in commands:
             await self._bus.dispatch(command, CONTEXT)
         for projection in (Accounts(), Users()):
-            await ProjectionRunner(self.database, self.store, projection).drain()
+            await ProjectionRunner(self.database, self.store.feed, projection).drain()
 
 
 @pytest.fixture
@@ -110,4 +110,4 @@ async def test_rebuilt_rows_are_the_live_rows(platform: Platform) -> None:
         SuspendAccount(ONE, "CLIENT", NOON),
     )
     for projection in (Accounts(), Users()):
-        assert await compare(platform.database, platform.store, projection) == []
+        assert await compare(platform.database, platform.store.feed, projection) == []

@@ -74,5 +74,5 @@ async def test_each_filter_narrows_the_acts(given: Given) -> None:
 
 async def test_pages_follow_each_other_without_a_gap(given: Given) -> None:
     first = await actions(given.sql, ActionFilter(), limit=2)
-    rest = await actions(given.sql, ActionFilter(before=first[-1].log_position), limit=2)
+    rest = await actions(given.sql, ActionFilter(before=first[-1].place), limit=2)
     assert [action.event_type for action in rest] == ["trading.halted"]

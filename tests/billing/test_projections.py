@@ -45,7 +45,7 @@ class Desk:
         return await closed_world(history, store=self.store)
 
     async def project(self) -> None:
-        await ProjectionRunner(self.database, self.store, InvoicesProjection()).drain()
+        await ProjectionRunner(self.database, self.store.feed, InvoicesProjection()).drain()
 
     async def invoice(self) -> InvoiceView:
         await self.project()
@@ -138,9 +138,9 @@ async def test_rebuild_gives_the_same_rows(desk: Desk) -> None:
     world = await desk.close(deposit_that_gained())
     await world.dispatch(RecordPayment(ACCOUNT, "2022-01", "wire-1", Decimal("10.00"), AT))
     await desk.project()
-    assert await compare(desk.database, desk.store, InvoicesProjection()) == []
+    assert await compare(desk.database, desk.store.feed, InvoicesProjection()) == []
     before = await desk.invoice()
-    await rebuild(desk.database, desk.store, InvoicesProjection())
+    await rebuild(desk.database, desk.store.feed, InvoicesProjection())
     assert await desk.invoice() == before
     await desk.database.execute("UPDATE read.invoice_lines SET fee = fee + 0.01")
-    assert len(await compare(desk.database, desk.store, InvoicesProjection())) == 1
+    assert len(await compare(desk.database, desk.store.feed, InvoicesProjection())) == 1

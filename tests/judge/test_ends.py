@@ -16,7 +16,8 @@ from patriot.judge.ends import (
     reservations_equal_open_brackets,
 )
 from patriot.judge.exchange_books import VenueAccount
-from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.eventstore import Place
+from patriot.kernel.memory import MemoryFeed
 from patriot.orders.events import OrderFilled, OrderRejected, RejectStage
 from patriot.trading.terms import Leg
 from tests.judge.cases import (
@@ -177,9 +178,9 @@ def test_account_that_nobody_showed_and_that_holds_a_position_is_open() -> None:
 
 
 def test_checkpoint_beyond_the_log_is_found() -> None:
-    newest = LogPosition(7, 30)
-    checkpoints = {"execution": newest, "read model orders": LogPosition(7, 31), "risk": LogPosition(6, 40)}
+    newest = Place("30")
+    checkpoints = {"execution": newest, "read model orders": Place("31"), "risk": Place("9")}
 
-    assert checkpoints_are_within_the_log(checkpoints, newest) == [
-        "read model orders claims to have come to 7/31, the log ends at 7/30"
+    assert checkpoints_are_within_the_log(MemoryFeed(), checkpoints, newest) == [
+        "read model orders claims to have come to 31, the log ends at 30"
     ]

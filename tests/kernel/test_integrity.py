@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import FakeClock
-from patriot.kernel.eventstore import ChainedEvent, Envelope, LogPosition, NewEvent
+from patriot.kernel.eventstore import START, ChainedEvent, Envelope, NewEvent
 from patriot.kernel.ids import Ids
 from patriot.kernel.integrity import ChainVerifier, StreamHead, merkle_root, verify_chain
 from patriot.kernel.memory import MemoryEventStore
@@ -30,7 +30,7 @@ async def log() -> list[Envelope]:
     for amount in range(1, 6):
         for account in (ALICE, BOB):
             await bus.dispatch(Credit(account, Decimal(f"{amount}.50")), CONTEXT)
-    return await store.read_log(LogPosition())
+    return (await store.feed.read(START)).events
 
 
 def test_history_as_written_is_whole(log: list[Envelope]) -> None:

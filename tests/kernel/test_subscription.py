@@ -9,9 +9,10 @@ import pytest
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import StoreUnavailable
-from patriot.kernel.eventstore import Envelope, LogPosition
+from patriot.kernel.eventstore import START, Place
+from patriot.kernel.feed import Page
 from patriot.kernel.ids import Ids
-from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore
+from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryFeed
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription, at_rest
 from tests.kernel.toys import CONTEXT, Credit, Credited, Debit, register
@@ -23,30 +24,29 @@ ALICE = UUID(int=100)
 CREDITS = frozenset({"toy.credited"})
 
 
-class FlakyStore(MemoryEventStore):
-    """A store whose reads fail for a while."""
+class FlakyFeed(MemoryFeed):
+    """A feed whose reads fail for a while."""
 
     failures = 0
 
-    async def read_log(
-        self, after: LogPosition, limit: int = 1000, event_types: frozenset[str] | None = None
-    ) -> list[Envelope]:
+    async def read(self, after: Place, limit: int = 1000, event_types: frozenset[str] | None = None) -> Page:
         if self.failures:
             self.failures -= 1
             raise StoreUnavailable("the server is starting up")
-        return await super().read_log(after, limit, event_types)
+        return await super().read(after, limit, event_types)
 
 
 class World:
     def __init__(self) -> None:
         clock = FakeClock()
-        self.store = FlakyStore(clock)
+        self.store = MemoryEventStore(clock)
+        self.feed = self.store.feed = FlakyFeed()
         self.bus = register(CommandBus(self.store, clock, Ids(clock)))
         self.checkpoints = MemoryCheckpoints()
         self.amounts: list[Decimal] = []
 
     def subscribe(self) -> Subscription:
-        return Subscription(self.store, self.checkpoints, "amounts", self.note, CREDITS)
+        return Subscription(self.feed, self.checkpoints, "amounts", self.note, CREDITS)
 
     async def note(self, recorded: Recorded) -> None:
         assert isinstance(recorded.event, Credited)
@@ -83,11 +83,11 @@ async def test_new_run_of_a_subscription_goes_on_at_its_checkpoint(world: World)
 
 
 async def test_run_follows_appends_and_survives_an_absent_store(world: World) -> None:
-    world.store.failures = 3
+    world.feed.failures = 3
     running = asyncio.create_task(world.subscribe().run())
     await world.credit(5)
     await eventually(lambda: world.amounts == [5])
-    world.store.failures = 2
+    world.feed.failures = 2
     await world.credit(6)
     await eventually(lambda: world.amounts == [5, 6])
     running.cancel()
@@ -101,13 +101,13 @@ async def test_error_of_the_handler_stops_the_run_before_the_event_is_passed(wor
             raise ArithmeticError("six")
         handled.append(int(recorded.event.amount))
 
-    subscription = Subscription(world.store, world.checkpoints, "picky", handle, CREDITS)
+    subscription = Subscription(world.feed, world.checkpoints, "picky", handle, CREDITS)
     await world.credit(5, 6, 7)
     for _ in range(2):
         with pytest.raises(ArithmeticError):
             await subscription.run()
     assert handled == [5]
-    assert subscription.position == LogPosition(1, 1)
+    assert subscription.place == (await world.feed.read(START)).events[0].place
     assert subscription.idle
 
 
@@ -119,7 +119,7 @@ async def test_unavailable_store_inside_a_handler_repeats_only_that_event(world:
         if attempts == [5, 6]:
             raise StoreUnavailable("gone")
 
-    subscription = Subscription(world.store, world.checkpoints, "retrying", handle, CREDITS)
+    subscription = Subscription(world.feed, world.checkpoints, "retrying", handle, CREDITS)
     await world.credit(5, 6, 7)
     running = asyncio.create_task(subscription.run())
     await eventually(lambda: attempts == [5, 6, 6, 7])
@@ -129,10 +129,10 @@ async def test_unavailable_store_inside_a_handler_repeats_only_that_event(world:
 async def test_checkpoint_moves_over_a_long_stretch_of_other_events(world: World) -> None:
     for _ in range(1_100):
         await world.credit(1)
-    subscription = Subscription(world.store, world.checkpoints, "debits", world.note, frozenset({"toy.debited"}))
+    subscription = Subscription(world.feed, world.checkpoints, "debits", world.note, frozenset({"toy.debited"}))
     await subscription.drain()
-    assert (await world.checkpoints.load("debits")).position >= 1_000
-    assert subscription.position == await world.store.head()
+    assert world.feed.distance(await world.checkpoints.load("debits"), await world.feed.newest()) <= 100
+    assert world.feed.reached(subscription.place, await world.feed.newest())
 
 
 async def test_tails_are_at_rest_only_when_nothing_new_came_of_their_work(world: World) -> None:
@@ -140,14 +140,14 @@ async def test_tails_are_at_rest_only_when_nothing_new_came_of_their_work(world:
         if recorded.event.amount > 1:
             await world.bus.dispatch(Credit(ALICE, recorded.event.amount - 1), CONTEXT)
 
-    answering = Subscription(world.store, world.checkpoints, "answering", answer, CREDITS)
+    answering = Subscription(world.feed, world.checkpoints, "answering", answer, CREDITS)
     watching = world.subscribe()
     await world.credit(4)
-    assert not await at_rest(world.store, [answering, watching])
+    assert not await at_rest(world.feed, [answering, watching])
     await watching.drain()
-    assert not await at_rest(world.store, [answering, watching])
+    assert not await at_rest(world.feed, [answering, watching])
     await answering.drain()
-    assert not await at_rest(world.store, [answering, watching])
+    assert not await at_rest(world.feed, [answering, watching])
     await watching.drain()
-    assert await at_rest(world.store, [answering, watching])
+    assert await at_rest(world.feed, [answering, watching])
     assert world.amounts == [4, 3, 2, 1]

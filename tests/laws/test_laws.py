@@ -13,7 +13,7 @@ import pytest
 
 from patriot.adapters.exchanges.inprocess.faults import FaultRates
 from patriot.execution.effects import BracketKeeper
-from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.eventstore import START
 from patriot.orders.desk import OrderDesk
 from patriot.trading.steps import Step
 from tests.laws import broken
@@ -84,7 +84,7 @@ def test_same_seed_gives_the_same_bytes() -> None:
 
         async def run() -> list[tuple[str, str, bytes]]:
             await world.run()
-            log = await world.store.read_log(LogPosition(), 100_000)
+            log = (await world.store.feed.read(START, 100_000)).events
             return [(str(e.event_id), e.data, e.event_hash) for e in log]
 
         events = run_virtually(run())

@@ -25,7 +25,7 @@ from patriot.execution.routing import RoutingNeeds, SignalRouter
 from patriot.execution.worker import AccountWorker, OpenBracket
 from patriot.kernel.bus import CommandBus, Decided, decode_all
 from patriot.kernel.errors import StoreUnavailable
-from patriot.kernel.eventstore import Actor, Context, EventStore, Fence, LogPosition
+from patriot.kernel.eventstore import Actor, Context, EventStore, Fence
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryEventStore, MemoryLeases
 from patriot.orders import streams as orders
@@ -172,7 +172,8 @@ class World:
             self.jobs.append(lambda process: process.worker.flatten("END_OF_DAY"))
         quiet = await self._until_quiet()
         self._look()
-        self.judge.conclude(await self.store.read_log(LogPosition(), 1_000_000), foreign, self.halts)
+        log = [envelope async for page in self.store.feed.scan() for envelope in page]
+        self.judge.conclude(log, foreign, self.halts)
         if not quiet:
             self.judge.blame(4, f"still busy {QUIET_SECONDS} s after the last trouble: {self._busy()}")
         for task in (sampler, living):

@@ -255,10 +255,10 @@ async def test_rebuilt_rows_are_the_live_rows(sql: Database) -> None:
     projection, history = OrdersProjection(), random_history(7, brackets=30)
     async with PostgresEventStore(sql, FakeClock()) as store:
         await history.append_to(store)
-        await ProjectionRunner(sql, store, projection).drain()
+        await ProjectionRunner(sql, store.feed, projection).drain()
         live = await rows(sql, projection)
-        assert await compare(sql, store, projection) == []
-        assert await rebuild(sql, store, projection) == len(history.events)
+        assert await compare(sql, store.feed, projection) == []
+        assert await rebuild(sql, store.feed, projection) == len(history.events)
         assert await rows(sql, projection) == live
         assert all(live.values())
 

@@ -19,7 +19,7 @@ from patriot.accounts.events import (
 )
 from patriot.execution.events import PROTECTION_STREAM_TYPE, PositionClosed
 from patriot.kernel.codec import EVENTS, encode
-from patriot.kernel.eventstore import Context, Envelope, EventStore, LogPosition, NewEvent, StreamAppend, StreamKey
+from patriot.kernel.eventstore import Context, Envelope, EventStore, NewEvent, Place, StreamAppend, StreamKey
 from patriot.kernel.ids import derived_id
 from patriot.kernel.projection import Projection, Recorded
 from patriot.kernel.sql import Sql
@@ -218,10 +218,10 @@ def envelope(event: Any, stream: StreamKey, version: int, number: int) -> Envelo
     name, schema = EVENTS.name_of(event)
     context = Context(derived_id("correlation", number))
     event_id = derived_id("event", number)
-    position = LogPosition(1, number)
+    place = Place(str(number))
     at = NOON + timedelta(seconds=number)
     data = encode(event)
-    return Envelope(event_id, name, schema, stream, version, at, at, data, context, bytes(32), bytes(32), position)
+    return Envelope(event_id, name, schema, stream, version, at, at, data, context, bytes(32), bytes(32), place)
 
 
 async def apply(sql: Sql, projection: Projection, batches: Iterable[Sequence[Recorded]]) -> None:

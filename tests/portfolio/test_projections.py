@@ -218,10 +218,10 @@ async def test_rebuilt_rows_are_the_live_rows(sql: Database) -> None:
     async with PostgresEventStore(sql, FakeClock()) as store:
         await history.append_to(store)
         for projection in PROJECTIONS:
-            await ProjectionRunner(sql, store, projection).drain()
+            await ProjectionRunner(sql, store.feed, projection).drain()
             live = await rows(sql, projection)
-            assert await compare(sql, store, projection) == []
-            assert await rebuild(sql, store, projection) == len(history.events)
+            assert await compare(sql, store.feed, projection) == []
+            assert await rebuild(sql, store.feed, projection) == len(history.events)
             assert await rows(sql, projection) == live
             assert all(live.values())
 
@@ -229,7 +229,7 @@ async def test_rebuilt_rows_are_the_live_rows(sql: Database) -> None:
 async def test_one_digit_changed_in_a_row_is_found(sql: Database) -> None:
     async with PostgresEventStore(sql, FakeClock()) as store:
         await History([linked(), transfer("1000")]).append_to(store)
-        await ProjectionRunner(sql, store, LedgerProjection()).drain()
+        await ProjectionRunner(sql, store.feed, LedgerProjection()).drain()
         await sql.execute("UPDATE read.ledger SET transfers = transfers + 0.00000001")
-        (difference,) = await compare(sql, store, LedgerProjection())
+        (difference,) = await compare(sql, store.feed, LedgerProjection())
     assert (difference.table, difference.column) == ("ledger", "transfers")

@@ -7,7 +7,7 @@ import pytest
 
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
-from patriot.kernel.eventstore import Context, LogPosition
+from patriot.kernel.eventstore import START, Context
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryEventStore
 from patriot.risk.commands import AccountRisk, HaltTrading, ReleaseExposure, ReserveExposure, ResumeTrading
@@ -65,4 +65,4 @@ async def test_halts_and_limits_reach_their_own_streams() -> None:
     assert lifted.version == 2
     limited = await bus.dispatch(set_limit(Scope.GLOBAL, "", "max_leverage", Decimal(5), NOON), CONTEXT)
     assert limited.version == 1
-    assert {envelope.occurred_at for envelope in await store.read_log(LogPosition())} == {NOON}
+    assert {envelope.occurred_at for envelope in (await store.feed.read(START)).events} == {NOON}

@@ -20,7 +20,7 @@ from patriot.adapters.exchanges.inprocess.exchange import InProcessExchange
 from patriot.adapters.exchanges.inprocess.faults import FaultPlan, FaultRates
 from patriot.kernel.bus import Decided
 from patriot.kernel.codec import EVENTS, encode
-from patriot.kernel.eventstore import Context, LogPosition, NewEvent, StreamAppend, StreamKey
+from patriot.kernel.eventstore import Context, NewEvent, StreamAppend, StreamKey
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
 from patriot.kernel.projection import Recorded
@@ -130,6 +130,7 @@ class Paper:
             clock=self.clock,
             ids=ids,
             store=self.store,
+            feed=self.store.feed,
             checkpoints=MemoryCheckpoints(),
             leases=leases,
             bus=self.bus,
@@ -236,7 +237,7 @@ class Paper:
 
     async def log(self, *types: type) -> list[Any]:
         """Return the events of these types, in log order."""
-        recorded = [Recorded.of(envelope).event for envelope in await self.store.read_log(LogPosition(), 1_000_000)]
+        recorded = [Recorded.of(envelope).event async for page in self.store.feed.scan() for envelope in page]
         return [event for event in recorded if isinstance(event, types)]
 
     def positions(self, account_id: AccountId) -> dict[str, Decimal]:

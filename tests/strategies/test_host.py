@@ -18,7 +18,7 @@ from patriot.adapters.runners import InProcessRunners, SubprocessRunners
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import ExchangeUnavailable, StoreUnavailable
-from patriot.kernel.eventstore import Appended, Fence, IdempotentResult, LogPosition, StreamAppend
+from patriot.kernel.eventstore import START, Appended, Fence, IdempotentResult, StreamAppend
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore, MemoryLeases
 from patriot.market.events import Bar
@@ -95,7 +95,7 @@ class World:
         self.market.played.append(bar)
 
     async def recorded(self) -> list[SignalGenerated]:
-        return decode_all(await self.store.read_log(LogPosition(), 100_000))
+        return decode_all((await self.store.feed.read(START, 100_000)).events)
 
 
 async def undisturbed() -> list[SignalGenerated]:

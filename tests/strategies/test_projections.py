@@ -54,7 +54,7 @@ class World:
         """Dispatch the commands and bring the read model up to date."""
         for command in commands:
             await self._bus.dispatch(command, Context(UUID(int=0)))
-        await ProjectionRunner(self.database, self.store, StrategiesProjection()).drain()
+        await ProjectionRunner(self.database, self.store.feed, StrategiesProjection()).drain()
         return self.database
 
 
@@ -132,8 +132,8 @@ async def test_signals_are_shown_newest_first(world: World) -> None:
 async def test_rebuilt_rows_are_the_live_rows(world: World) -> None:
     sql = await world.after(CREATE, ASSIGN, BUY, PauseStrategy(ONE, "ADMIN", NOON), ASSIGN_BOB)
     live = await queries.strategies(sql), await queries.assignments(sql, None), await queries.signals(sql)
-    assert await compare(sql, world.store, StrategiesProjection()) == []
-    assert await rebuild(sql, world.store, StrategiesProjection())
+    assert await compare(sql, world.store.feed, StrategiesProjection()) == []
+    assert await rebuild(sql, world.store.feed, StrategiesProjection())
     assert (await queries.strategies(sql), await queries.assignments(sql, None), await queries.signals(sql)) == live
 
 

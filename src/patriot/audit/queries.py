@@ -5,21 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from patriot.kernel.eventstore import Actor, ActorType, LogPosition
+from patriot.kernel.eventstore import Actor, ActorType, Place
 from patriot.kernel.sql import Row, Sql
 
 PAGE_ROWS = 100
 
 _ACTIONS = """
-    SELECT tx_id, position, event_id, event_type, stream_type, stream_id, stream_version, occurred_at, recorded_at,
-        correlation_id, causation_id, user_id, account_id, actor_type, actor_id
+    SELECT tx_id || '.' || position AS place, event_id, event_type, stream_type, stream_id, stream_version, occurred_at,
+        recorded_at, correlation_id, causation_id, user_id, account_id, actor_type, actor_id
     FROM eventing.events
     WHERE ($1::text IS NULL OR actor_type = $1) AND ($2::text IS NULL OR actor_id = $2)
         AND ($3::uuid IS NULL OR user_id = $3) AND ($4::uuid IS NULL OR account_id = $4)
         AND ($5::uuid IS NULL OR correlation_id = $5) AND ($6::text[] IS NULL OR event_type = ANY($6))
         AND ($7::timestamptz IS NULL OR recorded_at >= $7) AND ($8::timestamptz IS NULL OR recorded_at < $8)
-        AND ($9::xid8 IS NULL OR (tx_id, position) < ($9::xid8, $10::bigint))
-    ORDER BY tx_id DESC, position DESC LIMIT $11
+        AND ($9::text IS NULL
+            OR (tx_id, position) < (split_part($9, '.', 1)::xid8, split_part($9, '.', 2)::bigint))
+    ORDER BY tx_id DESC, position DESC LIMIT $10
 """
 
 
@@ -27,7 +28,7 @@ _ACTIONS = """
 class ActionView:
     """One event as an act: by whom, on what, caused by what. The data stays in the event store."""
 
-    log_position: LogPosition
+    place: Place
     event_id: UUID
     event_type: str
     stream_type: str
@@ -54,12 +55,11 @@ class ActionFilter:
     event_types: Sequence[str] | None = None
     since: datetime | None = None  # recorded at or after
     until: datetime | None = None  # recorded before
-    before: LogPosition | None = None
+    before: Place | None = None
 
 
 async def actions(sql: Sql, wanted: ActionFilter, limit: int = PAGE_ROWS) -> list[ActionView]:
     """Return acts, newest first."""
-    before = wanted.before
     rows = await sql.fetch(
         _ACTIONS,
         wanted.actor_type,
@@ -70,8 +70,7 @@ async def actions(sql: Sql, wanted: ActionFilter, limit: int = PAGE_ROWS) -> lis
         None if wanted.event_types is None else list(wanted.event_types),
         wanted.since,
         wanted.until,
-        None if before is None else before.xid,
-        None if before is None else before.position,
+        wanted.before,
         limit,
     )
     return [_action(row) for row in rows]
@@ -79,7 +78,7 @@ async def actions(sql: Sql, wanted: ActionFilter, limit: int = PAGE_ROWS) -> lis
 
 def _action(row: Row) -> ActionView:
     return ActionView(
-        log_position=LogPosition(int(row["tx_id"]), row["position"]),
+        place=Place(row["place"]),
         event_id=row["event_id"],
         event_type=row["event_type"],
         stream_type=row["stream_type"],

@@ -63,6 +63,6 @@ async def _rebuild(name: str, home: Home) -> None:
             task = bar.add_task("read models", total=len(chosen))
             for one in chosen:
                 bar.update(task, description=one.name)
-                events = await rebuild_read_model(opened.database, opened.store, one)
+                events = await rebuild_read_model(opened.database, opened.store.feed, one)
                 bar.advance(task)
                 bar.console.print(f"{one.name}: rebuilt from {events} events", highlight=False)

@@ -9,7 +9,7 @@ import typer
 from patriot.cli.folders import Home, folder_opened
 from patriot.cli.running import run
 from patriot.host.opened import NOTHING_YET
-from patriot.host.reading import Wanted, place_of, read_events
+from patriot.host.reading import Wanted, first_place, number_of, read_events
 from patriot.kernel.eventstore import Envelope
 
 SHOWN_CHARACTERS = 160  # of an event's data on a line for a person; --json has all of it
@@ -46,26 +46,26 @@ async def _events(
 ) -> None:
     wanted = Wanted(type_, stream, account)
     async with folder_opened(home) as opened:
-        position = await place_of(opened, wanted, after, limit)
+        place = await first_place(opened, wanted, after, limit)
         found = False
-        async for envelope in read_events(opened, wanted, position, limit, follow=follow):
+        async for envelope in read_events(opened, wanted, place, limit, follow=follow):
             found = True
             typer.echo(text.dumps(_record(envelope)) if json else _line(envelope))
         if not found and not json:
-            typer.echo("no such event" if await opened.store.newest() > position else NOTHING_YET)
+            typer.echo("no such event" if await opened.store.feed.newest() != place else NOTHING_YET)
 
 
 def _line(envelope: Envelope) -> str:
     at = f"{envelope.occurred_at:%Y-%m-%d %H:%M:%S}.{envelope.occurred_at.microsecond // 1000:03}"
     stream = f"{envelope.stream.stream_type} {envelope.stream.stream_id} v{envelope.stream_version}"
     data = envelope.data if len(envelope.data) <= SHOWN_CHARACTERS else envelope.data[:SHOWN_CHARACTERS] + " ..."
-    return f"{envelope.log_position.position:>8}  {at}  {envelope.event_type:<28} {stream}  {data}"
+    return f"{number_of(envelope):>8}  {at}  {envelope.event_type:<28} {stream}  {data}"
 
 
 def _record(envelope: Envelope) -> dict[str, Any]:
     context = envelope.context
     return {
-        "position": envelope.log_position.position,
+        "position": number_of(envelope),
         "event_id": str(envelope.event_id),
         "event_type": envelope.event_type,
         "schema_version": envelope.schema_version,

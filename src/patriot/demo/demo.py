@@ -30,7 +30,7 @@ from patriot.host.paper_clients import DemoPlan, PlannedTransfer, make_plan, pla
 from patriot.host.sim_process import SimProcess, SimSpec
 from patriot.kernel.clock import ReplayClock
 from patriot.kernel.errors import StartupError
-from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.eventstore import START
 from patriot.kernel.tasks import while_serving
 from patriot.orders.patience import DeskPatience
 from patriot.services.all_in_one import Platform
@@ -128,7 +128,7 @@ class Demo:
             clock = ReplayClock((await control.health()).now)
             address = ExchangeAddress(sim.base_url, sim.ws_url, replayed=True)
             plugged = await stack.enter_async_context(plug_in(dsn, address, clock, self._reached))
-            if not self._resumed and await plugged.store.newest() > LogPosition():
+            if not self._resumed and await plugged.ports.feed.newest() != START:
                 raise StartupError(self._used_database())
             await plugged.leases.release_all()  # we hold the folder's lock: whoever had them is dead
             master = load_master_key(self._folder.master_key, self._options.master_key)

@@ -23,7 +23,8 @@ from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock, SystemClock
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import StartupError
-from patriot.kernel.eventstore import EventStore, LogPosition
+from patriot.kernel.eventstore import START
+from patriot.kernel.feed import LogFeed
 from patriot.kernel.ids import Ids
 from patriot.kernel.projection import Recorded
 from patriot.services.commands import full_bus
@@ -129,11 +130,11 @@ async def opened_database(folder: DataFolder, settings: Settings) -> AsyncIterat
             await database.close()
 
 
-async def linked_accounts(store: EventStore) -> AsyncIterator[AccountLinked]:
+async def linked_accounts(feed: LogFeed) -> AsyncIterator[AccountLinked]:
     """Yield every account that was ever linked, from the log."""
-    position = LogPosition()
-    while page := await store.read_log(position, event_types=LINKED):
-        for envelope in page:
+    place = START
+    while (page := await feed.read(place, event_types=LINKED)).events:
+        for envelope in page.events:
             event: AccountLinked = Recorded.of(envelope).event
             yield event
-        position = page[-1].log_position
+        place = page.next

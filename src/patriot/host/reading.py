@@ -1,13 +1,14 @@
-"""Reading the log for a person: the newest events, or those after a position, and on as they come."""
+"""Reading the log for a person: the newest events, or those behind a numbered one, and on as they come."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
+from patriot.adapters.postgres.places import Position, place_of, position_of
 from patriot.host.opened import Opened
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import InvalidInput
-from patriot.kernel.eventstore import Envelope, LogPosition
+from patriot.kernel.eventstore import START, Envelope, Place
 
 PAGE_EVENTS = 1_000
 WAIT_SECONDS = 10.0
@@ -42,7 +43,7 @@ class Wanted:
         )
 
 
-async def place_of(opened: Opened, wanted: Wanted, after: int | None, limit: int) -> LogPosition:
+async def first_place(opened: Opened, wanted: Wanted, after: int | None, limit: int) -> Place:
     """Return where reading begins: behind event number `after`, or so that the newest `limit` events come.
 
     Errors: InvalidInput for a number that no event has.
@@ -55,25 +56,30 @@ async def place_of(opened: Opened, wanted: Wanted, after: int | None, limit: int
             raise InvalidInput("--after", f"no event stands at position {after}")
     else:
         rows = []
-    return LogPosition(int(rows[0]["tx_id"]), rows[0]["position"]) if rows else LogPosition()
+    return place_of(Position(int(rows[0]["tx_id"]), rows[0]["position"])) if rows else START
+
+
+def number_of(envelope: Envelope) -> int:
+    """Return the number by which a person names an event."""
+    return position_of(envelope.place).number
 
 
 async def read_events(
-    opened: Opened, wanted: Wanted, position: LogPosition, limit: int, *, follow: bool
+    opened: Opened, wanted: Wanted, place: Place, limit: int, *, follow: bool
 ) -> AsyncIterator[Envelope]:
-    """Yield at most `limit` events behind a position, in log order; with `follow`, those that come for ever."""
+    """Yield at most `limit` events behind a place, in log order; with `follow`, those that come for ever."""
     types = frozenset({wanted.event_type}) if wanted.event_type else None
     left = limit
     while left > 0 or follow:
-        page = await opened.store.read_log(position, PAGE_EVENTS, types)
-        for envelope in page:
-            position = envelope.log_position
+        page = await opened.store.feed.read(place, PAGE_EVENTS, types)
+        for envelope in page.events:
             if wanted.matches(envelope):
                 yield envelope
                 left -= 1
                 if left == 0 and not follow:
                     return
-        if not page:
+        place = page.next
+        if not page.events:
             if not follow:
                 return
-            await opened.store.wait_for_append(position, WAIT_SECONDS)
+            await opened.store.feed.wait(place, WAIT_SECONDS)

@@ -57,7 +57,7 @@ class SelfReport:
         return self._waits_for()
 
     async def _database(self) -> str:
-        await self._plugged.store.newest()
+        await self._plugged.ports.feed.newest()
         return ""
 
     async def _exchange(self) -> str:
@@ -70,5 +70,6 @@ class SelfReport:
         return ", ".join(f"{name} is {lag:.0f} events behind" for name, lag in behind.items())
 
     async def _lags(self) -> dict[str, float]:
-        newest = (await self._plugged.store.newest()).position
-        return {tail.name: float(max(0, newest - tail.position.position)) for tail in self._tails()}
+        feed = self._plugged.ports.feed
+        newest = await feed.newest()
+        return {tail.name: float(feed.distance(tail.place, newest)) for tail in self._tails()}

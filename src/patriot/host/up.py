@@ -156,7 +156,7 @@ class Up:
                 plan = make_plan(options.accounts, set_up.seed, None, lively=options.lively)
                 await onboard(plan, ports, vault, venue.control)
                 path.write_bytes(msgspec.json.encode(msgspec.structs.replace(set_up, accounts=options.accounts)))
-        return len([account async for account in linked_accounts(ports.store)])
+        return len([account async for account in linked_accounts(ports.feed)])
 
 
 def _report(plugged: PluggedIn, keeper: PlatformKeeper, sim: SimKeeper | None) -> SelfReport:

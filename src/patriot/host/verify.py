@@ -79,11 +79,11 @@ async def _exchange(stack: AsyncExitStack, folder: DataFolder) -> SimControl | N
 async def records_of(plugged: PluggedIn, vault: KeyVault, folder: DataFolder, invoices: Path) -> Records:
     """Return where the evidence of a data folder lies; an account whose key was destroyed has none to look for."""
     keys: dict[AccountId, ApiKey] = {}
-    async for linked in linked_accounts(plugged.store):
+    async for linked in linked_accounts(plugged.ports.feed):
         with suppress(NotFound):
             keys[linked.account_id] = await vault.open(linked.account_id)
-    database = PostgresEvidence(plugged.database, plugged.store, PROJECTIONS)
-    return Records(plugged.store, database, keys, folder.path, invoices, verify_invoice)
+    database = PostgresEvidence(plugged.database, plugged.ports.feed, PROJECTIONS)
+    return Records(plugged.store, plugged.ports.feed, database, keys, folder.path, invoices, verify_invoice)
 
 
 async def _judge(plugged: PluggedIn, vault: KeyVault, state: dict[str, Any], folder: DataFolder) -> Summary:

@@ -2,8 +2,8 @@
 
 Whoever has an event store and the exchange's state can judge, without a database, a socket or a file:
 
-    case = await open_case(store, venue.state())  # the engine's own, in memory: simulation
-    case = await open_case(store, await control.state())  # over the simulator's control API: soak
+    case = await open_case(feed, venue.state())  # the engine's own, in memory: simulation
+    case = await open_case(feed, await control.state())  # over the simulator's control API: soak
     broken = broken_laws(case)  # of judge/laws.py: the verdicts with problems, by law; empty for a sound run
 
 An account of the exchange is joined to the account of the log that its orders' client ids name; `uids` joins those as
@@ -17,7 +17,7 @@ from typing import Any
 
 from patriot.judge.exchange_books import VenueAccount, read_venue
 from patriot.judge.log_evidence import LogEvidence, read_log
-from patriot.kernel.eventstore import EventStore
+from patriot.kernel.feed import LogFeed
 from patriot.orders.client_ids import parse_client_order_id
 from patriot.trading.terms import AccountId
 
@@ -55,9 +55,9 @@ class Case:
         return sorted(known - self.venue.keys())
 
 
-async def open_case(store: EventStore, state: dict[str, Any], uids: Mapping[AccountId, int] | None = None) -> Case:
+async def open_case(feed: LogFeed, state: dict[str, Any], uids: Mapping[AccountId, int] | None = None) -> Case:
     """Read the log and join it with the exchange's state. Errors: HistoryDamaged for an event that cannot be read."""
-    return join(await read_log(store), state, uids)
+    return join(await read_log(feed), state, uids)
 
 
 def join(log: LogEvidence, state: dict[str, Any], uids: Mapping[AccountId, int] | None = None) -> Case:

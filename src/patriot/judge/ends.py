@@ -10,7 +10,8 @@ from decimal import Decimal
 
 from patriot.judge.case import Case, Verdict, verdict
 from patriot.judge.exchange_books import VenueAccount
-from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.eventstore import Place
+from patriot.kernel.feed import LogFeed
 from patriot.kernel.money import ZERO
 from patriot.orders.events import OrderCreated
 from patriot.trading.terms import AccountId, Leg, OrderId
@@ -90,12 +91,12 @@ def positions_are_the_exchanges(case: Case) -> list[str]:
     return problems
 
 
-def checkpoints_are_within_the_log(checkpoints: Mapping[str, LogPosition], newest: LogPosition) -> list[str]:
+def checkpoints_are_within_the_log(feed: LogFeed, checkpoints: Mapping[str, Place], newest: Place) -> list[str]:
     """Return consumers that claim to have handled what the log does not hold. Their rows and deeds are judged apart."""
     return [
-        f"{name} claims to have come to {place.xid}/{place.position}, the log ends at {newest.xid}/{newest.position}"
+        f"{name} claims to have come to {place}, the log ends at {newest or 'its start'}"
         for name, place in checkpoints.items()
-        if place > newest
+        if not feed.reached(newest, place)
     ]
 
 

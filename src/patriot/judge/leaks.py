@@ -4,19 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from patriot.accounts.ports import ApiKey
-from patriot.judge.log_evidence import pages
-from patriot.kernel.eventstore import EventStore
+from patriot.kernel.feed import LogFeed
 from patriot.trading.terms import AccountId
 
 
-async def find_leaks(store: EventStore, keys: Mapping[AccountId, ApiKey], folder: Path) -> tuple[list[str], int]:
+async def find_leaks(feed: LogFeed, keys: Mapping[AccountId, ApiKey], folder: Path) -> tuple[list[str], int]:
     """Return where a key or its secret was found, and how many places were read."""
     needles: dict[str, str] = {}
     for account_id, key in keys.items():
         needles |= {key.api_secret: f"the secret of account {account_id}", key.api_key: f"the key of {account_id}"}
     found: list[str] = []
     places = 0
-    async for page in pages(store):
+    async for page in feed.scan():
         for envelope in page:
             places += 1
             found += [

@@ -1,7 +1,6 @@
 """What the log says of a run: intents, routes, fills, protection, reservations, money; in one pass over it."""
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -14,7 +13,7 @@ from patriot.accounts.events import (
 )
 from patriot.billing.events import InvoiceDrafted, InvoiceIssued
 from patriot.execution.events import PositionAdjusted, PositionClosed, PositionProtected, ProtectionFailed
-from patriot.kernel.eventstore import Envelope, EventStore, LogPosition
+from patriot.kernel.feed import LogFeed
 from patriot.kernel.projection import Recorded
 from patriot.orders.events import (
     OrderAccepted,
@@ -161,18 +160,10 @@ class LogEvidence:
         }
 
 
-async def pages(store: EventStore) -> AsyncIterator[list[Envelope]]:
-    """Yield the whole log."""
-    position = LogPosition()
-    while page := await store.read_log(position):
-        yield page
-        position = page[-1].log_position
-
-
-async def read_log(store: EventStore) -> LogEvidence:
+async def read_log(feed: LogFeed) -> LogEvidence:
     """Read the whole log once. Errors: HistoryDamaged for an event that cannot be read."""
     evidence = LogEvidence()
-    async for page in pages(store):
+    async for page in feed.scan():
         for envelope in page:
             evidence.events += 1
             evidence.take(Recorded.of(envelope).event)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.eventstore import Place
 from patriot.kernel.integrity import ChainReport
 
 VerifyInvoice = Callable[[Path], Awaitable[str]]  # the offline verifier's complaint about a file, "" where it has none
@@ -17,7 +17,7 @@ class DatabaseEvidence(Protocol):
         """Return what is wrong with the hash chains of the log, and with the ends of its streams."""
         ...
 
-    async def checkpoints(self) -> Mapping[str, LogPosition]:
+    async def checkpoints(self) -> Mapping[str, Place]:
         """Return how far each consumer of the log claims to have come."""
         ...
 

@@ -24,6 +24,7 @@ from patriot.judge.leaks import find_leaks
 from patriot.judge.log_evidence import read_log
 from patriot.judge.ports import DatabaseEvidence, VerifyInvoice
 from patriot.kernel.eventstore import EventStore
+from patriot.kernel.feed import LogFeed
 from patriot.kernel.money import EXACT, ZERO, plain
 from patriot.trading.terms import AccountId
 
@@ -75,6 +76,7 @@ class Records:
     """Where the evidence of a run lies. `keys` are those that must be found nowhere; invoices go to `invoices`."""
 
     store: EventStore
+    feed: LogFeed
     database: DatabaseEvidence
     keys: Mapping[AccountId, ApiKey]
     folder: Path
@@ -91,16 +93,18 @@ async def judge_run(
     wall_seconds: float,
 ) -> Summary:
     """Judge everything that happened: the log of `records` against the exchange's `state`, and what was made of it."""
-    log = await read_log(records.store)
+    log = await read_log(records.feed)
     case = join(log, state, uids)
     count = count_orders(case)
     chain = await records.database.chain()
     differences = await records.database.differences()
     proofs = await verify_invoices(records.store, log.invoices, records.invoices, records.verify_invoice)
-    leaks, places = await find_leaks(records.store, records.keys, records.folder)
+    leaks, places = await find_leaks(records.feed, records.keys, records.folder)
     history = [f"{f.stream.stream_type} {f.stream.stream_id} v{f.stream_version}: {f.problem}" for f in chain.faults]
     history += differences
-    history += checkpoints_are_within_the_log(await records.database.checkpoints(), await records.store.newest())
+    history += checkpoints_are_within_the_log(
+        records.feed, await records.database.checkpoints(), await records.feed.newest()
+    )
     laws = {name: law(case) for name, law in LAWS.items()} | {
         "6": verdict(places + log.refused_keys + len(case.venue), [*leaks, *rights_beyond_trading(case)]),
         "9": verdict(len(proofs), [f"{name}: {said}" for name, said in proofs.items() if said]),

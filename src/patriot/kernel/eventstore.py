@@ -1,6 +1,7 @@
-"""The event store as a port: streams with expected versions, several in one append, one gap-safe global order.
+"""The event store as a port: streams with expected versions, several of them in one append.
 
-Two adapters pass one contract suite: `kernel/memory.py` and `adapters/postgres/eventstore.py`.
+Reading all streams in one order is the port of `kernel/feed.py`. Two adapters pass one contract suite:
+`kernel/memory.py` and `adapters/postgres/eventstore.py`.
 """
 
 import hashlib
@@ -8,12 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NewType, Protocol
 from uuid import UUID
 
 from patriot.kernel.errors import IdempotencyMismatch, VersionConflict
 
 GENESIS_HASH = bytes(32)
+
+Place = NewType("Place", str)  # in the log: opaque, see kernel/feed.py
+START = Place("")  # before the first event, in every feed
 
 
 class ActorType(StrEnum):
@@ -67,17 +71,9 @@ class NewEvent:
     context: Context
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class LogPosition:
-    """A place in the global order: transaction id first, then position within the table."""
-
-    xid: int = 0
-    position: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A stored event. `event_hash` chains it to the event before it in the same stream."""
+    """A stored event. `event_hash` chains it to the one before it in its stream; `place` is its own in the log."""
 
     event_id: UUID
     event_type: str
@@ -90,7 +86,7 @@ class Envelope:
     context: Context
     previous_hash: bytes
     event_hash: bytes
-    log_position: LogPosition
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,29 +167,8 @@ class EventStore(Protocol):
         """Return the events of several streams from one snapshot, in the order given."""
         ...
 
-    async def read_log(
-        self, after: LogPosition, limit: int = 1000, event_types: frozenset[str] | None = None
-    ) -> list[Envelope]:
-        """Return events of all streams above a position, ascending; never one that a late commit could precede."""
-        ...
-
-    async def head(self) -> LogPosition:
-        """Return the position of the newest event that `read_log` would deliver now."""
-        ...
-
-    async def newest(self) -> LogPosition:
-        """Return the position of the newest committed event, readable yet or not.
-
-        A tail that stands there has nothing left to do.
-        """
-        ...
-
     async def find_result(self, scope: str, key: str) -> IdempotentResult | None:
         """Return the stored answer to a command, if the key was used."""
-        ...
-
-    async def wait_for_append(self, after: LogPosition, timeout_seconds: float) -> None:
-        """Return when an event above the position may be readable, or after the time-out; a hint, never a promise."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The event store, checkpoints and leases in memory: the same behavior as on PostgreSQL, for tests and for simulation.
+"""Event store, log feed, checkpoints and leases in memory: what PostgreSQL does, for tests and for simulation.
 
 One append is one step of the event loop, so it is atomic and every event is readable as soon as it is written.
 """
@@ -13,18 +13,18 @@ from patriot.kernel.clock import Clock
 from patriot.kernel.errors import IdempotencyMismatch, InvalidInput, LeaseLost
 from patriot.kernel.eventstore import (
     GENESIS_HASH,
+    START,
     Appended,
     ChainedEvent,
     Envelope,
     Fence,
     IdempotentResult,
-    LogPosition,
+    Place,
     StreamAppend,
     StreamKey,
 )
+from patriot.kernel.feed import PAGE_EVENTS, Page
 from patriot.kernel.lease import LEASE_TTL
-
-START = LogPosition()
 
 
 @dataclass(slots=True)
@@ -75,29 +75,93 @@ class MemoryCheckpoints:
     """`Checkpoints` in a dictionary."""
 
     def __init__(self) -> None:
-        self._positions: dict[str, LogPosition] = {}
+        self._places: dict[str, Place] = {}
 
-    async def load(self, name: str) -> LogPosition:
+    async def load(self, name: str) -> Place:
         """See `Checkpoints.load`."""
-        return self._positions.get(name, START)
+        return self._places.get(name, START)
 
-    async def save(self, name: str, position: LogPosition) -> None:
+    async def save(self, name: str, place: Place) -> None:
         """See `Checkpoints.save`."""
-        self._positions[name] = position
+        self._places[name] = place
+
+
+class MemoryFeed:
+    """`LogFeed` over events in memory; a place is the number of events up to it."""
+
+    def __init__(self) -> None:
+        self._log: list[Envelope] = []
+        self._grown = asyncio.Condition()
+
+    async def read(self, after: Place, limit: int = PAGE_EVENTS, event_types: frozenset[str] | None = None) -> Page:
+        """See `LogFeed.read`."""
+        index = _number(after)
+        if event_types is None:
+            found = self._log[index : index + limit]
+            return Page(found, _place(index + len(found)))
+        found = []
+        while index < len(self._log) and len(found) < limit:
+            if self._log[index].event_type in event_types:
+                found.append(self._log[index])
+            index += 1
+        return Page(found, _place(index))
+
+    async def scan(self, after: Place = START, page: int = PAGE_EVENTS) -> AsyncIterator[list[Envelope]]:
+        """See `LogFeed.scan`."""
+        while (read := await self.read(after, page)).events:
+            yield read.events
+            after = read.next
+
+    async def wait(self, after: Place, timeout_seconds: float) -> None:
+        """See `LogFeed.wait`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds), self._grown:
+                await self._grown.wait_for(lambda: len(self._log) > _number(after))
+
+    async def newest(self) -> Place:
+        """See `LogFeed.newest`."""
+        return _place(len(self._log))
+
+    def reached(self, place: Place, target: Place) -> bool:
+        """See `LogFeed.reached`."""
+        return _number(place) >= _number(target)
+
+    def distance(self, place: Place, newest: Place) -> int:
+        """See `LogFeed.distance`."""
+        return max(0, _number(newest) - _number(place))
+
+    def next_place(self) -> Place:
+        """Return the place that the next event will have."""
+        return _place(len(self._log) + 1)
+
+    def add(self, envelope: Envelope) -> None:
+        """Take an event into the log, at the place that was given for it."""
+        self._log.append(envelope)
+
+    async def wake(self) -> None:
+        """Tell waiting readers that the log has grown."""
+        async with self._grown:
+            self._grown.notify_all()
+
+
+def _place(number: int) -> Place:
+    return Place(str(number)) if number else START
+
+
+def _number(place: Place) -> int:
+    return int(place) if place else 0
 
 
 class MemoryEventStore:
-    """`EventStore` in memory; fences are checked against `leases`."""
+    """`EventStore` in memory, and the `feed` of what it holds; fences are checked against `leases`."""
 
     def __init__(self, clock: Clock, leases: MemoryLeases | None = None) -> None:
         self._clock = clock
         self._leases = leases or MemoryLeases(clock)
-        self._log: list[Envelope] = []  # log position n is index n - 1
+        self.feed = MemoryFeed()
         self._streams: dict[StreamKey, list[Envelope]] = {}
         self._event_ids: set[UUID] = set()
         self._results: dict[tuple[str, str], IdempotentResult] = {}
-        self._transactions = 0
-        self._grown = asyncio.Condition()
 
     async def append(
         self,
@@ -117,13 +181,11 @@ class MemoryEventStore:
                     raise answer
                 return answer
         self._check(appends)
-        self._transactions += 1
         for append in appends:
             self._write(append)
         if result is not None:
             self._results[result.scope, result.key] = result
-        async with self._grown:
-            self._grown.notify_all()
+        await self.feed.wake()
         return Appended(tuple(append.expected_version + len(append.events) for append in appends))
 
     async def read_stream(self, stream: StreamKey, after_version: int = 0) -> list[Envelope]:
@@ -134,43 +196,9 @@ class MemoryEventStore:
         """See `EventStore.read_streams`."""
         return [list(self._streams.get(stream, [])) for stream in streams]
 
-    async def read_log(
-        self, after: LogPosition, limit: int = 1000, event_types: frozenset[str] | None = None
-    ) -> list[Envelope]:
-        """See `EventStore.read_log`."""
-        if event_types is None:
-            return self._log[after.position : after.position + limit]
-        found: list[Envelope] = []
-        for envelope in self._log[after.position :]:
-            if len(found) == limit:
-                break
-            if envelope.event_type in event_types:
-                found.append(envelope)
-        return found
-
-    async def scan(self, after: LogPosition = START, page: int = 1000) -> AsyncIterator[list[Envelope]]:
-        """Yield pages of the log until its end."""
-        while events := await self.read_log(after, page):
-            yield events
-            after = events[-1].log_position
-
-    async def head(self) -> LogPosition:
-        """See `EventStore.head`."""
-        return self._log[-1].log_position if self._log else START
-
-    async def newest(self) -> LogPosition:
-        """See `EventStore.newest`."""
-        return await self.head()
-
     async def find_result(self, scope: str, key: str) -> IdempotentResult | None:
         """See `EventStore.find_result`."""
         return self._results.get((scope, key))
-
-    async def wait_for_append(self, after: LogPosition, timeout_seconds: float) -> None:
-        """See `EventStore.wait_for_append`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds), self._grown:
-                await self._grown.wait_for(lambda: len(self._log) > after.position)
 
     def _check(self, appends: Sequence[StreamAppend]) -> None:
         for append in appends:
@@ -198,8 +226,8 @@ class MemoryEventStore:
                 context=event.context,
                 previous_hash=previous,
                 event_hash=chained.digest(),
-                log_position=LogPosition(self._transactions, len(self._log) + 1),
+                place=self.feed.next_place(),
             )
             history.append(envelope)
-            self._log.append(envelope)
+            self.feed.add(envelope)
             self._event_ids.add(event.event_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from patriot.kernel.codec import EVENTS
-from patriot.kernel.eventstore import Envelope, LogPosition
+from patriot.kernel.eventstore import Envelope
 from patriot.kernel.sql import Sql
 
 
@@ -30,7 +30,7 @@ class Projection(Protocol):
 
     @property
     def name(self) -> str:
-        """Return the stable name that its position is stored under."""
+        """Return the stable name that its place in the log is stored under."""
         ...
 
     @property
@@ -45,16 +45,4 @@ class Projection(Protocol):
 
     async def apply(self, sql: Sql, batch: list[Recorded]) -> None:
         """Write the rows of a batch of events, in order; the caller commits them with the checkpoint."""
-        ...
-
-
-class Checkpoints(Protocol):
-    """How far a named consumer that is not a projection (a policy, an effect) has come in the log."""
-
-    async def load(self, name: str) -> LogPosition:
-        """Return the stored position; the start of the log for a new consumer."""
-        ...
-
-    async def save(self, name: str, position: LogPosition) -> None:
-        """Store the position, durably."""
         ...

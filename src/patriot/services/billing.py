@@ -40,7 +40,7 @@ class BillingService:
         self._owners: dict[AccountId, UserId] = {}
         self._closed_until = ""
         self._reviewed_on: date | None = None
-        self.tail = Subscription(ports.store, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = Subscription(ports.feed, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
 
     async def run(self) -> None:
         """Serve until cancelled."""

@@ -62,7 +62,7 @@ class ExecutionService:
             self.fleet.workers, self._instruments, WatchedRisk(self._watch), partial(close_signalled, ports)
         )
         self._router = SignalRouter(self._book, needs, ports.bus, ports.clock, ports.reached)
-        self.tail = Subscription(ports.store, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = Subscription(ports.feed, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
         self.started = asyncio.Event()
 
     @property

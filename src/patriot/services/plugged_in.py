@@ -61,6 +61,7 @@ async def plug_in(
                 clock=clock,
                 ids=ids,
                 store=store,
+                feed=store.feed,
                 checkpoints=PostgresCheckpoints(database),
                 leases=leases,
                 bus=full_bus(store, clock, ids),
@@ -68,5 +69,5 @@ async def plug_in(
                 alerts=alerts,
                 reached=reached,
             )
-            yield PluggedIn(ports, database, store, leases, PostgresReadModels(database, store), alerts)
+            yield PluggedIn(ports, database, store, leases, PostgresReadModels(database, store.feed), alerts)
         await database.close()

@@ -10,9 +10,10 @@ from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import NotFound
 from patriot.kernel.eventstore import EventStore
+from patriot.kernel.feed import Checkpoints, LogFeed
 from patriot.kernel.ids import Ids
 from patriot.kernel.lease import Leases
-from patriot.kernel.projection import Checkpoints, Projection
+from patriot.kernel.projection import Projection
 from patriot.kernel.sql import Sql
 from patriot.kernel.subscription import Tail
 from patriot.market.ports import MarketVenue
@@ -73,6 +74,7 @@ class Ports:
     clock: Clock
     ids: Ids
     store: EventStore
+    feed: LogFeed
     checkpoints: Checkpoints
     leases: Leases
     bus: CommandBus

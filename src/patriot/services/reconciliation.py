@@ -24,7 +24,7 @@ class ReconciliationService:
         self._watch = MoneyWatch()
         self._newest: UUID | None = None
         self._found: list[RecordReconciliation] = []
-        self.tail = Subscription(ports.store, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = Subscription(ports.feed, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
 
     async def run(self) -> None:
         """Serve until cancelled."""

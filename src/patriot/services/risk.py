@@ -20,7 +20,7 @@ class RiskService:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._watch = RiskWatch()
-        self.tail = Subscription(ports.store, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = Subscription(ports.feed, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
 
     async def run(self) -> None:
         """Serve until cancelled."""

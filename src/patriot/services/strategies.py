@@ -106,7 +106,7 @@ class StrategiesService:
         self._following: list[asyncio.Task[None]] = []
         self._tasks = Background()
         self.host = StrategyHost(ports.bus, ports.clock, VenuePast(ports), spawn, _report, patience, ports.reached)
-        self.tail = Subscription(ports.store, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = Subscription(ports.feed, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
         self.bars_seen = 0
 
     @property

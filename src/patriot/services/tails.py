@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.eventstore import START
 from patriot.kernel.projection import Recorded
 from patriot.services.ports import Ports
 
@@ -14,12 +14,12 @@ async def fold_to_checkpoint(
 ) -> None:
     """Hand every event that the tail `name` has already passed to `fold`, in log order."""
     end = await ports.checkpoints.load(name)
-    position = LogPosition()
-    while position < end:
-        page = await ports.store.read_log(position, PAGE_EVENTS, event_types)
-        for envelope in page:
-            if envelope.log_position <= end:
+    feed, place = ports.feed, START
+    while not feed.reached(place, end):
+        page = await feed.read(place, PAGE_EVENTS, event_types)
+        for envelope in page.events:
+            if feed.reached(end, envelope.place):
                 fold(Recorded.of(envelope))
-        if not page:
+        if not page.events:
             return
-        position = page[-1].log_position
+        place = page.next

@@ -84,7 +84,7 @@ async def test_server_killed_in_a_storm_of_appends_loses_nothing_acknowledged(se
         seen.append(recorded.envelope.event_id)
 
     async with PostgresEventStore(database, CLOCK) as store:
-        tail = asyncio.create_task(Subscription(store, MemoryCheckpoints(), "witness", note).run())
+        tail = asyncio.create_task(Subscription(store.feed, MemoryCheckpoints(), "witness", note).run())
         storm = Storm(store)
         writers = [asyncio.create_task(storm.write()) for _ in range(20)]
         for _ in range(2):
@@ -96,10 +96,10 @@ async def test_server_killed_in_a_storm_of_appends_loses_nothing_acknowledged(se
         storm.over = True
         await asyncio.gather(*writers)
 
-        stored = [envelope.event_id async for page in store.scan() for envelope in page]
+        stored = [envelope.event_id async for page in store.feed.scan() for envelope in page]
         assert storm.acknowledged <= set(stored)
         await eventually(lambda: len(seen) >= len(stored))
         assert seen == stored
-        assert (await verify_log(database, store)).ok
+        assert (await verify_log(database, store.feed)).ok
         tail.cancel()
     await database.close()

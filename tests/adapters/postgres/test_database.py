@@ -12,7 +12,7 @@ from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.integrity import verify_log
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import StoreUnavailable
-from patriot.kernel.eventstore import Context, LogPosition, NewEvent, StreamAppend, StreamKey
+from patriot.kernel.eventstore import START, Context, NewEvent, Place, StreamAppend, StreamKey
 from patriot.kernel.ids import Ids
 
 pytestmark = pytest.mark.integration
@@ -25,7 +25,7 @@ async def pool(database: str) -> AsyncIterator[Database]:
     await pool.close()
 
 
-INSERT = "INSERT INTO eventing.checkpoints (name, tx_id, position) VALUES ($1, '1', 1)"
+INSERT = "INSERT INTO eventing.checkpoints (name, place) VALUES ($1, '1.1')"
 
 
 async def names(pool: Database) -> list[str]:
@@ -118,11 +118,11 @@ async def test_mistake_in_an_argument_is_not_taken_for_an_absent_server(pool: Da
 
 async def test_checkpoint_is_given_back_as_saved(pool: Database) -> None:
     checkpoints = PostgresCheckpoints(pool)
-    assert await checkpoints.load("relay") == LogPosition()
-    for position in (LogPosition(7, 9), LogPosition(2**40, 2**41)):
-        await checkpoints.save("relay", position)
-        assert await checkpoints.load("relay") == position
-    assert await checkpoints.load("other") == LogPosition()
+    assert await checkpoints.load("relay") == START
+    for place in (Place("7.9"), Place("any text of another feed")):
+        await checkpoints.save("relay", place)
+        assert await checkpoints.load("relay") == place
+    assert await checkpoints.load("other") == START
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ async def test_forgery_behind_the_trigger_is_found(pool: Database, database: str
     events = tuple(NewEvent(ids.new(), "toy.x", 1, clock.now(), '{"n":1}', Context(ids.new())) for _ in range(3))
     async with PostgresEventStore(pool, clock) as store:
         await store.append([StreamAppend(StreamKey("TOY", ids.new()), 0, events)])
-        honest = await verify_log(pool, store)
+        honest = await verify_log(pool, store.feed)
         assert (honest.ok, honest.events, honest.streams) == (True, 3, 1)
         owner = await Database.connect(database, role=None)
         async with owner.transaction() as sql:
             await sql.execute("SET LOCAL session_replication_role = replica")  # no trigger fires
             await sql.execute(forgery)
         await owner.close()
-        forged = await verify_log(pool, store)
+        forged = await verify_log(pool, store.feed)
     assert problem in " ".join(fault.problem for fault in forged.faults)

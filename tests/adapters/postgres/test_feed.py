@@ -12,13 +12,12 @@ import pytest
 from patriot.adapters.postgres.database import APP_ROLE, Database
 from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.kernel.clock import FakeClock
-from patriot.kernel.eventstore import Context, LogPosition, NewEvent, StreamAppend, StreamKey
+from patriot.kernel.eventstore import START, Context, NewEvent, Place, StreamAppend, StreamKey
 from patriot.kernel.ids import Ids
 from tests.support import eventually
 
 pytestmark = pytest.mark.integration
 
-START = LogPosition()
 CLOCK = FakeClock()
 IDS = Ids(CLOCK)
 
@@ -37,8 +36,8 @@ class Process:
         await self.store.append([StreamAppend(StreamKey("TOY", IDS.new()), 0, events)])
         return [event.event_id for event in events]
 
-    async def read(self, after: LogPosition = START) -> list[UUID]:
-        return [envelope.event_id for envelope in await self.store.read_log(after, limit=100_000)]
+    async def read(self, after: Place = START) -> list[UUID]:
+        return [envelope.event_id for envelope in (await self.store.feed.read(after, limit=100_000)).events]
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ async def test_reader_does_not_pass_a_transaction_that_commits_late(start: Start
         await late.execute("SELECT pg_current_xact_id()")  # the slow append has its place in the order
         after = await writer.append()
         assert await reader.read() == before
-        assert await reader.store.head() < await reader.store.newest()
+        assert await reader.store.feed.newest() != (await reader.store.feed.read(START)).next  # it stays behind
     assert await reader.read() == before + after
 
 
@@ -74,7 +73,7 @@ async def test_waiting_reader_wakes_when_what_held_it_back_has_ended(start: Star
     async with writer.database.transaction() as late:
         await late.execute("SELECT pg_current_xact_id()")
         written = await writer.append()
-        waiting = asyncio.create_task(reader.store.wait_for_append(START, timeout_seconds=30))
+        waiting = asyncio.create_task(reader.store.feed.wait(START, timeout_seconds=30))
         assert await reader.read() == []
         assert not waiting.done()
     async with asyncio.timeout(5):
@@ -84,7 +83,7 @@ async def test_waiting_reader_wakes_when_what_held_it_back_has_ended(start: Star
 
 async def test_append_of_one_process_wakes_readers_of_another(start: Start) -> None:
     writer, reader = await start(), await start()
-    waiting = asyncio.create_task(reader.store.wait_for_append(START, timeout_seconds=30))
+    waiting = asyncio.create_task(reader.store.feed.wait(START, timeout_seconds=30))
     owner = await start(role=None)  # sees what other sessions do
     await eventually(lambda: has_listener(owner.database))
     written = await writer.append()
@@ -108,12 +107,12 @@ async def test_tailing_reader_sees_every_event_once_under_many_writers(start: St
                 await sql.execute("SELECT pg_current_xact_id(), pg_sleep(0.01)")
 
     async def tail() -> None:
-        position = START
+        place = START
         while True:
-            for envelope in await reader.store.read_log(position, limit=7):
-                seen.append(envelope.event_id)
-                position = envelope.log_position
-            await reader.store.wait_for_append(position, timeout_seconds=1)
+            page = await reader.store.feed.read(place, limit=7)
+            seen.extend(envelope.event_id for envelope in page.events)
+            place = page.next
+            await reader.store.feed.wait(place, timeout_seconds=1)
 
     tailing = asyncio.create_task(tail())
     await asyncio.gather(delay(), *(write(writer, lane) for lane in range(4) for writer in writers))
@@ -157,7 +156,7 @@ async def test_history_cannot_be_changed_by_the_application_nor_by_the_owner(
 async def test_log_longer_than_the_window_in_memory_is_read_whole(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patriot.adapters.postgres.log.WINDOW_EVENTS", 20)
+    monkeypatch.setattr("patriot.adapters.postgres.feed.WINDOW_EVENTS", 20)
     process = await start()
     written = await process.append(5)
 
@@ -167,7 +166,7 @@ async def test_log_longer_than_the_window_in_memory_is_read_whole(
     await eventually(all_is_read)
     for _ in range(12):
         written += await process.append(5)
-        assert (await process.store.read_log(START, limit=1))[0].event_id == written[0]
+        assert (await process.store.feed.read(START, limit=1)).events[0].event_id == written[0]
         await eventually(all_is_read)
 
 

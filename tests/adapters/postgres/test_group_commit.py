@@ -10,6 +10,7 @@ from patriot.adapters.postgres import group_commit
 from patriot.adapters.postgres.database import Database
 from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.leases import PostgresLeases
+from patriot.adapters.postgres.places import position_of
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import LeaseLost, VersionConflict
 from patriot.kernel.eventstore import Context, Fence, IdempotentResult, NewEvent, StreamAppend, StreamKey
@@ -103,7 +104,7 @@ async def test_processes_that_race_for_the_same_streams_lose_nothing(two: Two) -
         history = await two[0].read_stream(stream)
         assert [event.stream_version for event in history] == list(range(1, 9))
         assert [event.previous_hash for event in history[1:]] == [event.event_hash for event in history[:-1]]
-        transactions = [event.log_position.xid for event in history]
+        transactions = [position_of(event.place).transaction for event in history]
         assert transactions == sorted(transactions)
 
 

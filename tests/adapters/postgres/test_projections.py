@@ -52,7 +52,7 @@ class World:
         self.projection = Balances()
 
     def runner(self) -> ProjectionRunner:
-        return ProjectionRunner(self.database, self.store, self.projection)
+        return ProjectionRunner(self.database, self.store.feed, self.projection)
 
     async def credit(self, account: UUID, *amounts: str) -> None:
         for amount in amounts:
@@ -121,7 +121,7 @@ async def test_rebuild_gives_the_same_rows_from_nothing(world: World) -> None:
     await runner.drain()
     before = await world.rows()
     await world.spoil("UPDATE read.toy_balances SET balance = 99")
-    assert await rebuild(world.database, world.store, world.projection) == 3
+    assert await rebuild(world.database, world.store.feed, world.projection) == 3
     assert await world.rows() == before
     await world.credit(BOB, "4")
     await runner.drain()  # the runner that was there before goes on
@@ -132,25 +132,25 @@ async def test_rebuild_beside_appends_and_a_runner_loses_nothing(world: World) -
     running = asyncio.create_task(world.runner().run())
     writing = asyncio.create_task(world.credit(ALICE, *["1"] * 150))
     for _ in range(3):
-        await rebuild(world.database, world.store, world.projection)
+        await rebuild(world.database, world.store.feed, world.projection)
     await writing
     await eventually(lambda: has_changes(world, 150))
     running.cancel()
-    assert await compare(world.database, world.store, world.projection) == []
+    assert await compare(world.database, world.store.feed, world.projection) == []
 
 
 async def test_comparison_finds_a_changed_digit_a_lost_row_and_an_extra_one(world: World) -> None:
     await world.credit(ALICE, "1.50")
     await world.credit(BOB, "2")
     await world.runner().drain()
-    assert await compare(world.database, world.store, world.projection) == []
+    assert await compare(world.database, world.store.feed, world.projection) == []
     await world.spoil(f"UPDATE read.toy_balances SET balance = 1.5 WHERE account_id = '{ALICE}'")
-    assert await compare(world.database, world.store, world.projection) == [
+    assert await compare(world.database, world.store.feed, world.projection) == [
         Difference("toy_balances", (str(ALICE),), "balance", "1.5", "1.50")
     ]
     await world.spoil("DELETE FROM read.toy_balances")
     await world.spoil(f"INSERT INTO read.toy_balances VALUES ('{UUID(int=300)}', 1, 1)")
-    found = await compare(world.database, world.store, world.projection)
+    found = await compare(world.database, world.store.feed, world.projection)
     assert [(d.key[0], d.column, d.live is None, d.rebuilt is None) for d in found] == [
         (str(ALICE), None, True, False),
         (str(BOB), None, True, False),
@@ -161,7 +161,7 @@ async def test_comparison_finds_a_changed_digit_a_lost_row_and_an_extra_one(worl
 async def test_second_rebuild_of_a_projection_is_refused_while_one_runs(world: World) -> None:
     await world.credit(ALICE, "1")
     first, second = await asyncio.gather(
-        *(rebuild(world.database, world.store, world.projection) for _ in range(2)), return_exceptions=True
+        *(rebuild(world.database, world.store.feed, world.projection) for _ in range(2)), return_exceptions=True
     )
     assert {type(first), type(second)} == {int, CommandRefused}
 

@@ -1,12 +1,12 @@
 """How far policies and effects have come, kept beside the log."""
 
 from patriot.adapters.postgres.database import Database
-from patriot.kernel.eventstore import LogPosition
+from patriot.kernel.eventstore import START, Place
 
-_LOAD = "SELECT tx_id, position FROM eventing.checkpoints WHERE name = $1"
+_LOAD = "SELECT place FROM eventing.checkpoints WHERE name = $1"
 _SAVE = """
-    INSERT INTO eventing.checkpoints (name, tx_id, position) VALUES ($1, $2, $3)
-    ON CONFLICT (name) DO UPDATE SET tx_id = excluded.tx_id, position = excluded.position, updated_at = now()
+    INSERT INTO eventing.checkpoints (name, place) VALUES ($1, $2)
+    ON CONFLICT (name) DO UPDATE SET place = excluded.place, updated_at = now()
 """
 
 
@@ -19,12 +19,12 @@ class PostgresCheckpoints:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load(self, name: str) -> LogPosition:
+    async def load(self, name: str) -> Place:
         """See `Checkpoints.load`."""
         rows = await self._database.fetch(_LOAD, name)
-        return LogPosition(rows[0]["tx_id"], rows[0]["position"]) if rows else LogPosition()
+        return Place(rows[0]["place"]) if rows else START
 
-    async def save(self, name: str, position: LogPosition) -> None:
+    async def save(self, name: str, place: Place) -> None:
         """See `Checkpoints.save`."""
         async with self._database.transaction(durable=False) as sql:
-            await sql.execute(_SAVE, name, position.xid, position.position)
+            await sql.execute(_SAVE, name, place)

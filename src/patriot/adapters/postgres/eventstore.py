@@ -1,38 +1,50 @@
-"""The event store on PostgreSQL. Appending is `group_commit.py`, reading is `log.py`; this is the port over both."""
+"""The event store on PostgreSQL: streams are read here, appending is `group_commit.py`, the log is `feed.py`."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Self
 
 from patriot.adapters.postgres.database import Database
+from patriot.adapters.postgres.feed import COLUMNS, PostgresFeed, envelope_of
 from patriot.adapters.postgres.group_commit import GroupCommit
-from patriot.adapters.postgres.log import PAGE_EVENTS, Log
 from patriot.kernel.clock import Clock
 from patriot.kernel.eventstore import (
     Appended,
     Envelope,
     Fence,
     IdempotentResult,
-    LogPosition,
     StreamAppend,
     StreamKey,
 )
 
+_READ_STREAM = f"""
+    SELECT {COLUMNS} FROM eventing.events
+    WHERE stream_type = $1 AND stream_id = $2 AND stream_version > $3 ORDER BY stream_version
+"""  # noqa: S608  only our own constants
+_READ_STREAMS = f"""
+    SELECT found.* FROM unnest($1::text[], $2::uuid[]) AS wanted (stream_type, stream_id) CROSS JOIN LATERAL (
+        SELECT {COLUMNS} FROM eventing.events
+        WHERE stream_type = wanted.stream_type AND stream_id = wanted.stream_id ORDER BY stream_version
+    ) AS found
+"""  # noqa: S608  LATERAL: a plan made for many streams must not scan the table for one
+
 
 class PostgresEventStore:
-    """`EventStore` over a database that the migrations have prepared. Close it before its database.
+    """`EventStore` over a database that the migrations have prepared, and the `feed` of its log.
+
+    Close it before its database.
 
     Appends of one process share commits, so latency under load is that of two commits at most.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
-        self._log = Log(database)
-        self._commits = GroupCommit(database, clock, self._log.appended)
+        self.feed = PostgresFeed(database)
+        self._commits = GroupCommit(database, clock, self.feed.appended)
 
     async def close(self) -> None:
         """Finish the appends under way and stop following the log."""
         await self._commits.drain()
-        await self._log.close()
+        await self.feed.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -52,33 +64,17 @@ class PostgresEventStore:
 
     async def read_stream(self, stream: StreamKey, after_version: int = 0) -> list[Envelope]:
         """See `EventStore.read_stream`."""
-        return await self._log.read_stream(stream, after_version)
+        rows = await self._database.fetch(_READ_STREAM, stream.stream_type, stream.stream_id, after_version)
+        return [envelope_of(row) for row in rows]
 
     async def read_streams(self, streams: Sequence[StreamKey]) -> list[list[Envelope]]:
-        """See `EventStore.read_streams`."""
-        return await self._log.read_streams(streams)
-
-    async def read_log(
-        self, after: LogPosition, limit: int = 1000, event_types: frozenset[str] | None = None
-    ) -> list[Envelope]:
-        """See `EventStore.read_log`."""
-        return await self._log.read(after, limit, event_types)
-
-    def scan(self, after: LogPosition = LogPosition(), page: int = PAGE_EVENTS) -> AsyncIterator[list[Envelope]]:  # noqa: B008
-        """Yield pages of the log as the disk has it, never from memory: for rebuilds and for proving history."""
-        return self._log.scan(after, page)
-
-    async def head(self) -> LogPosition:
-        """See `EventStore.head`."""
-        return await self._log.head()
-
-    async def newest(self) -> LogPosition:
-        """See `EventStore.newest`."""
-        return await self._log.newest()
-
-    async def wait_for_append(self, after: LogPosition, timeout_seconds: float) -> None:
-        """See `EventStore.wait_for_append`."""
-        await self._log.wait(after, timeout_seconds)
+        """See `EventStore.read_streams`: one statement, so one snapshot."""
+        by_stream: dict[StreamKey, list[Envelope]] = {stream: [] for stream in streams}
+        types, ids = [key.stream_type for key in by_stream], [key.stream_id for key in by_stream]
+        for row in await self._database.fetch(_READ_STREAMS, types, ids):
+            envelope = envelope_of(row)
+            by_stream[envelope.stream].append(envelope)
+        return [by_stream[stream] for stream in streams]
 
     async def find_result(self, scope: str, key: str) -> IdempotentResult | None:
         """See `EventStore.find_result`."""

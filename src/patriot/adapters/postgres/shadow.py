@@ -12,21 +12,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from patriot.adapters.postgres.database import Database
-from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.projections import CREATE, LOAD
-from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import CommandRefused
-from patriot.kernel.eventstore import Envelope, LogPosition
+from patriot.kernel.eventstore import START, Envelope, Place
+from patriot.kernel.feed import LogFeed
 from patriot.kernel.projection import Projection, Recorded
 from patriot.kernel.sql import Row, Sql
 
 PAGE_EVENTS = 2_000
 LIVE, SHADOW = "read", "read_shadow"
-START = LogPosition()
 
 _LIVE_NAME = re.compile(rf"\b{LIVE}\.(?=[a-z_])")
 _LOCK = LOAD + " FOR UPDATE"
-_SAVE = "UPDATE eventing.projections SET tx_id = $2, position = $3, updated_at = now() WHERE name = $1"
+_SAVE = "UPDATE eventing.projections SET place = $2, updated_at = now() WHERE name = $1"
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtext('projection'), hashtext($1))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtext('projection'), hashtext($1))"
 _KEY_COLUMNS = """
@@ -46,14 +44,14 @@ class Difference:
     rebuilt: str | None
 
 
-async def rebuild(database: Database, store: PostgresEventStore, projection: Projection) -> int:
+async def rebuild(database: Database, feed: LogFeed, projection: Projection) -> int:
     """Replay the log into empty tables and put their rows in the place of the live ones; return how many events.
 
     Readers see the old rows until the switch and wait for the moment it takes; a runner goes on behind it.
     Errors: CommandRefused while this projection is being rebuilt or compared already.
     """
     async with _shadow(database, projection):
-        replay = _Replay(database, store, projection)
+        replay = _Replay(database, feed, projection)
         await replay.to_head()
         async with database.transaction() as sql:
             await sql.fetch(_LOCK, projection.name)
@@ -62,62 +60,60 @@ async def rebuild(database: Database, store: PostgresEventStore, projection: Pro
             await sql.execute("TRUNCATE " + ", ".join(f"{LIVE}.{name}" for name in names))
             for name in names:
                 await sql.execute(f"INSERT INTO {LIVE}.{name} SELECT * FROM {SHADOW}.{name}")  # noqa: S608
-            await sql.execute(_SAVE, projection.name, replay.position.xid, replay.position.position)
+            await sql.execute(_SAVE, projection.name, replay.place)
     return replay.events
 
 
-async def compare(database: Database, store: PostgresEventStore, projection: Projection) -> list[Difference]:
+async def compare(database: Database, feed: LogFeed, projection: Projection) -> list[Difference]:
     """Replay the log up to where the projection stands and return every difference from the live rows.
 
     Errors: CommandRefused while this projection is being rebuilt or compared already.
     """
     async with _shadow(database, projection):
-        replay = _Replay(database, store, projection)
-        await replay.to(_position(await database.fetch(LOAD, projection.name)))
+        replay = _Replay(database, feed, projection)
+        await replay.to(_place(await database.fetch(LOAD, projection.name)))
         async with database.transaction() as sql:  # the lock keeps the live rows where they are
-            await replay.on(sql, until=_position(await sql.fetch(_LOCK, projection.name)))
+            await replay.on(sql, until=_place(await sql.fetch(_LOCK, projection.name)))
             return [found for table in projection.tables for found in await _differences(sql, _bare(table))]
 
 
 class _Replay:
     """The log from its start, applied to the shadow page by page."""
 
-    def __init__(self, database: Database, store: PostgresEventStore, projection: Projection) -> None:
+    def __init__(self, database: Database, feed: LogFeed, projection: Projection) -> None:
         self._database = database
-        self._store = store
+        self._feed = feed
         self._projection = projection
-        self.position = START
+        self.place = START
         self.events = 0
 
     async def to_head(self) -> None:
-        async for page in self._store.scan(self.position, PAGE_EVENTS):
+        async for page in self._feed.scan(self.place, PAGE_EVENTS):
             async with self._database.transaction(durable=False) as sql:
                 await self._apply(sql, page)
 
-    async def to(self, end: LogPosition) -> None:
-        async for page in self._store.scan(self.position, PAGE_EVENTS):
-            within = [envelope for envelope in page if envelope.log_position <= end]
+    async def to(self, end: Place) -> None:
+        async for page in self._feed.scan(self.place, PAGE_EVENTS):
+            within = [envelope for envelope in page if self._feed.reached(end, envelope.place)]
             async with self._database.transaction(durable=False) as sql:
                 await self._apply(sql, within)
             if len(within) < len(page):
                 return
 
-    async def on(self, sql: Sql, until: LogPosition | None) -> None:
+    async def on(self, sql: Sql, until: Place | None) -> None:
         """Go on inside a transaction of the caller."""
-        async for page in self._store.scan(self.position, PAGE_EVENTS):
-            await self._apply(sql, [e for e in page if until is None or e.log_position <= until])
-            if until is not None and page[-1].log_position >= until:
+        async for page in self._feed.scan(self.place, PAGE_EVENTS):
+            await self._apply(sql, [e for e in page if until is None or self._feed.reached(until, e.place)])
+            if until is not None and self._feed.reached(page[-1].place, until):
                 return
 
     async def _apply(self, sql: Sql, page: list[Envelope]) -> None:
         types = self._projection.event_types
-        batch = [
-            Recorded(e, EVENTS.decode(e.event_type, e.schema_version, e.data)) for e in page if e.event_type in types
-        ]
+        batch = [Recorded.of(envelope) for envelope in page if envelope.event_type in types]
         if batch:
             await self._projection.apply(_ShadowSql(sql), batch)
         if page:
-            self.position = page[-1].log_position
+            self.place = page[-1].place
             self.events += len(page)
 
 
@@ -190,8 +186,8 @@ def _shown(value: object) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-def _position(rows: Sequence[Row]) -> LogPosition:
-    return LogPosition(rows[0]["tx_id"], rows[0]["position"])
+def _place(rows: Sequence[Row]) -> Place:
+    return Place(rows[0]["place"])
 
 
 def _bare(table: str) -> str:
