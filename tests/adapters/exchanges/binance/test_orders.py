@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.kernel.errors import ExchangeUnavailable, OutcomeUnknown
 from patriot.trading.reports import VenueOrder, VenueStatus
 from patriot.trading.terms import OrderType, Side, TimeInForce
@@ -87,7 +87,7 @@ ANOTHER_ALGO = (
 async def test_answer_about_another_order_leaves_the_outcome_unknown(body: str, order_type: OrderType) -> None:
     placed = order(order_type, trigger="39000" if order_type is OrderType.STOP_MARKET else None)
     async with talking_to(saying(200, body)) as (session, clock):
-        orders = BinanceVenue.open(session).orders
+        orders = BinanceAccountSession.open(session).orders
         with pytest.raises(OutcomeUnknown):
             await orders.place(placed, clock.now())
         with pytest.raises(OutcomeUnknown):

@@ -1,0 +1,308 @@
+"""The fleet: leases kept and lost, failures that stay with one account, samples that are late and not lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from random import Random
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from patriot.accounts.events import SampleReason
+from patriot.execution import fleet as fleets
+from patriot.execution.fleet import Care, Fleet
+from patriot.execution.worker import AccountWorker
+from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, LeaseLost, NotFound, StoreUnavailable
+from patriot.kernel.eventstore import Fence
+from patriot.kernel.ids import Ids
+from patriot.kernel.lease import LEASE_TTL
+from patriot.kernel.memory import MemoryLeases
+from patriot.simulation.loop import VirtualClock, run_virtually
+from patriot.trading.reports import AccountSnapshot
+from patriot.trading.terms import AccountId, UserId
+
+pytestmark = pytest.mark.unit
+
+ONE, TWO, ALICE = AccountId(UUID(int=1)), AccountId(UUID(int=2)), UserId(UUID(int=9))
+TTL = LEASE_TTL.total_seconds()
+NOTHING_HELD = AccountSnapshot("USDT", Decimal(1), Decimal(1), Decimal(0), (), datetime(2030, 1, 2, tzinfo=UTC))
+
+
+class Work:
+    """An account's worker: in step at once, at work until it is stopped or fails."""
+
+    def __init__(self, account_id: AccountId, failures: list[Exception]) -> None:
+        self.account_id, self.user_id = account_id, ALICE
+        self.acting, self.ready, self.stopped = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.checked: list[AccountSnapshot] = []
+        self.busy: dict[str, int] = {}
+        self._failures = failures
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:  # as the real one: it ends by the failure of a part
+            group.create_task(self._part())
+
+    async def _part(self) -> None:
+        self.acting.set()
+        if self._failures:
+            raise self._failures.pop(0)
+        await self.stopped.wait()
+        raise LeaseLost("no longer ours")
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+    async def check_positions(self, snapshot: AccountSnapshot) -> None:
+        self.checked.append(snapshot)
+
+
+class Books:
+    """An account's money records, whose exchange fails as often as it is told."""
+
+    def __init__(self, failures: list[Exception]) -> None:
+        self.sampled: list[tuple[float, SampleReason]] = []
+        self._failures = failures
+
+    async def sync_income(self) -> None:
+        await asyncio.sleep(1)
+        if self._failures:
+            raise self._failures.pop(0)
+
+    async def sample_equity(self, reason: SampleReason) -> AccountSnapshot | None:
+        self.sampled.append((asyncio.get_running_loop().time(), reason))
+        return NOTHING_HELD
+
+
+class Register(MemoryLeases):
+    """Leases that tell who asked for them, so that one can be taken away."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock)
+        self.owners: dict[str, str] = {}
+
+    async def acquire(self, name: str, owner: str) -> Fence | None:
+        self.owners.setdefault(name, owner)
+        return await super().acquire(name, owner)
+
+
+@dataclass
+class Put:
+    """One account put to work."""
+
+    worker: Any
+    ledger: Any
+    fence: Fence
+
+
+@dataclass
+class Yard:
+    """A fleet with what it needs, and everything that was put to work."""
+
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    put: list[Put] = field(default_factory=list)
+    work_fails: dict[AccountId, list[Exception]] = field(default_factory=dict)
+    start_fails: dict[AccountId, list[Exception]] = field(default_factory=dict)
+    books_fail: dict[AccountId, list[Exception]] = field(default_factory=dict)
+    checked: Counter[AccountId] = field(default_factory=Counter)
+    caught_up: Counter[AccountId] = field(default_factory=Counter)
+    alarms: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.leases = Register(self.clock)
+
+    def fleet(self) -> Fleet:
+        care = Care(self._put_to_work, self._catch_up, self._check_key)
+        return Fleet(self.leases, Ids(self.clock, Random(7).randbytes), self.clock, self, care)
+
+    async def _put_to_work(self, account_id: AccountId, fence: Fence) -> Put:
+        if failures := self.start_fails.get(account_id):
+            raise failures.pop(0)
+        work = Work(account_id, self.work_fails.get(account_id, []))
+        self.put.append(Put(work, Books(self.books_fail.get(account_id, [])), fence))
+        return self.put[-1]
+
+    async def _catch_up(self, worker: AccountWorker) -> None:
+        self.caught_up[worker.account_id] += 1
+
+    async def _check_key(self, account_id: AccountId) -> None:
+        self.checked[account_id] += 1
+
+    def critical(self, name: str, **fields: object) -> None:
+        self.alarms.append(name)
+
+    def of(self, account_id: AccountId) -> list[Put]:
+        """Return what was put to work for an account, oldest first."""
+        return [one for one in self.put if one.worker.account_id == account_id]
+
+
+@asynccontextmanager
+async def at_work(yard: Yard, *accounts: AccountId) -> AsyncIterator[Fleet]:
+    fleet = yard.fleet()
+    for account_id in accounts:
+        fleet.take_on(account_id, ALICE)
+    await fleet.started(30)
+    failing = asyncio.create_task(fleet.failed())
+    try:
+        yield fleet
+        assert not failing.done()
+    finally:
+        failing.cancel()
+        async with asyncio.timeout(60):  # an end that never comes is what one of these tests is about
+            await fleet.close()
+
+
+def day(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    """Run a test in virtual time."""
+
+    def run() -> None:
+        run_virtually(cast("Any", test()))
+
+    run.__name__ = test.__name__
+    run.__doc__ = test.__doc__
+    return run
+
+
+@day
+async def test_lease_is_kept_for_as_long_as_the_account_is_at_work() -> None:
+    yard = Yard()
+    async with at_work(yard, ONE):
+        for _ in range(10):
+            await asyncio.sleep(TTL / 2)
+            assert await yard.leases.acquire(f"account:{ONE}", "another process") is None
+    assert await yard.leases.acquire(f"account:{ONE}", "another process") is not None  # released at the end
+
+
+@day
+async def test_owner_whose_lease_another_took_stops_and_comes_back_with_a_newer_fence() -> None:
+    yard = Yard()
+    async with at_work(yard, ONE, TWO) as fleet:
+        first = yard.of(ONE)[0]
+        await yard.leases.release(first.fence, yard.leases.owners[f"account:{ONE}"])
+        taken = await yard.leases.acquire(f"account:{ONE}", "another process")
+        assert taken is not None
+        await asyncio.sleep(TTL)
+        assert first.worker.stopped.is_set()
+        assert ONE not in fleet.workers
+        assert fleet.counters["leases_lost"] == 1
+        await yard.leases.release(taken, "another process")
+        await asyncio.sleep(TTL)
+        assert yard.of(ONE)[-1].fence.token > taken.token > first.fence.token
+        assert len(yard.of(TWO)) == 1  # nobody else noticed
+
+
+@day
+async def test_failure_of_one_account_is_tried_again_within_seconds_and_stays_with_it() -> None:
+    yard = Yard(work_fails={ONE: [ExchangeUnavailable("away"), StoreUnavailable("away")]})
+    async with at_work(yard, ONE, TWO) as fleet:
+        await asyncio.sleep(5)
+        assert len(yard.of(ONE)) == 3
+        assert len(yard.of(TWO)) == 1
+        assert set(fleet.workers) == {ONE, TWO}
+        assert fleet.counters["restarts"] == 2
+        assert yard.alarms == ["account.worker_failed"] * 2
+        assert yard.caught_up[ONE] >= 1
+        assert yard.caught_up[TWO] == 1
+
+
+@day
+async def test_fleet_ends_also_while_a_worker_is_failing() -> None:
+    yard = Yard(work_fails={ONE: [ExchangeUnavailable("away")] * 1_000})
+    async with at_work(yard, ONE):
+        await asyncio.sleep(0)
+
+
+@day
+async def test_end_that_meets_a_failure_in_the_same_moment_is_not_forgotten() -> None:
+    yard = Yard()
+    async with at_work(yard, ONE, TWO):
+        yard.of(ONE)[0].worker.stop()  # its group fails in the moment in which it is canceled
+        yard.of(TWO)[0].worker.stop()
+
+
+@day
+async def test_key_that_does_not_open_holds_up_no_start() -> None:
+    yard = Yard(start_fails={ONE: [NotFound("no key")] * 1_000})
+    async with at_work(yard, ONE, TWO) as fleet:
+        assert yard.clock.monotonic() < 1
+        assert set(fleet.workers) == {TWO}
+        assert fleet.busy["starting"] == 0
+
+
+@day
+async def test_refusal_of_the_exchange_has_the_key_looked_at() -> None:
+    yard = Yard(work_fails={ONE: [ExchangeRefused(-2015, "no such key")]})
+    async with at_work(yard, ONE, TWO):
+        await asyncio.sleep(5)
+        assert yard.checked == {ONE: 1}
+
+
+@day
+async def test_unlinked_account_is_let_go_and_its_lease_with_it() -> None:
+    yard = Yard()
+    async with at_work(yard, ONE, TWO) as fleet:
+        fleet.let_go(ONE)
+        await asyncio.sleep(5)
+        assert set(fleet.workers) == {TWO}
+        assert await yard.leases.acquire(f"account:{ONE}", "another process") is not None
+        assert yard.alarms == []
+        assert fleet.busy["starting"] == 0
+
+
+@day
+async def test_sample_that_failed_is_repeated_within_the_hour() -> None:
+    refusals = [ExchangeUnavailable("429", 20.0), ExchangeUnavailable("5xx"), StoreUnavailable("away")]
+    yard = Yard(books_fail={ONE: list(refusals)})
+    async with at_work(yard, ONE, TWO) as fleet:
+        fleet.sample_equity(SampleReason.HOURLY)
+        await asyncio.sleep(60)
+        (late,) = yard.of(ONE)[0].ledger.sampled
+        (punctual,) = yard.of(TWO)[0].ledger.sampled
+        assert late[1] is punctual[1] is SampleReason.HOURLY
+        assert punctual[0] < 2
+        assert 20 < late[0] < 60  # the exchange's own wish to wait is heeded
+        assert fleet.counters["samples_late"] == 1
+        assert yard.of(ONE)[0].worker.checked == [NOTHING_HELD]
+
+
+@day
+async def test_sample_goes_on_with_the_worker_that_comes_next() -> None:
+    yard = Yard(books_fail={ONE: [ExchangeUnavailable("away")]})
+    async with at_work(yard, ONE) as fleet:
+        fleet.sample_equity(SampleReason.HOURLY)
+        yard.of(ONE)[0].worker.stop()
+        await asyncio.sleep(30)
+        assert yard.of(ONE)[0].ledger.sampled == []
+        assert len(yard.of(ONE)[-1].ledger.sampled) == 1
+
+
+@day
+async def test_samples_of_many_accounts_are_paced() -> None:
+    yard = Yard()
+    many = [AccountId(UUID(int=100 + number)) for number in range(20)]
+    async with at_work(yard, *many) as fleet:
+        fleet.sample_equity(SampleReason.HOURLY)
+        await asyncio.sleep(60)
+        moments = Counter(put.ledger.sampled[0][0] for put in yard.put)
+        assert len(moments) == 20 // fleets.SAMPLES_AT_ONCE
+        assert set(moments.values()) == {fleets.SAMPLES_AT_ONCE}
+
+
+@day
+async def test_second_wish_for_a_sample_joins_the_one_under_way() -> None:
+    yard = Yard(books_fail={ONE: [ExchangeUnavailable("away")]})
+    async with at_work(yard, ONE) as fleet:
+        fleet.sample_equity(SampleReason.HOURLY)
+        await asyncio.sleep(0.5)
+        fleet.sample_equity(SampleReason.HOURLY)
+        await asyncio.sleep(30)
+        assert len(yard.of(ONE)[0].ledger.sampled) == 1
+        fleet.sample_equity(SampleReason.HOURLY)
+        await asyncio.sleep(30)
+        assert len(yard.of(ONE)[0].ledger.sampled) == 2
