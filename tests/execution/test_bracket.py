@@ -68,6 +68,12 @@ class Play:
         self.trades += 1
         self.tell(RecordFill(order_id, f"t{self.trades}", "v", quantity, D(1), D(0), "USDT", D(0), False, NOON))
 
+    def pay(self, commission: str, asset: str) -> None:
+        """Fill a little of the entry for a commission."""
+        self.trades += 1
+        paid = D(commission)
+        self.tell(RecordFill(ORDER_ID, f"t{self.trades}", "v", D("0.1"), D(1), paid, asset, D(0), False, NOON))
+
     def open(self, leg: Leg, quantity: Decimal, state: LegState = LegState.SENDING) -> OrderId:
         """Open the next order of a leg and bring it to a state."""
         command = kit.open_leg(leg, self.bracket.next_sequence(leg), str(quantity))
@@ -399,3 +405,11 @@ def test_entry_proven_absent_takes_back_what_seemed_to_be_executed() -> None:
     play.tell(RecordUnknown(ORDER_ID, "OutcomeUnknown", NOON))
     play.tell(RecordRejected(ORDER_ID, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, NOON))
     assert (play.bracket.position, play.bracket.over) == (D(0), True)
+
+
+def test_commissions_of_two_assets_are_kept_apart() -> None:
+    play = Play()
+    play.enter()
+    for commission, asset in (("0.1", "USDT"), ("0.002", "BNB"), ("-0.03", "USDT"), ("0.001", "BNB"), ("0", "")):
+        play.pay(commission, asset)
+    assert play.bracket.commissions == {"USDT": D("0.07"), "BNB": D("0.003")}

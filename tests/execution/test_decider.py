@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -24,6 +25,8 @@ from patriot.execution.events import (
     Routing,
     SignalRouted,
 )
+from patriot.kernel.codec import EVENTS
+from patriot.kernel.money import Money
 from patriot.trading.terms import SignalId
 from tests.orders.kit import ACCOUNT, NOON, ORDER_ID, STRATEGY, USER, D, at
 from tests.scenario import Scenario
@@ -34,11 +37,12 @@ SIGNAL = SignalId(UUID(int=5))
 PROTECTED = RecordProtected(ORDER_ID, ACCOUNT, "BTCUSDT", NOON, D("0.2"), at(0.2))
 ASKED = RequestClose(ORDER_ID, ACCOUNT, "SIGNAL", NOON)
 FAILED = RecordProtectionFailed(ORDER_ID, ACCOUNT, USER, "BTCUSDT", 3, NOON)
+PAID = (Money(D("0.001"), "BNB"), Money(D(2), "USDT"))
 OVER = CloseBracket(
-    ORDER_ID, USER, ACCOUNT, STRATEGY, "BTCUSDT", D(1), D(40_000), D(41_000), D(1_000), D(2), "STOP", NOON, at(60)
+    ORDER_ID, USER, ACCOUNT, STRATEGY, "BTCUSDT", D(1), D(40_000), D(41_000), D(1_000), PAID, "STOP", NOON, at(60)
 )
 CLOSED = PositionClosed(
-    ORDER_ID, USER, ACCOUNT, STRATEGY, "BTCUSDT", D(1), D(40_000), D(41_000), D(1_000), D(2), "STOP", NOON, at(60)
+    ORDER_ID, USER, ACCOUNT, STRATEGY, "BTCUSDT", D(1), D(40_000), D(41_000), D(1_000), PAID, "STOP", NOON, at(60)
 )
 ROUTED = (RoutedAccount(ACCOUNT, Routing.SENT, ORDER_ID, None, D(1)),)
 
@@ -57,6 +61,17 @@ def test_each_milestone_is_noted_once() -> None:
         ProtectionFailed(ORDER_ID, ACCOUNT, USER, "BTCUSDT", 3, NOON),
         CLOSED,
     )
+
+
+def test_position_closed_of_the_first_version_still_reads() -> None:
+    first = (
+        f'{{"group_id":"{ORDER_ID}","user_id":"{USER}","account_id":"{ACCOUNT}","strategy_id":"{STRATEGY}",'
+        '"symbol":"BTCUSDT","quantity":"1","entry_price":"40000","exit_price":"41000","realized_pnl":"1000",'
+        '"commission":"2","close_reason":"STOP","opened_at":"2030-01-02T12:00:00Z","closed_at":"2030-01-02T12:01:00Z"}'
+    )
+    assert EVENTS.decode("position.closed", 1, first) == replace(CLOSED, commissions=(Money(D(2), "USDT"),))
+    unpaid = first.replace('"commission":"2"', '"commission":"0"')
+    assert EVENTS.decode("position.closed", 1, unpaid) == replace(CLOSED, commissions=())
 
 
 def test_wish_to_close_what_is_closed_is_nothing() -> None:

@@ -21,6 +21,7 @@ from patriot.execution.events import PROTECTION_STREAM_TYPE, PositionClosed
 from patriot.kernel.codec import EVENTS, encode
 from patriot.kernel.eventstore import Context, Envelope, EventStore, NewEvent, Place, StreamAppend, StreamKey
 from patriot.kernel.ids import derived_id
+from patriot.kernel.money import Money
 from patriot.kernel.projection import Projection, Recorded
 from patriot.kernel.sql import Sql
 from patriot.orders.events import STREAM_TYPE as ORDER_STREAM_TYPE
@@ -139,9 +140,14 @@ def filled(
 
 
 def transfer(
-    amount: str | Decimal, record: str = "in-1", *, account: AccountId = ALICES, at: datetime = NOON
+    amount: str | Decimal,
+    record: str = "in-1",
+    *,
+    account: AccountId = ALICES,
+    asset: str = "USDT",
+    at: datetime = NOON,
 ) -> TransferRecorded:
-    return TransferRecorded(account, OWNER[account], record, "USDT", Decimal(amount), at)
+    return TransferRecorded(account, OWNER[account], record, asset, Decimal(amount), at)
 
 
 def funding(
@@ -150,9 +156,10 @@ def funding(
     *,
     account: AccountId = ALICES,
     symbol: str = "BTCUSDT",
+    asset: str = "USDT",
     at: datetime = NOON,
 ) -> FundingPaid:
-    return FundingPaid(account, OWNER[account], record, symbol, "USDT", Decimal(amount), at)
+    return FundingPaid(account, OWNER[account], record, symbol, asset, Decimal(amount), at)
 
 
 def sampled(equity: str, *, account: AccountId = ALICES, at: datetime = NOON) -> EquitySampled:
@@ -171,7 +178,7 @@ def closed(number: int, *, account: AccountId = ALICES, reason: str = "STOP") ->
         entry_price=Decimal(100),
         exit_price=Decimal(110),
         realized_pnl=Decimal(20),
-        commission=Decimal("0.1"),
+        commissions=(Money(Decimal("0.001"), "BNB"), Money(Decimal("0.1"), "USDT")),
         close_reason=reason,
         opened_at=NOON,
         closed_at=NOON + timedelta(hours=1),

@@ -11,6 +11,7 @@ from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.projections import ProjectionRunner
 from patriot.adapters.postgres.shadow import compare, rebuild
 from patriot.kernel.clock import FakeClock
+from patriot.kernel.money import Money
 from patriot.kernel.projection import Projection
 from patriot.portfolio import queries
 from patriot.portfolio.projections import ClosedPositionsProjection, EquityProjection, LedgerProjection
@@ -162,6 +163,7 @@ async def test_closed_positions_are_listed(sql: Database) -> None:
     await project(sql, closed(1), closed(2, account=BOBS))
     (view,) = await queries.closed_positions(sql, ALICE)
     assert (view.account_id, view.realized_pnl, view.close_reason) == (ALICES, Decimal(20), "STOP")
+    assert view.commissions == (Money(Decimal("0.001"), "BNB"), Money(Decimal("0.1"), "USDT"))
 
 
 async def test_client_who_asks_for_the_account_of_another_sees_nothing(sql: Database) -> None:

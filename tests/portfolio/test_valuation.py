@@ -67,6 +67,33 @@ def test_commission_in_another_asset_leaves_the_quote_wallet_alone() -> None:
     assert account.holdings["BTCUSDT"].commission == 0
 
 
+def test_fill_without_a_commission_books_no_asset_for_it() -> None:
+    account = book(filled(1, "1", "100", commission="0", commission_asset=""))
+    assert list(account.balances) == ["USDT"]
+
+
+amounts = st.decimals(min_value=-500, max_value=500, places=8)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["transfer", "funding", "fill"]), st.sampled_from(["USDT", "BNB"]), amounts)))
+def test_money_adds_up_in_each_asset_by_itself(moves: list[tuple[str, str, Decimal]]) -> None:
+    account, wallets, realized = AccountBook("USDT"), {"USDT": Decimal(0), "BNB": Decimal(0)}, Decimal(3)
+    for number, (kind, asset, amount) in enumerate(moves):
+        match kind:
+            case "transfer":
+                account.apply(transfer(amount, str(number), asset=asset))
+            case "funding":
+                account.apply(funding(amount, str(number), asset=asset))
+            case _:
+                paid = filled(number, "1", "100", realized, commission=-amount, commission_asset=asset)
+                account.apply(paid)
+                wallets["USDT"] += realized
+        wallets[asset] += amount
+    assert {asset: account.balances.get(asset, Balance()).wallet for asset in wallets} == wallets
+    mark = {"BTCUSDT": Decimal(100)}
+    assert account.equity(mark) == wallets["USDT"] + account.unrealized(mark)
+
+
 def test_funding_is_booked_on_the_wallet_and_on_the_position() -> None:
     account = book(filled(1, "1", "100", commission="0"), funding("-0.25"), funding("0.05", "f-2"))
     assert account.balance == Balance(funding=Decimal("-0.20"))

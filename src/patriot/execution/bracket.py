@@ -58,7 +58,7 @@ class LegOrder:
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """Quantities in base asset; notionals, PnL and commission in quote asset."""
+    """Quantities in base asset; notionals and PnL in quote asset; commissions by their own asset."""
 
     entry: OrderCreated | None = None
     entry_over: bool = False
@@ -68,7 +68,7 @@ class Bracket:
     exited_notional: Decimal = ZERO
     closed_elsewhere: Decimal = ZERO  # by somebody else, as the exchange shows
     realized_pnl: Decimal = ZERO
-    commission: Decimal = ZERO
+    commissions: dict[str, Decimal] = field(default_factory=dict)  # positive: paid
     opened_at: datetime | None = None
     last_exit: Leg | None = None
     legs: dict[tuple[Leg, int], LegOrder] = field(default_factory=dict)
@@ -186,7 +186,7 @@ def _evolve_fill(bracket: Bracket, event: OrderFilled) -> Bracket:
     bracket = replace(
         bracket,
         realized_pnl=bracket.realized_pnl + event.realized_pnl,
-        commission=bracket.commission + event.commission,
+        commissions=_with_commission(bracket.commissions, event),
     )
     if event.leg is Leg.ENTRY:
         entered = bracket.entered + event.quantity
@@ -210,6 +210,12 @@ def _evolve_fill(bracket: Bracket, event: OrderFilled) -> Bracket:
         last_exit=event.leg,
         legs=bracket.legs | {key: replace(leg, filled=filled, state=state)},
     )
+
+
+def _with_commission(commissions: dict[str, Decimal], event: OrderFilled) -> dict[str, Decimal]:
+    if not event.commission:
+        return commissions
+    return commissions | {event.commission_asset: commissions.get(event.commission_asset, ZERO) + event.commission}
 
 
 @dataclass(frozen=True, slots=True)

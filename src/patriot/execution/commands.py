@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from patriot.execution.events import RoutedAccount
+from patriot.kernel.money import Money
 from patriot.trading.terms import AccountId, OrderId, SignalId, StrategyId, UserId
 
 
@@ -68,7 +69,7 @@ class CloseBracket:
     entry_price: Decimal | None
     exit_price: Decimal | None
     realized_pnl: Decimal
-    commission: Decimal
+    commissions: tuple[Money, ...]
     close_reason: str
     opened_at: datetime | None
     at: datetime

@@ -85,7 +85,7 @@ def _position_closed(c: CloseBracket) -> PositionClosed:
         entry_price=c.entry_price,
         exit_price=c.exit_price,
         realized_pnl=c.realized_pnl,
-        commission=c.commission,
+        commissions=c.commissions,
         close_reason=c.close_reason,
         opened_at=c.opened_at,
         closed_at=c.at,

@@ -15,7 +15,7 @@ from patriot.execution.commands import CloseBracket, RecordProtected, RecordProt
 from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.clock import Clock
 from patriot.kernel.eventstore import SYSTEM
-from patriot.kernel.money import ZERO
+from patriot.kernel.money import ZERO, Money
 from patriot.kernel.tasks import Background
 from patriot.orders.events import OrderAccepted, OrderCreated, OrderEvent, OrderFilled, OrderRejected
 from patriot.risk.commands import ReleaseExposure
@@ -265,7 +265,7 @@ def _closing(bracket: Bracket, entry: OrderCreated, at: datetime) -> CloseBracke
         entry_price=_average(bracket.entered_notional, bracket.entered),
         exit_price=_average(bracket.exited_notional, bracket.exited),
         realized_pnl=bracket.realized_pnl,
-        commission=bracket.commission,
+        commissions=tuple(Money(amount, asset) for asset, amount in sorted(bracket.commissions.items())),
         close_reason="ELSEWHERE" if bracket.closed_elsewhere else (bracket.last_exit or "NONE"),
         opened_at=bracket.opened_at,
         at=at,

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
-from patriot.kernel.codec import event
+from patriot.kernel.codec import EVENTS, event
 from patriot.kernel.eventstore import StreamKey
+from patriot.kernel.money import Money
 from patriot.trading.terms import AccountId, OrderId, SignalId, StrategyId, UserId
 
 STREAM_TYPE = "EXECUTION"  # stream id: the signal id
@@ -100,10 +102,13 @@ class ProtectionFailed:
     failed_at: datetime
 
 
-@event("position.closed")
+@event("position.closed", 2)
 @dataclass(frozen=True, slots=True)
 class PositionClosed:
-    """A bracket is over: flat, nothing rests. Units: base asset, quote per base, quote."""
+    """A bracket is over: flat, nothing rests. Units: base asset, quote per base, quote; commissions each in its asset.
+
+    The first version had one figure for the commissions of all assets, in USDT by its word.
+    """
 
     group_id: OrderId
     user_id: UserId
@@ -114,10 +119,16 @@ class PositionClosed:
     entry_price: Decimal | None
     exit_price: Decimal | None
     realized_pnl: Decimal
-    commission: Decimal
+    commissions: tuple[Money, ...]  # ascending by asset; positive: paid
     close_reason: str
     opened_at: datetime | None
     closed_at: datetime
+
+
+@EVENTS.upcast("position.closed", 1)
+def _with_commissions(fields: dict[str, Any]) -> dict[str, Any]:
+    amount = fields.pop("commission")
+    return fields | {"commissions": [{"amount": amount, "asset": "USDT"}] if Decimal(amount) else []}
 
 
 ExecutionEvent = SignalRouted

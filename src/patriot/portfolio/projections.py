@@ -192,24 +192,12 @@ class _Books:
         self._hold(
             key, after_fill(self._holdings.get(key, Holding()), event, quote_asset), event.user_id, event.filled_at
         )
-        with localcontext(EXACT):
-            paid = -event.commission
-        for kind, asset, amount, change in (
-            (EntryKind.REALIZED_PNL, quote_asset, event.realized_pnl, Balance(realized_pnl=event.realized_pnl)),
-            (EntryKind.COMMISSION, event.commission_asset, paid, Balance(commission=event.commission)),
-        ):
-            entry = Entry(
-                event.account_id,
-                kind,
-                _fill_id(event),
-                event.user_id,
-                asset,
-                amount,
-                event.symbol,
-                event.strategy_id,
-                event.filled_at,
-            )
-            self._book(entry, change)
+        realized = _fill_entry(event, EntryKind.REALIZED_PNL, quote_asset, event.realized_pnl)
+        self._book(realized, Balance(realized_pnl=event.realized_pnl))
+        if event.commission or event.commission_asset:
+            with localcontext(EXACT):
+                paid = _fill_entry(event, EntryKind.COMMISSION, event.commission_asset, -event.commission)
+            self._book(paid, Balance(commission=event.commission))
 
     def _fund(self, event: FundingPaid) -> None:
         key = (event.account_id, event.symbol)
@@ -273,8 +261,9 @@ class ClosedPositionsProjection:
         await sql.executemany(
             """
             INSERT INTO read.closed_positions (group_id, user_id, account_id, strategy_id, symbol, quantity,
-                entry_price, exit_price, realized_pnl, commission, close_reason, opened_at, closed_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (group_id) DO NOTHING
+                entry_price, exit_price, realized_pnl, commission_assets, commission_amounts, close_reason, opened_at,
+                closed_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (group_id) DO NOTHING
             """,
             [
                 (
@@ -287,7 +276,8 @@ class ClosedPositionsProjection:
                     event.entry_price,
                     event.exit_price,
                     event.realized_pnl,
-                    event.commission,
+                    [paid.asset for paid in event.commissions],
+                    [paid.amount for paid in event.commissions],
                     event.close_reason,
                     event.opened_at,
                     event.closed_at,
@@ -295,6 +285,20 @@ class ClosedPositionsProjection:
                 for event in events
             ],
         )
+
+
+def _fill_entry(event: OrderFilled, kind: EntryKind, asset: str, amount: Decimal) -> Entry:
+    return Entry(
+        event.account_id,
+        kind,
+        _fill_id(event),
+        event.user_id,
+        asset,
+        amount,
+        event.symbol,
+        event.strategy_id,
+        event.filled_at,
+    )
 
 
 def _fill_id(event: OrderFilled) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import TypeVar
 
-from patriot.kernel.money import EXACT
+from patriot.kernel.money import EXACT, Money
 from patriot.kernel.sql import Row, Sql
 from patriot.portfolio.valuation import Balance
 from patriot.trading.terms import AccountId, OrderId, StrategyId, UserId
@@ -60,8 +60,8 @@ _OF_USERS = f"""
     WHERE ($1::uuid IS NULL OR user_id = $1) GROUP BY user_id, asset ORDER BY user_id, asset
 """
 _CLOSED = """
-    SELECT group_id, account_id, strategy_id, symbol, quantity, entry_price, exit_price, realized_pnl, commission,
-        close_reason, opened_at, closed_at
+    SELECT group_id, account_id, strategy_id, symbol, quantity, entry_price, exit_price, realized_pnl,
+        commission_assets, commission_amounts, close_reason, opened_at, closed_at
     FROM read.closed_positions
     WHERE ($1::uuid IS NULL OR user_id = $1) AND ($2::uuid IS NULL OR account_id = $2)
     ORDER BY closed_at DESC, group_id LIMIT $3
@@ -90,6 +90,7 @@ class BalanceView:
 class PositionView:
     """One symbol of an account. Units: base asset, quote asset; unrealized = quantity x mark price - cost_basis.
 
+    What was paid in another asset is in the balance of that asset alone.
     `strategy_id` is the owner while the position is open, the last one afterwards.
     """
 
@@ -145,7 +146,7 @@ class ClosedPositionView:
     entry_price: Decimal | None
     exit_price: Decimal | None
     realized_pnl: Decimal
-    commission: Decimal
+    commissions: tuple[Money, ...]  # each in its own asset
     close_reason: str
     opened_at: datetime | None
     closed_at: datetime
@@ -216,7 +217,14 @@ async def closed_positions(
     sql: Sql, user_id: UserId | None, account_id: AccountId | None = None, limit: int = PAGE_ROWS
 ) -> list[ClosedPositionView]:
     """Return closed positions, newest first."""
-    return _views(ClosedPositionView, await sql.fetch(_CLOSED, user_id, account_id, limit))
+    return [_closed_position(row) for row in await sql.fetch(_CLOSED, user_id, account_id, limit)]
+
+
+def _closed_position(row: Row) -> ClosedPositionView:
+    paid = zip(row["commission_amounts"], row["commission_assets"], strict=True)
+    commissions = tuple(Money(amount, asset) for amount, asset in paid)
+    plain = {name: row[name] for name in ClosedPositionView.__slots__ if name != "commissions"}
+    return ClosedPositionView(**plain, commissions=commissions)
 
 
 def _views(view: type[View], rows: Sequence[Row]) -> list[View]:

@@ -123,7 +123,8 @@ class AccountBook:
                 held = self.holdings.get(event.symbol, Holding())
                 self.holdings[event.symbol] = after_fill(held, event, self.quote_asset)
                 self._book(self.quote_asset, Balance(realized_pnl=event.realized_pnl))
-                self._book(event.commission_asset, Balance(commission=event.commission))
+                if event.commission or event.commission_asset:
+                    self._book(event.commission_asset, Balance(commission=event.commission))
             case FundingPaid():
                 held = self.holdings.get(event.symbol, Holding())
                 self.holdings[event.symbol] = after_funding(held, event, self.quote_asset)
