@@ -16,7 +16,8 @@ from patriot.execution.events import protection_stream
 from patriot.execution.worker import AccountWorker, OpenBracket
 from patriot.kernel.bus import CommandBus, Decided, decode_all
 from patriot.kernel.codec import EVENTS
-from patriot.kernel.eventstore import Actor, Context, LogPosition
+from patriot.kernel.eventstore import START as LOG_START
+from patriot.kernel.eventstore import Actor, Context
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore, MemoryLeases
 from patriot.orders import streams as orders
@@ -149,7 +150,7 @@ class Account:
 
     async def log(self, *names: str) -> list[tuple[str, Any]]:
         """Return the events of these names, in order."""
-        envelopes = await self.store.read_log(LogPosition(), 100_000)
+        envelopes = (await self.store.feed.read(LOG_START, 100_000)).events
         return [
             (e.event_type, EVENTS.decode(e.event_type, e.schema_version, e.data))
             for e in envelopes
