@@ -26,6 +26,7 @@ from patriot.adapters.vault import PostgresShelf, Vault, load_master_key
 from patriot.demo.replay import ReplayPace
 from patriot.host.logs import log_to
 from patriot.host.paper_clients import DemoPlan, PlannedClient, PlannedStrategy
+from patriot.host.root_file import RootFile
 from patriot.kernel.clock import ReplayClock
 from patriot.kernel.ids import derived_id
 from patriot.kernel.tasks import while_serving
@@ -89,7 +90,8 @@ async def open_platform(place: Place, reached: Reached = pass_by) -> AsyncIterat
         async with plug_in(place.dsn, address, clock, reached) as plugged:
             vault = Vault(PostgresShelf(plugged.database), load_master_key(folder / "master.key", None))
             spawn = SubprocessRunners(folder / "runners.log")
-            platform = Platform(plugged.ports, plugged.read_models, vault, ReplayPace(clock), spawn)
+            shelf = RootFile(folder / "roots.jsonl")
+            platform = Platform(plugged.ports, plugged.read_models, vault, ReplayPace(clock), spawn, shelf)
             yield Running(plugged.ports, place.base_url, http, vault, control, platform)
 
 

@@ -47,6 +47,7 @@ STREAMS = (
     Stream("risk", "HALT_STREAM_TYPE", "HaltEvent", "the halts of one scope"),
     Stream("billing", "TERMS_STREAM_TYPE", "TermsEvent", "the fee terms of one account"),
     Stream("billing", "STREAM_TYPE", "BillingEvent", "one month of one account"),
+    Stream("audit", "STREAM_TYPE", "AuditEvent", "the published roots of the whole log"),
 )
 
 INTRODUCTION = """\

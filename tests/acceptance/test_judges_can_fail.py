@@ -161,6 +161,30 @@ async def test_deleted_funding_record_is_unexplained_by_exactly_its_amount(spoil
     assert rest == {deleted["account_id"]: Decimal(deleted["amount"])}
 
 
+@pytest.mark.parametrize(
+    "whose",
+    [
+        pytest.param("account_id = (SELECT account_id FROM read.fills ORDER BY 1 LIMIT 1)", id="of one account"),
+        pytest.param("stream_type = 'EXECUTION'", id="of all routing"),
+        pytest.param("stream_type = 'ROOTS'", id="of all roots"),
+    ],
+)
+async def test_removed_streams_are_missed_though_every_chain_is_whole(whose: str, spoiled: DemoFolder) -> None:
+    await change(
+        spoiled,
+        f"""WITH gone AS (DELETE FROM {EVENTS} WHERE {whose} RETURNING stream_type, stream_id),
+            heads AS (DELETE FROM eventing.streams s USING gone
+                      WHERE (s.stream_type, s.stream_id) = (gone.stream_type, gone.stream_id))
+            SELECT count(*) AS told FROM gone""",
+    )
+
+    status, judgment = await verify(spoiled)
+
+    assert status == 1
+    assert judgment["chain_ok"]
+    assert any(problem.startswith("root ") for problem in judgment["laws"]["10"]["problems"])
+
+
 async def test_order_placed_a_second_time_under_its_client_id_is_counted(spoiled: DemoFolder) -> None:
     client_id = await repeat_an_entry(spoiled)
 

@@ -62,6 +62,8 @@ MEANINGS = {
     "invoices": "one per account and month",
     "invoices_verified": "recomputed by the offline verifier",
     "events": "in the log",
+    "events_since_root": "newer than the newest root, which does not cover them",
+    "roots": "published ones, compared with the log",
     "chain_ok": "every event is what its writer hashed",
     "rebuild_identical": "every read model, row by row",
     "wall_seconds": "from start to judgment",

@@ -20,6 +20,7 @@ from patriot.kernel.errors import HistoryDamaged
 def verify(
     folder: Annotated[Path | None, typer.Argument(help="data folder; PATRIOT_HOME, or the demo kept in it")] = None,
     json: Annotated[bool, typer.Option("--json", help="print the judgment as JSON")] = False,
+    root: Annotated[bool, typer.Option("--root", help="print the newest published root of the log as well")] = False,
 ) -> None:
     """Judge a data folder: chain, read models, money, and every order against the exchange.
 
@@ -30,6 +31,8 @@ def verify(
         typer.echo(msgspec.json.format(msgspec.json.encode(summary)))
     else:
         show(Console(), summary)
+    if root:
+        typer.echo(f"newest root {summary.newest_root or 'none'}", err=json)
     if summary.broken:
         raise typer.Exit(1)
 

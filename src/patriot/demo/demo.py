@@ -27,6 +27,7 @@ from patriot.host.embedded import EmbeddedPostgres
 from patriot.host.keepers import keep_postgres
 from patriot.host.onboarding import LinkedClient, onboard
 from patriot.host.paper_clients import DemoPlan, PlannedTransfer, make_plan, planned_transfers
+from patriot.host.root_file import RootFile
 from patriot.host.sim_process import SimProcess, SimSpec
 from patriot.kernel.clock import ReplayClock
 from patriot.kernel.errors import StartupError
@@ -135,7 +136,9 @@ class Demo:
             vault = Vault(PostgresShelf(plugged.database), master)
             pace = ReplayPace(clock)
             spawn = SubprocessRunners(self._folder.path / "runners.log")
-            platform = Platform(plugged.ports, plugged.read_models, vault, pace, spawn, self._patience)
+            platform = Platform(
+                plugged.ports, plugged.read_models, vault, pace, spawn, RootFile(self._folder.roots), self._patience
+            )
             work = self._work(plugged, vault, platform, pace, control, judge)
             try:
                 keepers = [keep_postgres(self._server)] if self._server else []
@@ -183,6 +186,7 @@ class Demo:
         driver = Driver(set_up, self._plan, plugged.ports, platform, pace, control, self._progress)
         bars = await driver.run()
         self._progress.phase = "judging"
+        await platform.ledger.publish()
         await platform.read_models_caught_up()
         return await judge(Finished(set_up, plugged, vault, control, bars))
 

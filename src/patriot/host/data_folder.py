@@ -37,6 +37,10 @@ class DataFolder:
         return self.path / "summary.json"
 
     @property
+    def roots(self) -> Path:
+        return self.path / "roots.jsonl"
+
+    @property
     def pid_file(self) -> Path:
         return self.path / "patriot.pid"
 

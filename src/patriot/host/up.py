@@ -6,7 +6,7 @@ recorded prices of another year, or a clock that runs faster, are traded as if t
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +25,13 @@ from patriot.host.keepers import PlatformKeeper, SimKeeper, keep_postgres
 from patriot.host.onboarding import onboard
 from patriot.host.opened import linked_accounts, master_key_of, simulator_of
 from patriot.host.paper_clients import make_plan
+from patriot.host.root_file import RootFile
 from patriot.host.self_report import SelfReport, accounts_in_step, waits_for
 from patriot.host.settings import Settings
 from patriot.host.sim_process import SimProcess, SimSpec
 from patriot.host.venue_clock import VenueClock
 from patriot.kernel.clock import Clock, SystemClock
-from patriot.kernel.errors import StartupError
+from patriot.kernel.errors import StartupError, StoreUnavailable
 from patriot.kernel.subscription import Tail
 from patriot.kernel.tasks import while_serving
 from patriot.services.all_in_one import Platform
@@ -114,7 +115,8 @@ class Up:
             self._phase("linking accounts")
             accounts = await self._onboard(ports, vault, venue)
             spawn = SubprocessRunners(self._folder.path / "runners.log")
-            keeper = PlatformKeeper(lambda: Platform(ports, plugged.read_models, vault, LivePace(), spawn))
+            shelf = RootFile(self._folder.roots)
+            keeper = PlatformKeeper(lambda: Platform(ports, plugged.read_models, vault, LivePace(), spawn, shelf))
             report = _report(plugged, keeper, venue.keeper)
             control_url = venue.keeper.sim.control_url if venue.keeper else None
             started(Running(self._folder, venue.address, control_url, self._settings.port, accounts))
@@ -124,6 +126,8 @@ class Up:
             if venue.keeper is not None:
                 services.append(venue.keeper.run(lambda: _set_clock(venue)))
             await while_serving(ended.wait(), *services)
+            with suppress(StoreUnavailable):  # the next start closes the span instead
+                await keeper.platform.ledger.publish()
 
     async def _simulated(self, stack: AsyncExitStack) -> _Venue:
         spec = self._spec()

@@ -26,6 +26,7 @@ from patriot.host.opened import (
     simulator_of,
     started_server,
 )
+from patriot.host.root_file import RootFile
 from patriot.host.settings import Settings
 from patriot.host.sim_process import SimProcess
 from patriot.judge.case import verdict
@@ -82,8 +83,10 @@ async def records_of(plugged: PluggedIn, vault: KeyVault, folder: DataFolder, in
     async for linked in linked_accounts(plugged.ports.feed):
         with suppress(NotFound):
             keys[linked.account_id] = await vault.open(linked.account_id)
-    database = PostgresEvidence(plugged.database, plugged.ports.feed, PROJECTIONS)
-    return Records(plugged.store, plugged.ports.feed, database, keys, folder.path, invoices, verify_invoice)
+    feed = plugged.ports.feed
+    database = PostgresEvidence(plugged.database, feed, PROJECTIONS)
+    roots = RootFile(folder.roots).lines()
+    return Records(plugged.store, feed, database, keys, roots, folder.path, invoices, verify_invoice)
 
 
 async def _judge(plugged: PluggedIn, vault: KeyVault, state: dict[str, Any], folder: DataFolder) -> Summary:

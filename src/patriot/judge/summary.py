@@ -1,6 +1,6 @@
 """Judges a whole run, from all evidence there is: the demo's summary, and `patriot verify`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -23,6 +23,7 @@ from patriot.judge.laws import (
 from patriot.judge.leaks import find_leaks
 from patriot.judge.log_evidence import read_log
 from patriot.judge.ports import DatabaseEvidence, VerifyInvoice
+from patriot.judge.published_roots import compare_roots
 from patriot.kernel.eventstore import EventStore
 from patriot.kernel.feed import LogFeed
 from patriot.kernel.money import EXACT, ZERO, plain
@@ -55,6 +56,9 @@ class Summary(msgspec.Struct):
     invoices: int
     invoices_verified: int
     events: int
+    events_since_root: int
+    roots: int
+    newest_root: str
     chain_ok: bool
     rebuild_identical: bool
     wall_seconds: float
@@ -73,12 +77,13 @@ class Summary(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Where the evidence of a run lies. `keys` are those that must be found nowhere; invoices go to `invoices`."""
+    """Where the evidence of a run lies: `keys` must be found nowhere; `roots` are the lines kept beside the log."""
 
     store: EventStore
     feed: LogFeed
     database: DatabaseEvidence
     keys: Mapping[AccountId, ApiKey]
+    roots: Sequence[str]
     folder: Path
     invoices: Path
     verify_invoice: VerifyInvoice
@@ -101,7 +106,8 @@ async def judge_run(
     proofs = await verify_invoices(records.store, log.invoices, records.invoices, records.verify_invoice)
     leaks, places = await find_leaks(records.feed, records.keys, records.folder)
     history = [f"{f.stream.stream_type} {f.stream.stream_id} v{f.stream_version}: {f.problem}" for f in chain.faults]
-    history += differences
+    roots = await compare_roots(records.store, records.feed, records.roots)
+    history += [*roots.problems, *differences]
     history += checkpoints_are_within_the_log(
         records.feed, await records.database.checkpoints(), await records.feed.newest()
     )
@@ -126,6 +132,9 @@ async def judge_run(
         invoices=len(proofs),
         invoices_verified=sum(1 for said in proofs.values() if not said),
         events=log.events,
+        events_since_root=roots.since,
+        roots=roots.compared,
+        newest_root=roots.newest.root if roots.newest is not None else "",
         chain_ok=chain.ok,
         rebuild_identical=not differences,
         wall_seconds=round(wall_seconds, 1),

@@ -1,7 +1,7 @@
-"""Proving history: the hash chain of every stream, and one Merkle root over a closed span of the log. Pure.
+"""Proving history: the hash chain of every stream, and one Merkle root over each closed span of the log. Pure.
 
-The root over a span is published daily; whoever has kept one can tell that no event of that span was changed, lost,
-added or moved since, without trusting the database.
+Roots are published daily and at each start and end; whoever has kept one can tell that no event before it was changed,
+lost, added or moved since, and no stream removed, without trusting the database.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from patriot.kernel.eventstore import GENESIS_HASH, ChainedEvent, Envelope, NewEvent, StreamKey
 
+NO_ROOT = bytes(32)  # before the first span
 MAX_FAULTS = 100  # more say nothing new; the count goes on
 
 
@@ -108,6 +109,37 @@ class ChainVerifier:
             self._faults.append(ChainFault(stream, version, problem))
 
 
+class Span:
+    """One span of the log: its events in order, and where each of its streams stands at its end.
+
+    Its root covers the root of the span before it too, so that the newest one vouches for everything.
+    """
+
+    def __init__(self, previous: bytes) -> None:
+        self.previous = previous
+        self.events = 0
+        self._heads: dict[StreamKey, StreamHead] = {}
+        self._tree = MerkleTree()
+        self._tree.add(previous)
+
+    def add(self, envelope: Envelope) -> None:
+        """Take in the next event of the log."""
+        self._heads[envelope.stream] = StreamHead(envelope.stream_version, envelope.event_hash)
+        self._tree.add(envelope.event_hash)
+        self.events += 1
+
+    def root(self) -> bytes:
+        """Return the root over the span as it is now.
+
+        Leaves: the previous root; the hash of each event, in log order; then, in the order of their type and id, each
+        stream's type, id and version in a line each, and the hash of its last event.
+        """
+        tree = self._tree.copy()
+        for stream, head in sorted(self._heads.items(), key=lambda item: (item[0].stream_type, item[0].stream_id)):
+            tree.add(f"{stream.stream_type}\n{stream.stream_id}\n{head.version}\n".encode() + head.last_hash)
+        return tree.root()
+
+
 @dataclass(slots=True)
 class MerkleTree:
     """A Merkle tree that grows leaf by leaf and keeps only the roots of its full subtrees.
@@ -124,6 +156,10 @@ class MerkleTree:
             node = _parent(self._full.pop()[1], node)
             size *= 2
         self._full.append((size, node))
+
+    def copy(self) -> "MerkleTree":
+        """Return a tree that grows apart from this one."""
+        return MerkleTree(list(self._full))
 
     def root(self) -> bytes:
         """Return the root over the leaves so far; of none, SHA-256 of nothing."""

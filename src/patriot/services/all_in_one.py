@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Iterable
 
 from patriot.accounts.ports import KeyVault
+from patriot.audit.ports import RootShelf
 from patriot.kernel.projection import Projection
 from patriot.kernel.subscription import Tail
 from patriot.kernel.tasks import when_stored
 from patriot.orders.patience import DeskPatience
 from patriot.services.billing import BillingService
 from patriot.services.execution import ExecutionService
+from patriot.services.ledger import LedgerService
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports, ReadModels
 from patriot.services.reconciliation import ReconciliationService
@@ -31,6 +33,7 @@ class Platform:
         vault: KeyVault,
         pace: Pace,
         spawn: SpawnRunner,
+        shelf: RootShelf,
         patience: DeskPatience | None = None,
         projections: Iterable[Projection] = PROJECTIONS,
     ) -> None:
@@ -40,6 +43,7 @@ class Platform:
         self.risk = RiskService(ports)
         self.reconciliation = ReconciliationService(ports)
         self.billing = BillingService(ports, read_models.sql)
+        self.ledger = LedgerService(ports, shelf)
         self.projections = [read_models.keep(one) for one in projections]
 
     @property
@@ -65,6 +69,7 @@ class Platform:
         now = self.ports.clock.now()
         await when_stored(lambda: self.execution.tick(now))
         await when_stored(lambda: self.billing.tick(now))
+        await when_stored(lambda: self.ledger.tick(now))
 
     async def keep_ticking(self) -> None:
         """Tick for ever: what a platform that is not replayed does."""

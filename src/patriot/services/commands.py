@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from patriot.accounts import streams as accounts
+from patriot.audit import streams as audit
 from patriot.billing import streams as billing
 from patriot.execution import streams as execution
 from patriot.kernel.bus import CommandBus
@@ -25,6 +26,7 @@ def full_bus(store: EventStore, clock: Clock, ids: Ids) -> CommandBus:
         strategies.register,
         risk.register,
         billing.register,
+        audit.register,
     )
     for domain in register:
         domain(bus)
