@@ -295,6 +295,16 @@ async def test_samples_of_many_accounts_are_paced() -> None:
 
 
 @day
+async def test_samples_of_a_month_end_wait_for_nobody() -> None:
+    yard = Yard()
+    many = [AccountId(UUID(int=100 + number)) for number in range(20)]
+    async with at_work(yard, *many) as fleet:
+        fleet.sample_equity(SampleReason.HOURLY, paced=False)
+        await asyncio.sleep(60)
+        assert len({put.ledger.sampled[0][0] for put in yard.put}) == 1
+
+
+@day
 async def test_second_wish_for_a_sample_joins_the_one_under_way() -> None:
     yard = Yard(books_fail={ONE: [ExchangeUnavailable("away")]})
     async with at_work(yard, ONE) as fleet:

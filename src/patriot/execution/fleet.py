@@ -6,7 +6,7 @@ What goes wrong on one account stays with it: it is logged, alarmed and tried ag
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -204,23 +204,24 @@ class Fleet:
 
     # Time -------------------------------------------------------------------------------------------------------------
 
-    def sample_equity(self, reason: SampleReason) -> None:
-        """Record what every account is worth now, by its exchange: a few at once, each until it succeeds.
+    def sample_equity(self, reason: SampleReason, *, paced: bool = True) -> None:
+        """Record what every account is worth now, by its exchange; each is tried until it succeeds.
 
-        An account whose last sample is still being tried gets one for both.
+        Paced, a few are read at once and leave the request budget to others. An account whose last sample is still
+        being tried gets one for both.
         """
         for account_id in self._at_work:
             waiting = account_id in self._sampling
             self._sampling[account_id] = reason
             if not waiting:
-                self._chores.start(self._sample(account_id))
+                self._chores.start(self._sample(account_id, self._sample_slots if paced else nullcontext()))
 
-    async def _sample(self, account_id: AccountId) -> None:
+    async def _sample(self, account_id: AccountId, turn: AbstractAsyncContextManager[object]) -> None:
         tries = 0
         try:
             while account_id in self._owners:
                 try:
-                    async with self._sample_slots:
+                    async with turn:
                         if await self._sampled(account_id):
                             return
                     pause = RESTART_SECONDS  # nobody works for it just now

@@ -4,7 +4,7 @@ The only process that unseals a key.
 """
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -38,6 +38,7 @@ from patriot.trading.terms import AccountId, Instrument, StrategyId, VenueId
 log = structlog.get_logger()
 
 TAIL = "execution"
+CLOSING_WINDOW = timedelta(hours=12)  # around a month's end (docs/adr/0007-high-water-mark.md)
 START_SECONDS = 30.0  # how long signals wait, at a start, for accounts to be in step with their exchange
 BOOK_EVENTS: tuple[type, ...] = (*BookEvent.__args__, *WatchedEvent.__args__)
 EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in (*BOOK_EVENTS, SignalGenerated))
@@ -197,10 +198,15 @@ class ExecutionService:
         """Do what the time asks for: a sample of every account each hour, a look at every key each day."""
         hour = now.replace(minute=0, second=0, microsecond=0)
         if self._last_hour is None or hour > self._last_hour:
-            self.fleet.sample_equity(SampleReason.HOURLY)
+            self.fleet.sample_equity(SampleReason.HOURLY, paced=not _month_ends_near(hour))
             if self._last_hour is not None and hour.date() > self._last_hour.date():
                 self.fleet.check_keys()
             self._last_hour = hour
+
+
+def _month_ends_near(hour: datetime) -> bool:
+    """Tell whether fees depend on the sample of this hour: the window of a month's end reaches 12 hours both ways."""
+    return (hour - CLOSING_WINDOW).month != (hour + CLOSING_WINDOW).month
 
 
 def _covers(halt: TradingHalted, account: LinkedAccount) -> bool:
