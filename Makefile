@@ -62,6 +62,9 @@ coverage: ## what `make test` runs, measured and judged
 	$(MAKE) test MEASURE=1
 	$(MAKE) gate
 
+mutants: $(READY) ## plant a fixed sample of faults and see which no fast test finds (ARGS="execution orders")
+	$(BIN)/python scripts/mutants.py $(ARGS)
+
 lock: $(READY) ## write the locks anew from pyproject.toml
 	$(BIN)/python scripts/lock.py
 
