@@ -1,7 +1,6 @@
 """What each answer of the venue means for the one question that counts: did it happen, did it not, or is it unknown?"""
 
 import json
-from datetime import timedelta
 from http import HTTPStatus
 
 import pytest
@@ -9,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.adapters.exchanges.binance.answers import HttpAnswer, error_of
-from patriot.adapters.exchanges.binance.venue_time import VenueTime
-from patriot.kernel.clock import FakeClock, ReplayClock, to_epoch_ms
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 
 pytestmark = pytest.mark.integration
@@ -105,21 +102,3 @@ def test_any_answer_is_a_success_or_one_error_of_an_exchange(status: int, body: 
 
     assert (error is None) is (status == 200)
     assert error is None or isinstance(error, ExchangeRefused | ExchangeUnavailable | OutcomeUnknown)
-
-
-class TestVenueTime:
-    def test_offset_takes_half_of_the_way_as_the_way_back(self) -> None:
-        clock = FakeClock()
-        time, asked_at = VenueTime(clock), clock.now()
-        clock.advance(timedelta(seconds=2))
-
-        time.measured(asked_at + timedelta(seconds=11), asked_at=asked_at)
-
-        assert time.now() - clock.now() == timedelta(seconds=10)
-        assert time.stamp(asked_at) == to_epoch_ms(asked_at) + 10_000
-
-    def test_replay_clock_is_the_venues_and_is_not_corrected(self) -> None:
-        clock = ReplayClock(FakeClock().now())
-        time = VenueTime(clock)
-        time.measured(clock.now() + timedelta(minutes=1), asked_at=clock.now())
-        assert time.now() == clock.now()

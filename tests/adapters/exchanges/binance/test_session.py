@@ -32,10 +32,12 @@ Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def talking_to(answer: Answering, *, key: ApiKey | None = KEY) -> AsyncIterator[tuple[BinanceSession, FakeClock]]:
+async def talking_to(
+    answer: Answering, *, key: ApiKey | None = KEY, clock: FakeClock | None = None
+) -> AsyncIterator[tuple[BinanceSession, FakeClock]]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    server, clock = TestServer(app), FakeClock()
+    server, clock = TestServer(app), clock or FakeClock()
     await server.start_server()
     try:
         async with aiohttp.ClientSession() as http:
@@ -81,7 +83,6 @@ async def outcome(answer: Answering, request: Request) -> type[ExchangeError]:
         (saying(201, "{}"), OutcomeUnknown, ExchangeUnavailable),
         (saying(503, PAGE), OutcomeUnknown, ExchangeUnavailable),
         (saying(403, PAGE), OutcomeUnknown, ExchangeUnavailable),
-        (saying(429, PAGE), OutcomeUnknown, ExchangeUnavailable),
         (
             saying(502, '{"code":-1001,"msg":"Internal error; unable to process your request."}'),
             OutcomeUnknown,
@@ -99,6 +100,10 @@ async def outcome(answer: Answering, request: Request) -> type[ExchangeError]:
 async def test_fate_of_a_request(answer: Answering, to_a_write: type, to_a_read: type) -> None:
     assert await outcome(answer, WRITE) is to_a_write
     assert await outcome(answer, READ) is to_a_read
+
+
+async def test_page_of_a_gateway_under_429_proves_nothing() -> None:
+    assert await outcome(saying(429, PAGE), WRITE) is OutcomeUnknown
 
 
 async def test_time_out_after_sending_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ class BinanceAccount:
 
     async def income(self, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[IncomeRecord]:
         """Return the wallet's changes from a time on, ascending, all pages."""
-        start, found = to_epoch_ms(since), dict[str, IncomeRecord]()
+        start, found = self._session.time.reading_from(since), dict[str, IncomeRecord]()
         while True:
             parameters = {"startTime": start, "limit": PAGE}
             request = Request("GET", "/fapi/v1/income", parameters, weight=INCOME_WEIGHT, urgency=urgency)

@@ -5,7 +5,7 @@ Conditional orders live on paths of their own since 2025-12-09 (`/fapi/v1/algoOr
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
 from patriot.adapters.exchanges.binance.answers import NO_SUCH_ORDER
@@ -23,7 +23,7 @@ T = TypeVar("T")
 ORDER_PATH = "/fapi/v1/order"
 ALGO_PATH = "/fapi/v1/algoOrder"
 PAGE = 1_000
-TRADE_WINDOW = timedelta(days=7)  # the venue's longest range of userTrades, read 2026-11-22
+TRADE_WINDOW_MS = 7 * 86_400_000  # the venue's longest range of userTrades, read 2026-11-22
 ALL_SYMBOLS_WEIGHT = 40
 PAGE_WEIGHT = 5  # userTrades, allAlgoOrders
 
@@ -93,10 +93,10 @@ class BinanceOrders:
 
     async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
         """Return executions from a time on, ascending, all pages."""
-        now, start = self._session.time.now(), since
+        now, start = to_epoch_ms(self._session.time.now()), self._session.time.reading_from(since)
         while True:  # windows until the first execution; from there on the ids lead, without gap or repeat
-            end = start + TRADE_WINDOW
-            span = {"startTime": to_epoch_ms(start), "endTime": to_epoch_ms(end)}
+            end = start + TRADE_WINDOW_MS
+            span = {"startTime": start, "endTime": end}
             page = await self._trade_page(symbol, span, urgency)
             start = end
             if page or start > now:

@@ -1,6 +1,8 @@
 """One key's requests: signed, timed, weighed, each ending in an answer or in one of the three errors of an exchange."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -8,6 +10,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
+import structlog
 from yarl import URL
 
 from patriot.adapters.exchanges.binance.answers import (
@@ -23,12 +26,13 @@ from patriot.adapters.exchanges.binance.answers import (
 )
 from patriot.adapters.exchanges.binance.budget import OrderCount, RateBudget
 from patriot.adapters.exchanges.binance.signing import Signer
-from patriot.adapters.exchanges.binance.venue_time import VenueTime
+from patriot.adapters.exchanges.binance.venue_time import NOTEWORTHY, VenueTime
 from patriot.adapters.exchanges.binance.wire import UNREADABLE, read_server_time
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeError, ExchangeUnavailable, PatriotError
 from patriot.trading.terms import Urgency
 
+log = structlog.get_logger()
 T = TypeVar("T")
 Parameters = dict[str, str | int]
 RECV_WINDOW_MS = 5_000  # a request older than this is refused by the venue: so a late one cannot place an order
@@ -82,6 +86,7 @@ class BinanceSession:
         self.http = http
         self.clock = clock
         self.time = time or VenueTime(clock)
+        self.counters: Counter[str] = Counter()
         self._base_url = base_url.rstrip("/")
         self._wallet_url = (wallet_url or base_url).rstrip("/")
         self._signer = signer
@@ -93,13 +98,13 @@ class BinanceSession:
 
         Errors: ExchangeRefused, ExchangeUnavailable, OutcomeUnknown (never for a GET).
         """
-        await self._budget.admit(request.weight, request.urgency, self)
-        if request.is_order:
-            self._orders.take(way_out=request.urgency is Urgency.PROTECTION)
-        answer = await self._send(request)
+        if request.signed and not request.changes_something and self.time.is_due():
+            await self._try_to_sync()
+        answer = await self._answer(request)
+        if not request.changes_something and code_of(answer.body) == TIMESTAMP_OUTSIDE_WINDOW and answer.status != OK:
+            answer = await self._answer(request)  # our idea of the time is mended now
         error = error_of(answer, changes_something=request.changes_something)
         if error is not None:
-            await self._learn(answer)
             raise error
         try:
             return read(answer.body)
@@ -108,25 +113,46 @@ class BinanceSession:
             raise failed(message, changes_something=request.changes_something) from None
 
     async def sync_time(self) -> datetime:
-        """Ask the venue's time, correct our offset, and return it."""
-        asked_at = self.clock.now()
+        """Ask the venue's time, correct our idea of it, and return it."""
+        asked_at = self.clock.monotonic()
         venue_time = await self.call(
             Request("GET", SERVER_TIME_PATH, {}, signed=False, urgency=Urgency.PROTECTION), read_server_time
         )
-        self.time.measured(venue_time, asked_at=asked_at)
+        wrong_by = self.time.measured(venue_time, asked_at=asked_at)
+        if abs(wrong_by) > NOTEWORTHY:
+            self._note("exchange.clock_corrected", seconds=wrong_by.total_seconds())
         return venue_time
 
+    async def _try_to_sync(self) -> None:
+        with suppress(PatriotError):  # the next request, or the next refusal, tries again
+            await self.sync_time()
+
+    async def _answer(self, request: Request) -> HttpAnswer:
+        await self._budget.admit(request.weight, request.urgency, self)
+        if request.is_order:
+            self._orders.take(way_out=request.urgency is Urgency.PROTECTION)
+        answer = await self._send(request)
+        if answer.status != OK:
+            await self._learn(answer)
+        return answer
+
     async def _learn(self, answer: HttpAnswer) -> None:
-        code = code_of(answer.body)
+        code, wait = code_of(answer.body), answer.retry_after_seconds
         if answer.status == BANNED:
-            self._budget.banned(answer.retry_after_seconds)
-        elif answer.status == TOO_MANY_REQUESTS and code != TOO_MANY_ORDERS:
-            self._budget.throttled(answer.retry_after_seconds)
+            self._note("exchange.banned", retry_after_seconds=wait)
+            self._budget.banned(wait)
+        elif answer.status == TOO_MANY_REQUESTS and code == TOO_MANY_ORDERS:
+            self._note("exchange.too_many_orders", retry_after_seconds=wait)
+        elif answer.status == TOO_MANY_REQUESTS:
+            self._note("exchange.throttled", retry_after_seconds=wait)
+            self._budget.throttled(wait)
         elif code == TIMESTAMP_OUTSIDE_WINDOW:
-            try:
-                await self.sync_time()
-            except PatriotError:
-                return  # the next refusal tries again
+            await self._try_to_sync()
+
+    def _note(self, event: str, **fields: object) -> None:
+        """Count something that a person may want to know of, and write it into the log."""
+        self.counters[event] += 1
+        log.warning(event, **fields)
 
     async def _send(self, request: Request) -> HttpAnswer:
         """Return whatever came back. No error carries the request: its headers and query are secrets."""
