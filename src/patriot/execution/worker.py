@@ -23,7 +23,7 @@ from patriot.kernel.errors import ExchangeError, ExchangeRefused, LeaseLost, Sto
 from patriot.kernel.eventstore import SYSTEM, Context
 from patriot.kernel.money import ZERO
 from patriot.kernel.patience import patiently
-from patriot.kernel.tasks import Background
+from patriot.kernel.tasks import Background, without_end
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 from patriot.trading.reports import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport
@@ -144,12 +144,11 @@ class AccountWorker:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._stop_when_asked())
-                group.create_task(self._writer.run())
-                group.create_task(self._follow())
-                group.create_task(self._keep_checking())
-                group.create_task(self._desk.tasks.failed())
-                group.create_task(self.keeper.tasks.failed())
-                group.create_task(self._tasks.failed())
+                group.create_task(without_end(self._writer.run(), "the journal"))
+                group.create_task(without_end(self._follow(), "the private stream"))
+                group.create_task(without_end(self._keep_checking(), "the look at what rests"))
+                for background in (self._desk.tasks, self.keeper.tasks, self._tasks):
+                    group.create_task(background.failed())
         finally:
             self.ready.clear()
             self.acting.clear()

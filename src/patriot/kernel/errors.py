@@ -48,6 +48,10 @@ class HistoryDamaged(PatriotError):
     """An event, a chain hash or a projection does not match what the log proves."""
 
 
+class EndedByItself(PatriotError):
+    """Work that was to go on ended without an error of its own: whoever keeps it starts it again."""
+
+
 class StartupError(PatriotError):
     """PATRIOT cannot start; the message is one sentence that says what to do."""
 

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from patriot.kernel.errors import StoreUnavailable
+from patriot.kernel.errors import EndedByItself, StoreUnavailable
 from patriot.kernel.patience import patiently
 
 T = TypeVar("T")
@@ -65,6 +65,7 @@ async def in_own_task(work: Coroutine[Any, Any, T]) -> T:
 
     A TaskGroup that fails while its task is canceled raises its own errors and forgets the cancellation: whoever
     catches them to try again would never end. Here the cancellation arrives whatever the work makes of it.
+    Errors: the work's own; EndedByItself when it was canceled by something inside it, which is not the end of us.
     """
     task = asyncio.create_task(work)
     try:
@@ -73,6 +74,22 @@ async def in_own_task(work: Coroutine[Any, Any, T]) -> T:
         if not task.done():
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+    return _result(task)
+
+
+async def without_end(work: Coroutine[Any, Any, Any], name: str) -> NoReturn:
+    """Do work that may only end by an error, or with us: a TaskGroup goes on without whatever returns or is canceled.
+
+    Errors: the work's own; EndedByItself when it ends in any other way.
+    """
+    await in_own_task(work)
+    raise EndedByItself(f"{name} ended by itself")
+
+
+def _result(task: asyncio.Task[T]) -> T:
+    """Return what a task that is done returned; nobody canceled it but something inside it."""
+    if task.cancelled():
+        raise EndedByItself("work was canceled by something inside it")
     return task.result()
 
 
@@ -91,9 +108,9 @@ async def while_serving(work: Coroutine[Any, Any, T], *services: Coroutine[Any, 
     try:
         done, _ = await asyncio.wait({main, *serving}, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {main}:
-            task.result()
-            raise RuntimeError("a service ended by itself")
-        return main.result()
+            _result(task)
+            raise EndedByItself("a service ended by itself")
+        return _result(main)
     finally:
         for task in (main, *serving):
             task.cancel()

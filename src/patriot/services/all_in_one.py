@@ -7,7 +7,7 @@ from patriot.accounts.ports import KeyVault
 from patriot.audit.ports import RootShelf
 from patriot.kernel.projection import Projection
 from patriot.kernel.subscription import Tail
-from patriot.kernel.tasks import when_stored
+from patriot.kernel.tasks import when_stored, without_end
 from patriot.orders.patience import DeskPatience
 from patriot.services.billing import BillingService
 from patriot.services.execution import ExecutionService
@@ -55,14 +55,14 @@ class Platform:
     async def run(self) -> None:
         """Serve until cancelled; strategies start when accounts are in step with their exchange."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.execution.run())
-            group.create_task(self.risk.run())
-            group.create_task(self.reconciliation.run())
-            group.create_task(self.billing.run())
+            group.create_task(without_end(self.execution.run(), "execution"))
+            group.create_task(without_end(self.risk.run(), "risk"))
+            group.create_task(without_end(self.reconciliation.run(), "reconciliation"))
+            group.create_task(without_end(self.billing.run(), "billing"))
             for projection in self.projections:
-                group.create_task(projection.run())
+                group.create_task(without_end(projection.run(), projection.name))
             await self.execution.started.wait()
-            group.create_task(self.strategies.run())
+            group.create_task(without_end(self.strategies.run(), "strategies"))
 
     async def tick(self) -> None:
         """Do what the time asks for."""

@@ -23,7 +23,7 @@ from patriot.kernel.eventstore import Context, Fence
 from patriot.kernel.ids import derived_id
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription
-from patriot.kernel.tasks import when_stored
+from patriot.kernel.tasks import when_stored, without_end
 from patriot.orders.patience import DeskPatience
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
 from patriot.risk.policies import RiskWatch, WatchedEvent
@@ -89,8 +89,8 @@ class ExecutionService:
             await self.fleet.started(START_SECONDS)
             self.started.set()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self.tail.run())
-                group.create_task(self.fleet.failed())
+                group.create_task(without_end(self.tail.run(), "the tail of execution"))
+                group.create_task(without_end(self.fleet.failed(), "the fleet"))
         finally:
             await self.fleet.close()
 

@@ -11,7 +11,7 @@ from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import NotFound
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription
-from patriot.kernel.tasks import Background, when_stored
+from patriot.kernel.tasks import Background, when_stored, without_end
 from patriot.market.events import Bar
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
@@ -120,9 +120,9 @@ class StrategiesService:
         try:
             await when_stored(self._follow)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self.tail.run())
-                group.create_task(self._look_at_bars())
-                group.create_task(self._tasks.failed())
+                group.create_task(without_end(self.tail.run(), "the tail of strategies"))
+                group.create_task(without_end(self._look_at_bars(), "the look at bars"))
+                group.create_task(without_end(self._tasks.failed(), "what strategies listen to"))
         finally:
             await self._tasks.close()
             await self.host.close()
@@ -145,7 +145,9 @@ class StrategiesService:
             here = [one for one in active if one.exchange is venue_id]
             symbols = tuple(sorted({one.symbol for one in here}))
             intervals = tuple(sorted({one.interval for one in here}))
-            self._following.append(self._tasks.start(self._listen(venue_id, symbols, intervals)))
+            self._following.append(
+                self._tasks.start(without_end(self._listen(venue_id, symbols, intervals), f"the stream of {venue_id}"))
+            )
 
     async def _listen(self, venue_id: VenueId, symbols: tuple[str, ...], intervals: tuple[str, ...]) -> None:
         async for record in self._ports.venue(venue_id).market.stream(symbols, intervals):
