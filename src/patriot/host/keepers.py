@@ -1,20 +1,22 @@
 """What a live platform keeps alive: its simulator, its PostgreSQL, its services. Each comes back from what it wrote.
 
-A part that fails in a way that was not foreseen ends the process: that is a bug to be seen, not to be retried.
+A part that fails in a way that was not foreseen comes back too: positions must not stay without anybody because of a
+bug. It is an alert each time, and `/ready` says what is being started again.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
+from patriot.execution.ports import Alerts
 from patriot.host.embedded import EmbeddedPostgres
 from patriot.host.sim_process import SimProcess, SimSpec
-from patriot.kernel.errors import PatriotError, StartupError
+from patriot.kernel.errors import EndedByItself, StartupError
 from patriot.kernel.tasks import while_serving
-from patriot.services.all_in_one import Platform
 
 log = structlog.get_logger()
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
@@ -41,6 +43,21 @@ class Backoff:
     _row = 0
 
 
+class Kept(Protocol):
+    """The services of one process, built anew for each try."""
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        ...
+
+    async def keep_ticking(self) -> None:
+        """Do for ever what the time asks for."""
+        ...
+
+
+KeptPlatform = TypeVar("KeptPlatform", bound=Kept)
+
+
 class SimKeeper:
     """One simulator that is started again on the same ports whenever it ends."""
 
@@ -62,7 +79,9 @@ class SimKeeper:
             except StartupError as error:
                 log.error("sim.ended", error=str(error), restarts=self.restarts)
             await self._backoff.pause()
-            with suppress(StartupError):  # died() returns at once for the old process, and the next pause is longer
+            with suppress(
+                StartupError, OSError
+            ):  # died() returns at once for the old process; the next pause is longer
                 self.sim = await SimProcess.start(self._spec)
                 await came_back()
 
@@ -75,16 +94,24 @@ async def keep_postgres(server: EmbeddedPostgres) -> None:
         if await server.running() is None:
             log.error("postgres.ended", restarts=backoff.failures)
             await backoff.pause()
-            await server.start()
+            try:
+                await server.start()
+            except (
+                StartupError,
+                OSError,
+            ) as error:  # a full disk may be freed: until then the exchange holds the stops
+                log.error("postgres.not_started", error=str(error))
 
 
-class PlatformKeeper:
+class PlatformKeeper(Generic[KeptPlatform]):
     """Builds the services anew from the log when one of them met an error that it could not mend by itself."""
 
-    def __init__(self, build: Callable[[], Platform]) -> None:
+    def __init__(self, build: Callable[[], KeptPlatform], alerts: Alerts) -> None:
         self._build = build
+        self._alerts = alerts
         self._backoff = Backoff()
         self.platform = build()
+        self.restarting = ""  # why, while it is
 
     @property
     def restarts(self) -> int:
@@ -92,15 +119,24 @@ class PlatformKeeper:
         return self._backoff.failures
 
     async def run(self) -> None:
-        """Serve until cancelled. Errors: whatever is not a `PatriotError`."""
+        """Serve until cancelled."""
         while True:
+            error: Exception
             try:
                 await while_serving(self.platform.run(), self.platform.keep_ticking())
-            except PatriotError:
-                log.exception("platform.failed")
-            except ExceptionGroup as group:
-                if group.split(PatriotError)[1] is not None:
-                    raise
-                log.exception("platform.failed")
+                error = EndedByItself("the services ended by themselves")
+            except Exception as failure:  # noqa: BLE001  told to a person, and nobody's positions are left alone
+                error = failure
+            self.restarting = _in_words(error)
+            log.error("platform.failed", exc_info=error, restarts=self.restarts)
+            self._alerts.critical("platform.failed", error=self.restarting)
             await self._backoff.pause()
             self.platform = self._build()
+            self.restarting = ""
+
+
+def _in_words(error: BaseException) -> str:
+    """Return what an error says, a group's errors one behind the other."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_in_words(one) for one in error.exceptions)
+    return f"{type(error).__name__}: {error}"

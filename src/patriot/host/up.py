@@ -116,7 +116,9 @@ class Up:
             accounts = await self._onboard(ports, vault, venue)
             spawn = SubprocessRunners(self._folder.path / "runners.log")
             shelf = RootFile(self._folder.roots)
-            keeper = PlatformKeeper(lambda: Platform(ports, plugged.read_models, vault, LivePace(), spawn, shelf))
+            keeper = PlatformKeeper(
+                lambda: Platform(ports, plugged.read_models, vault, LivePace(), spawn, shelf), plugged.alerts
+            )
             report = _report(plugged, keeper, venue.keeper)
             control_url = venue.keeper.sim.control_url if venue.keeper else None
             started(Running(self._folder, venue.address, control_url, self._settings.port, accounts))
@@ -163,7 +165,7 @@ class Up:
         return len([account async for account in linked_accounts(ports.feed)])
 
 
-def _report(plugged: PluggedIn, keeper: PlatformKeeper, sim: SimKeeper | None) -> SelfReport:
+def _report(plugged: PluggedIn, keeper: PlatformKeeper[Platform], sim: SimKeeper | None) -> SelfReport:
     def counts() -> dict[str, dict[str, float]]:
         restarts = {"services": float(keeper.restarts), "sim": float(sim.restarts if sim else 0)}
         bars = {"all": float(keeper.platform.strategies.bars_seen)}
