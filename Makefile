@@ -1,6 +1,6 @@
 # Every target is one line and says what it does; `make help` lists them. Nothing here needs more than Python 3.11+.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit test-all fmt lint types imports bench docs slow soak gate coverage lock ci nightly
+.PHONY: help setup simulate demo test unit test-all fmt lint types imports bench docs slow soak gate coverage lock ci nightly
 
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
@@ -19,6 +19,9 @@ $(READY): requirements-dev.lock pyproject.toml scripts/setup.py
 	@test -n "$(PYTHON)" || { echo "patriot set-up: Python 3.11 or newer was not found: install it, or run make PYTHON=/path/to/python3.11 setup." >&2; exit 1; }
 	@"$(PYTHON)" scripts/setup.py
 	@touch $@
+
+simulate: $(READY) ## the whole platform on virtual time and wires, under seeded faults (SEEDS=100, or SEED=7 alone)
+	PYTHONHASHSEED=0 $(BIN)/python -m patriot.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) $(ARGS)
 
 demo: $(READY) ## one signal becomes N safe orders: the whole platform on three recorded days (ARGS="--accounts 5")
 	@$(BIN)/patriot demo $(ARGS)

@@ -1,6 +1,7 @@
 """Binance as services see it: its public side, what a key may do, and the private side of an account."""
 
 from dataclasses import dataclass
+from random import Random
 from typing import Self
 
 import aiohttp
@@ -48,7 +49,14 @@ class BinanceVenue:
     """The exchange behind one egress address: budget and clock correction are shared by all accounts."""
 
     def __init__(
-        self, base_url: str, ws_url: str, http: aiohttp.ClientSession, clock: Clock, budget: RateBudget
+        self,
+        base_url: str,
+        ws_url: str,
+        http: aiohttp.ClientSession,
+        clock: Clock,
+        budget: RateBudget,
+        *,
+        chance: Random | None = None,
     ) -> None:
         self._base_url = base_url
         self._ws_url = ws_url
@@ -56,12 +64,13 @@ class BinanceVenue:
         self._clock = clock
         self._budget = budget
         self._time = VenueTime(clock)
+        self._chance = chance or Random()  # of how long streams wait before they come back
         self.market = BinanceMarket(self._session(None))
         self.probe = BinanceKeyProbe(self._session)
 
     def session(self, key: ApiKey) -> BinanceAccountSession:
         """Return the private side of the account that a key belongs to; nothing is sent yet."""
-        return BinanceAccountSession.open(self._session(key))
+        return BinanceAccountSession.open(self._session(key), backoff=Backoff(chance=self._chance))
 
     def _session(self, key: ApiKey | None) -> BinanceSession:
         signer = Signer(key) if key is not None else None

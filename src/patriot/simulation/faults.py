@@ -1,0 +1,161 @@
+"""Which trouble a run has: drawn from the seed by name, so that leaving one out does not move the others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+
+from patriot.simulation.loop import seeded
+
+
+class Fault(StrEnum):
+    """What can happen between a process and the exchange, and to a process itself."""
+
+    SLOW_REQUEST = "slow request"
+    SLOW_ANSWER = "slow answer"
+    CUT_BEFORE = "cut before delivery"
+    CUT_AFTER = "cut after delivery"
+    SILENT_BEFORE = "half-open before delivery"
+    SILENT_AFTER = "half-open after delivery"
+    TRUNCATED = "truncated body"
+    PAGE_BEFORE = "gateway page, not executed"
+    PAGE_AFTER = "gateway page, executed"
+    CODE_BEFORE = "error code, not executed"
+    CODE_AFTER = "error code, executed"
+    LIMITED = "429, 418 or 403"
+    STALE = "stale list"
+    LAGGING = "query lags behind execution"
+    STREAM_LATE = "stream late"
+    STREAM_REPEATED = "stream message repeated"
+    STREAM_REORDERED = "stream messages reordered"
+    STREAM_DROPPED = "stream message lost"
+    STREAM_SILENT = "stream silent, socket alive"
+    STREAM_CUT = "stream cut"
+    KEY_GONE = "listen key gone unannounced"
+    FILL_IN_PARTS = "fills in parts"
+    KILL_AT_SEND = "kill at a send"
+    KILL_AT_APPEND = "kill at an append"
+    LEASE_MOVED = "lease moved to another owner"
+    STORE_AWAY = "store unavailable"
+    STORE_SLOW = "store slow"
+    STORE_FULL = "store full"
+    CLOCK_STEP = "clock stepped"
+    CLOCK_SKEWED = "clock ahead or behind"
+    HALT = "halt that closes"
+    MANUAL_CLOSE = "person closes a position"
+    MANUAL_REDUCE = "person closes a part"
+    STOP_CANCELED = "person cancels a stop"
+    SETTINGS_CHANGED = "person changes leverage and margin"
+    FOREIGN_ORDER = "person places an order"
+
+
+OF_REQUESTS = (
+    Fault.SLOW_REQUEST,
+    Fault.SLOW_ANSWER,
+    Fault.CUT_BEFORE,
+    Fault.CUT_AFTER,
+    Fault.SILENT_BEFORE,
+    Fault.SILENT_AFTER,
+    Fault.TRUNCATED,
+    Fault.PAGE_BEFORE,
+    Fault.PAGE_AFTER,
+    Fault.CODE_BEFORE,
+    Fault.CODE_AFTER,
+    Fault.LIMITED,
+)
+OF_STREAMS = (
+    Fault.STREAM_LATE,
+    Fault.STREAM_REPEATED,
+    Fault.STREAM_REORDERED,
+    Fault.STREAM_DROPPED,
+    Fault.STREAM_SILENT,
+    Fault.STREAM_CUT,
+)
+OF_LISTS = (Fault.STALE,)
+OF_LIVES = (Fault.KILL_AT_SEND, Fault.KILL_AT_APPEND)
+PLANNED = tuple(
+    fault for fault in Fault if fault not in (*OF_REQUESTS, *OF_STREAMS, *OF_LISTS, *OF_LIVES, Fault.LAGGING)
+)
+ALL = frozenset(Fault)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """How hard a world is: the kinds of faults that may come, and the chance of each, per request, message or step."""
+
+    kinds: frozenset[Fault] = ALL
+    of_requests: float = 0.04
+    of_orders: float = 0.10  # of requests that place or cancel one
+    of_streams: float = 0.06
+    of_lists: float = 0.05
+    lagging: float = 0.10  # of orders
+    kills: float = 0.01  # of sends and appends
+    planned: int = 4
+    max_kills: int = 3
+
+
+CALM = Trouble(frozenset(), 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def trouble_of(seed: int) -> Trouble:
+    """Return the trouble of a run: some are calm, some have one kind of fault, some a few, some all at once."""
+    random = seeded(seed, "trouble")
+    mood = random.random()
+    if mood < 0.05:
+        return CALM
+    if mood < 0.35:
+        kinds = frozenset(random.sample(list(Fault), random.randint(1, 3)))
+        return Trouble(kinds, 0.05, 0.3, 0.2, 0.2, 0.4, 0.02, 3)
+    if mood < 0.75:
+        return Trouble(frozenset(random.sample(list(Fault), random.randint(6, 14))))
+    return Trouble(planned=7)
+
+
+@dataclass(slots=True)
+class Injection:
+    """One fault that happened: what it hit, when, and until when it may hold up an account (None: it holds up all)."""
+
+    name: str
+    fault: Fault
+    step: str
+    at: float
+    until: float
+    uid: int | None
+
+
+@dataclass(slots=True)
+class Dice:
+    """Chance by name, and the record of what it brought."""
+
+    seed: int
+    trouble: Trouble
+    without: frozenset[str] = frozenset()  # names of injections that are left out, to see which of them matter
+    injections: list[Injection] = field(default_factory=list)
+    calm: bool = False
+    _seen: dict[str, int] = field(default_factory=dict)
+
+    def numbered(self, name: str) -> str:
+        """Return a name for the next thing of a kind."""
+        self._seen[name] = number = self._seen.get(name, 0) + 1
+        return f"{name}#{number}"
+
+    def falls(self, name: str, chance: float) -> Random | None:
+        """Return the chance of what happens at a name, or None: nothing happens."""
+        if self.calm or chance <= 0 or name in self.without:
+            return None
+        digest = hashlib.blake2b(f"{self.seed}:{name}".encode(), digest_size=8).digest()
+        if int.from_bytes(digest, "big") >= chance * 2**64:
+            return None
+        return seeded(self.seed, name)
+
+    def among(self, random: Random, faults: Mapping[Fault, float] | tuple[Fault, ...]) -> Fault | None:
+        """Return one of the faults that this run may have."""
+        possible = [fault for fault in faults if fault in self.trouble.kinds]
+        return random.choice(possible) if possible else None
+
+    def note(self, name: str, fault: Fault, step: str, at: float, until: float, uid: int | None) -> None:
+        """Record that a fault happened."""
+        self.injections.append(Injection(name, fault, step, at, until, uid))

@@ -1,0 +1,204 @@
+"""Judges a run by the laws: from the exchange's own books, the wire and the log, never from PATRIOT's memory."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from patriot.kernel.money import ZERO
+from patriot.orders.client_ids import client_id_prefix, entry_order_id, parse_client_order_id
+from patriot.sim.engine.events import Result
+from patriot.sim.engine.operations import MovePrice, Operation, PlaceAlgoOrder, PlaceOrder
+from patriot.sim.engine.venue import Venue
+from patriot.sim.engine.words import OrderType
+from patriot.simulation.faults import Dice
+from patriot.simulation.loop import Life
+from patriot.simulation.tap import ORDER_PATHS, client_id_of
+from patriot.simulation.wire import Request
+from patriot.trading.terms import AccountId, Leg, SignalId
+
+PROTECTED_WITHIN_SECONDS = 2.0
+WORKING_WITHIN_SECONDS = 40.0  # a lease runs out, another process takes it, reads its log and the exchange
+WAY_OUT_WITHIN_SECONDS = 10.0  # an emergency close that takes longer is no excuse any more
+# laxer than the desk: an id that PATRIOT should not have written counts too
+_OURS = re.compile("(?P<prefix>p[a-z2-7]{26})(?P<leg>[estcx])(?P<sequence>[0-9]+)")
+Halts = list[tuple[datetime, datetime]]
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One order request on the wire."""
+
+    life: str
+    at: float
+    proven_idle: bool = False  # its answer proved that nothing was done
+
+
+@dataclass(slots=True)
+class Client:
+    """One account, here and on the exchange."""
+
+    account_id: AccountId
+    uid: int
+
+
+@dataclass(slots=True)
+class Judge:
+    """Collects what broke a law; `violations` stays empty in a good run."""
+
+    engine: Venue
+    clients: list[Client]
+    dice: Dice
+    now: Callable[[], float]
+    note: Callable[[str], None]
+    signals: list[SignalId] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    attempts: dict[str, list[Attempt]] = field(default_factory=lambda: defaultdict(list))
+    placed: Counter[str] = field(default_factory=Counter)
+    naked_since: dict[tuple[int, str], float] = field(default_factory=dict)
+    longest_naked: float = 0.0
+    stirred: bool = True  # something happened on the exchange since the last look
+
+    def stir(self) -> None:
+        """Take note that something happened."""
+        self.stirred = True
+
+    def blame(self, law: int, text: str) -> None:
+        """Record what broke a law, once."""
+        entry = f"law {law}: {text}"
+        if entry not in self.violations:
+            self.violations.append(entry)
+
+    def uid_name(self, uid: int) -> str:
+        """Return how a finding names an account."""
+        return f"account {uid}"
+
+    # At every step of the exchange ------------------------------------------------------------------------------------
+
+    def applied(self, operation: Operation, _result: Result) -> None:
+        """Count the orders of one intent (law 1)."""
+        if not isinstance(operation, MovePrice):
+            self.note(f"exchange: {operation}")
+        match operation:
+            case PlaceOrder(client_order_id=client_id) | PlaceAlgoOrder(client_algo_id=client_id):
+                named = _OURS.fullmatch(client_id)
+            case _:
+                return
+        if named is None:
+            return
+        is_entry = named["leg"] == "e"
+        intent = f"{named['prefix']} {named['leg']} {1 if is_entry else named['sequence']}"
+        self.placed[intent] += 1
+        if self.placed[intent] > 1:
+            self.blame(1, f"{self.placed[intent]} orders for the intent {intent}")
+        if named["prefix"] not in self._prefixes():
+            self.blame(1, f"order {client_id} belongs to no signal")
+
+    def _prefixes(self) -> set[str]:
+        return {
+            client_id_prefix(entry_order_id(signal_id, client.account_id))
+            for signal_id in self.signals
+            for client in self.clients
+        }
+
+    # At every step of the wire ----------------------------------------------------------------------------------------
+
+    def sent(self, life: Life | None, uid: int | None, request: Request) -> None:
+        """Let no entry be sent again unless nothing was done (law 3), and nothing be canceled that is not ours."""
+        if request.path not in ORDER_PATHS or request.method == "GET":
+            return
+        client_id = client_id_of(request)
+        self.note(f"account {uid}: {request.name} {client_id} {request.parameters.get('quantity', '')}")
+        named = parse_client_order_id(client_id)
+        if named is None:
+            self.blame(4, f"{request.name} for {client_id or 'an order'} that is not ours, of account {uid}")
+            return
+        if request.method != "POST":
+            return
+        if named.leg is Leg.ENTRY:
+            earlier = [one for one in self.attempts[client_id] if not one.proven_idle]
+            if earlier:
+                first = earlier[0]
+                self.blame(
+                    3, f"entry {client_id} was sent again, {self.now() - first.at:.2f} s after a request unproven"
+                )
+        self.attempts[client_id].append(Attempt(life.name if life else "", self.now()))
+
+    def answered(self, uid: int | None, request: Request, *, proves_inaction: bool) -> None:
+        """Take down whether an answer proves that nothing was done."""
+        if request.method == "POST" and request.path in ORDER_PATHS and self.attempts[client_id_of(request)]:
+            self.attempts[client_id_of(request)][-1].proven_idle |= proves_inaction
+
+    # In between -------------------------------------------------------------------------------------------------------
+
+    def look(self, acting_since: dict[AccountId, float], working_since: float | None) -> None:
+        """Measure how long each position has been without its stop (law 2).
+
+        acting_since: accounts that somebody looks after, and since when. working_since: since when any process lives.
+        """
+        if not self.stirred and not self.naked_since:
+            return
+        self.stirred = False
+        now = self.now()
+        for client in self.clients:
+            for symbol in {instrument.symbol for instrument in self.engine.instruments}:
+                key = (client.uid, symbol)
+                if not self.is_naked(client.uid, symbol):
+                    self.naked_since.pop(key, None)
+                    continue
+                since = max(self.naked_since.setdefault(key, now), self._excused_until(client.uid))
+                if working_since is None:
+                    continue
+                acting = acting_since.get(client.account_id)
+                seconds = now - max(since, acting if acting is not None else working_since)
+                allowed = PROTECTED_WITHIN_SECONDS if acting is not None else WORKING_WITHIN_SECONDS
+                self.longest_naked = max(self.longest_naked, seconds)
+                if seconds > allowed:
+                    whom = "by its worker" if acting is not None else "and nobody worked for it"
+                    self.blame(
+                        2, f"account {client.uid} {symbol} was without its stop for more than {allowed} s {whom}"
+                    )
+
+    def _excused_until(self, uid: int) -> float:
+        return max((one.until for one in self.dice.injections if one.uid in (None, uid)), default=0.0)
+
+    def is_naked(self, uid: int, symbol: str) -> bool:
+        """Tell whether our part of a position is larger than what our stops on the exchange cover."""
+        held = self.engine.positions(uid, symbol)[0].position.quantity
+        if not held:
+            return False
+        ours = self.ours(uid, symbol)
+        exposed = min(abs(held), abs(ours)) if held * ours > 0 else ZERO
+        closing = "SELL" if held > 0 else "BUY"
+        covered = sum(
+            (
+                algo.quantity
+                for algo in self.engine.open_algo_orders(uid, symbol)
+                if algo.order_type is OrderType.STOP_MARKET
+                and algo.reduce_only
+                and algo.side == closing
+                and parse_client_order_id(algo.client_algo_id)
+            ),
+            ZERO,
+        )
+        return covered < exposed
+
+    def ours(self, uid: int, symbol: str) -> Decimal:
+        """Return the position that executions of our orders add up to, signed."""
+        return sum(
+            (
+                trade.quantity if trade.side == "BUY" else -trade.quantity
+                for trade in self.engine.trades(uid, symbol)
+                if parse_client_order_id(trade.client_order_id)
+            ),
+            ZERO,
+        )
+
+
+def entries_during(halts: Iterable[tuple[datetime, datetime]], at: datetime) -> bool:
+    """Tell whether a moment lies in one of the halts."""
+    return any(start <= at <= end for start, end in halts)

@@ -1,0 +1,406 @@
+"""A trading day of some accounts in a fraction of a second: exchange, market, person, processes, faults. One seed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from patriot.adapters.vault import MasterKey, MemoryShelf, Vault
+from patriot.kernel.bus import CommandBus
+from patriot.kernel.eventstore import Context, StreamKey
+from patriot.kernel.ids import Ids, derived_id
+from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore
+from patriot.risk import streams as risk
+from patriot.risk.commands import HaltTrading, ResumeTrading
+from patriot.risk.events import HaltLevel, Scope
+from patriot.services.execution import ExecutionService
+from patriot.services.plugged_in import ExchangeAddress
+from patriot.simulation.books import Books
+from patriot.simulation.faults import PLANNED, Dice, Fault, Trouble, trouble_of
+from patriot.simulation.judge import Client, Halts, Judge
+from patriot.simulation.loop import Life, VirtualClock, VirtualLoop, run_virtually, seeded
+from patriot.simulation.market import SYMBOLS, Person, Scribe, move_prices, next_signal
+from patriot.simulation.process import Process, Shared
+from patriot.simulation.store import MovableLeases, StoreLine, Weather
+from patriot.simulation.tap import UNHEARD_SECONDS, Wires
+from patriot.simulation.venue import SimulatedVenue
+from patriot.trading.terms import AccountId
+
+STRATEGY_STREAM = "STRATEGY"
+LOOK_SECONDS = 0.1
+START_SECONDS = 60.0
+QUIET_SECONDS = 400.0  # at most, until nothing is under way any more
+STANDING_SECONDS = 3.0  # that quiet has to last
+FINAL_HALT = "SIMULATION_ENDS"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a world is."""
+
+    accounts: int
+    replicas: int
+    seconds: float
+    signal_every: float
+    jump: float
+
+
+def shape_of(seed: int) -> Shape:
+    """Return the size of a run: most are short, some see more than twenty brackets."""
+    random = seeded(seed, "shape")
+    long = random.random() < 0.1
+    return Shape(
+        accounts=1 if long else random.choice((1, 2, 2, 3)),
+        replicas=random.choice((1, 1, 2)),
+        seconds=240.0 if long else random.uniform(25, 50),
+        signal_every=random.uniform(3, 7),
+        jump=random.choice((0.0, 0.05, 0.15)),
+    )
+
+
+@dataclass
+class World:
+    """Everything of one run."""
+
+    seed: int
+    trouble: Trouble | None = None
+    shape: Shape | None = None
+    without: frozenset[str] = frozenset()
+    service_type: type[ExecutionService] = ExecutionService
+    trace: list[str] = field(default_factory=list)
+    halts: Halts = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
+    kills: int = 0
+    _halting: bool = False
+
+    def run(self) -> Judge:
+        """Run to the end in virtual time, and return the judge with what it found."""
+        spoken = structlog.get_config()
+        structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # what services log is not looked at
+        try:
+            return run_virtually(self._run())
+        finally:
+            structlog.configure(**spoken)
+
+    def note(self, text: str) -> None:
+        """Add a line to what happened."""
+        self.trace.append(f"{self.loop.time():9.3f} {text}")
+
+    async def _run(self) -> Judge:
+        await self._found()
+        chores = [asyncio.create_task(work) for work in (self.venue.keep_house(), self._watch(), self._supervise())]
+        await self._wait_for(self._all_acting, START_SECONDS)
+        planned = asyncio.create_task(self._bring_trouble())
+        await self._trade()
+        await planned
+        self._calm_down()
+        quiet = await self._wind_up()
+        if not quiet:
+            self.judge.blame(4, f"still busy {QUIET_SECONDS} s after the last trouble: {self._busy()}")
+        self._look()
+        await self._books.conclude(self.halts, dict(self._checkpoints._places))
+        for task in chores:
+            if task.done():
+                task.result()
+            task.cancel()
+        await asyncio.gather(*chores, return_exceptions=True)
+        await self._end_processes()
+        self.processes.clear()
+        return self.judge
+
+    # What is there before the first signal ----------------------------------------------------------------------------
+
+    async def _found(self) -> None:
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, VirtualLoop):
+            raise TypeError("a world runs on a virtual loop")
+        self.loop, self.clock = loop, VirtualClock()
+        self.shape = self.shape or shape_of(self.seed)
+        self.dice = Dice(self.seed, self.trouble or trouble_of(self.seed), self.without)
+        self.random = seeded(self.seed, "market")
+        ids = Ids(self.clock, seeded(self.seed, "ids").randbytes)
+        self._leases = MovableLeases(self.clock)
+        self.store = MemoryEventStore(self.clock, self._leases)
+        self._checkpoints = MemoryCheckpoints()
+        self._weather = Weather()
+        self._world_context = copy_context()
+        self.venue = SimulatedVenue(self.seed, self.clock)
+        await self.venue.start()
+        vault = Vault(MemoryShelf(self.clock), MasterKey(seeded(self.seed, "master key").randbytes(32)))
+        clients = []
+        for number in range(self.shape.accounts):
+            uid, key = self.venue.open_account(Decimal(10_000 + 1_000 * number))
+            clients.append(Client(AccountId(UUID(int=100 + uid)), uid))
+            await vault.store(clients[-1].account_id, 1, key)
+        self.judge = Judge(self.venue.engine, clients, self.dice, self.loop.time, self.note)
+        self.venue.exchange.watch = self.judge.applied
+        self.venue.exchange.subscribe(lambda _events: self.judge.stir())
+        self._books = Books(self.judge, self.venue, self.store)
+        self._person = Person(self.venue)
+        self._scribe = Scribe(self.store, ids)
+        self._bus = CommandBus(self.store, self.clock, ids)
+        risk.register(self._bus)
+        await self._scribe.found(clients)
+        self._shared = Shared(
+            self.store,
+            self._checkpoints,
+            self._leases,
+            vault,
+            ExchangeAddress(self.venue.url, self.venue.ws_url),
+            self._line_to_store,
+            self.note,
+            lambda life: seeded(self.seed, life.name),
+        )
+        self.loop.network.between = Wires(
+            loop=self.loop,
+            dice=self.dice,
+            witness=self.judge,
+            uid_of_key=self.venue.uid_of_key,
+            uid_of_listen_key=self.venue.uid_of_listen_key,
+            may_kill=lambda _life: self._may_kill(),
+            kill=self._kill,
+        ).between
+
+    # Processes --------------------------------------------------------------------------------------------------------
+
+    def _line_to_store(self, life: Life) -> StoreLine:
+        def doom(appended: str, committed: bool) -> bool:
+            if Fault.KILL_AT_APPEND not in self.dice.trouble.kinds or not self._may_kill() or not life.alive:
+                return False
+            name = self.dice.numbered(f"kill {'after' if committed else 'before'} append of {appended}")
+            if self.dice.falls(name, self.dice.trouble.kills) is None:
+                return False
+            now = self.loop.time()
+            self.dice.note(name, Fault.KILL_AT_APPEND, f"append {appended}", now, now, 0)
+            return True
+
+        random = seeded(self.seed, "store", life.name)
+        return StoreLine(life, self._world_context, self._weather, random, doom, lambda: self._kill(life))
+
+    def _may_kill(self) -> bool:
+        return not self.dice.calm and self.kills < self.dice.trouble.max_kills
+
+    def _kill(self, life: Life) -> None:
+        if life.alive:
+            self.kills += 1
+            self.note(f"{life.name} is killed")
+            self.loop.end(life)
+
+    async def _supervise(self) -> None:
+        """Start processes, and start them again when they are gone."""
+        shape, born, random = self.shape, 0, seeded(self.seed, "supervisor")
+        assert shape is not None  # noqa: S101  set before
+        while True:
+            for process in self.processes:
+                if process.life.alive and process.task.done():
+                    self._take_failure(process)
+            living = [process for process in self.processes if process.alive]
+            for _ in range(shape.replicas - len(living)):
+                born += 1
+                process = Process(Life(f"process {born}"), self._shared, self.service_type)
+                self._skew(process, born)
+                self.processes.append(process)
+                self.note(f"{process.life.name} starts")
+            await asyncio.sleep(random.uniform(0.5, 3))
+
+    def _skew(self, process: Process, number: int) -> None:
+        name = f"clock of process {number}"
+        random = self.dice.falls(name, 0.3)
+        if random is not None and Fault.CLOCK_SKEWED in self.dice.trouble.kinds:
+            seconds = random.choice((-8.0, -2.0, 2.0, 8.0))
+            process.clock.wrong_by = timedelta(seconds=seconds)
+            now = self.loop.time()
+            self.dice.note(name, Fault.CLOCK_SKEWED, "start", now, now, 0)
+            self.note(f"{process.life.name} has a clock wrong by {seconds} s")
+
+    def _take_failure(self, process: Process) -> None:
+        process.life.alive = False
+        error = None if process.task.cancelled() else process.task.exception()
+        self.note(f"{process.life.name} ended by itself: {error!r}")
+        if process.execution is None or not process.execution.started.is_set():
+            return  # it could not serve, and is started again
+        self.judge.blame(2, f"a process ended by itself: {_words(error)}")
+
+    async def _end_processes(self) -> None:
+        """Ask what still lives to end: a task that was canceled ends."""
+        living = [process for process in self.processes if process.alive]
+        for process in living:
+            process.task.cancel()
+        if living:
+            _, left = await asyncio.wait([process.task for process in living], timeout=30)
+            for _ in left:
+                self.judge.blame(2, "a process did not end within 30 s of being told to")
+
+    # Trouble by plan --------------------------------------------------------------------------------------------------
+
+    async def _bring_trouble(self) -> None:
+        trouble, shape = self.dice.trouble, self.shape
+        possible = [fault for fault in PLANNED if fault in trouble.kinds and fault is not Fault.CLOCK_SKEWED]
+        if not possible or shape is None:
+            return
+        plan = []
+        for number in range(round(trouble.planned * shape.seconds / 40)):
+            name = f"plan {number}"
+            random = seeded(self.seed, name)
+            plan.append((random.uniform(1, shape.seconds), name, random.choice(possible), random))
+        start = self.loop.time()
+        for at, name, fault, random in sorted(plan, key=lambda entry: entry[:2]):
+            await asyncio.sleep(max(0.0, start + at - self.loop.time()))
+            if name not in self.without:
+                await self._bring(name, fault, random)
+
+    async def _bring(self, name: str, fault: Fault, random: Random) -> None:
+        now, client = self.loop.time(), random.choice(self.judge.clients)
+        seconds, uid, what = 0.0, client.uid, ""
+        match fault:
+            case Fault.KEY_GONE:
+                self.venue.end_listen_key(uid)
+                seconds = UNHEARD_SECONDS
+            case Fault.FILL_IN_PARTS:
+                self.venue.fill_in_parts(random.choice(list(SYMBOLS.values())), random.randint(2, 4))
+            case Fault.LEASE_MOVED:
+                self.loop.create_task(self._move_lease(client, random.uniform(0.5, 4)))
+            case Fault.STORE_AWAY:
+                self._weather.away_until = now + random.uniform(0.5, 8)
+            case Fault.STORE_FULL:
+                self._weather.full_until = now + random.uniform(0.5, 8)
+            case Fault.STORE_SLOW:
+                self._weather.slow_until = now + random.uniform(2, 10)
+                self._weather.slow_seconds = random.choice((0.05, 0.3, 1.0))
+            case Fault.CLOCK_STEP:
+                for process in self.processes[-1:]:
+                    process.clock.wrong_by += timedelta(seconds=random.choice((-8, -1.5, 1.5, 8)))
+            case Fault.HALT:
+                self.loop.create_task(self._halt_for(random.uniform(8, 15)))
+            case _:
+                what = self._person.act(fault, client, random)
+                if not what:
+                    return
+        self.note(f"{fault.value} {what}")
+        self.dice.note(name, fault, "plan", now, now + seconds, uid)
+
+    async def _move_lease(self, client: Client, seconds: float) -> None:
+        """Let somebody else have an account's lease for a while, without a word to its owner."""
+        name = f"account:{client.account_id}"
+        self._leases.take_away(name)
+        fence = await self._leases.acquire(name, "somebody else")
+        await asyncio.sleep(seconds)
+        if fence is not None:
+            await self._leases.release(fence, "somebody else")
+
+    async def _halt_for(self, seconds: float) -> None:
+        """Halt and close everything for a while; the first seconds are the tail's to hear of it."""
+        if self._halting:
+            return
+        self._halting, start = True, self.clock.now()
+        await self._command(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, "MANUAL", start))
+        await asyncio.sleep(seconds)
+        self.halts.append((start + timedelta(seconds=4), self.clock.now()))
+        await self._command(ResumeTrading(Scope.GLOBAL, "", "MANUAL", self.clock.now()))
+        self._halting = False
+        self.note("halt ends")
+
+    async def _command(self, command: Any) -> None:
+        await self._bus.dispatch(command, Context(derived_id("operator", self.clock.now())))
+
+    # The market -------------------------------------------------------------------------------------------------------
+
+    async def _trade(self) -> None:
+        shape, random = self.shape, self.random
+        assert shape is not None  # noqa: S101  set before
+        end = self.loop.time() + shape.seconds
+        next_at, number = self.loop.time() + 0.5, 0
+        while self.loop.time() < end:
+            await asyncio.sleep(random.uniform(0.2, 0.6))
+            move_prices(self.venue, random, shape.jump)
+            if self.loop.time() >= next_at:
+                number += 1
+                next_at = self.loop.time() + random.expovariate(1 / shape.signal_every)
+                await self._signal(number)
+
+    async def _signal(self, number: int) -> None:
+        signal = next_signal(self.venue, self.random, self.clock.now(), number)
+        self.judge.signals.append(signal.signal_id)
+        self.note(f"signal {signal.action} {signal.symbol} stop {signal.stop_price} target {signal.take_profit_price}")
+        await self._scribe.write(StreamKey(STRATEGY_STREAM, signal.strategy_id), signal.generated_at, signal)
+
+    # The end ----------------------------------------------------------------------------------------------------------
+
+    def _calm_down(self) -> None:
+        self.dice.calm = True
+        self._weather.away_until = self._weather.full_until = self._weather.slow_until = 0.0
+        for line in list(self.loop.network.lines):
+            if line.up.silent or line.down.silent:
+                line.cut()
+        self.note("calm")
+
+    async def _wind_up(self) -> bool:
+        """Wait for everybody to work, have everything closed, and wait until nothing is under way."""
+        await self._wait_for(self._all_acting, QUIET_SECONDS)
+        await self._command(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, FINAL_HALT, self.clock.now()))
+        return await self._wait_for(lambda: not self._busy(), QUIET_SECONDS, STANDING_SECONDS)
+
+    async def _wait_for(self, state: Callable[[], bool], seconds: float, standing: float = 0.0) -> bool:
+        end, since = self.loop.time() + seconds, None
+        while self.loop.time() < end:
+            await asyncio.sleep(0.25)
+            since = (since or self.loop.time()) if state() else None
+            if since is not None and self.loop.time() - since >= standing:
+                return True
+        return False
+
+    def _all_acting(self) -> bool:
+        return all(client.account_id in self._acting() for client in self.judge.clients)
+
+    def _acting(self) -> dict[AccountId, float]:
+        """Return which accounts somebody looks after, and since when."""
+        now, acting = self.loop.time(), {}
+        for process in self.processes:
+            for client in self.judge.clients:
+                worker = process.worker(client.account_id)
+                if worker is None or not worker.acting.is_set():
+                    process.acting_since.pop(client.account_id, None)
+                    continue
+                acting[client.account_id] = process.acting_since.setdefault(client.account_id, now)
+        return acting
+
+    def _busy(self) -> str:
+        """Return what is under way, empty if nothing."""
+        held = [
+            f"account {client.uid} holds {symbol}"
+            for client in self.judge.clients
+            for symbol in SYMBOLS.values()
+            if self.venue.held(client.uid, symbol)
+        ]
+        workers = [process.worker(client.account_id) for process in self.processes for client in self.judge.clients]
+        open_brackets = [
+            f"open bracket {key}" for one in workers if one is not None for key in one.keeper.open_brackets
+        ]
+        at_work = [f"work {one.busy}" for one in workers if one is not None and one.busy]
+        return ", ".join((*at_work, *held, *open_brackets))
+
+    # Watching ---------------------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self._look()
+
+    def _look(self) -> None:
+        living = [process.started_at for process in self.processes if process.alive]
+        self.judge.look(self._acting(), min(living) if living else None)
+
+
+def _words(error: BaseException | None) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return " and ".join(_words(one) for one in error.exceptions)
+    return f"{type(error).__name__} {error}"

@@ -1,0 +1,55 @@
+"""Seeds of the whole platform: what must hold in them, that they replay, and that trouble really comes."""
+
+from collections import Counter
+
+import pytest
+
+from patriot.kernel.eventstore import START
+from patriot.simulation.faults import CALM, Fault, Trouble
+from patriot.simulation.loop import run_virtually
+from patriot.simulation.world import World
+
+pytestmark = pytest.mark.integration
+
+ROUGH = Trouble(planned=8)
+
+
+def test_calm_days_break_no_law_and_protect_at_once() -> None:
+    worlds = [World(seed, CALM) for seed in range(8)]
+    judges = [world.run() for world in worlds]
+
+    assert not [violation for judge in judges for violation in judge.violations]
+    assert max(judge.longest_naked for judge in judges) < 0.5
+    assert sum(judge.placed.total() for judge in judges) > 80
+
+
+@pytest.mark.parametrize("seed", [5, 23])
+def test_same_seed_gives_the_same_bytes(seed: int) -> None:
+    def history() -> tuple[list[str], list[object], list[tuple[str, bytes]]]:
+        world = World(seed, ROUGH)
+        judge = world.run()
+        log = run_virtually(world.store.feed.read(START, 100_000)).events
+        return world.trace, list(judge.dice.injections), [(e.data, e.event_hash) for e in log]
+
+    assert history() == history()
+
+
+def test_leaving_a_fault_out_leaves_the_others_in_their_place() -> None:
+    whole = World(23, ROUGH).run().dice.injections
+    last = whole[-1].name
+
+    rest = World(23, ROUGH, without=frozenset({last})).run().dice.injections
+
+    assert last not in [one.name for one in rest]
+    assert [one.name for one in rest][: len(whole) - 1] == [one.name for one in whole[:-1]]
+
+
+def test_every_kind_of_fault_is_seen_to_happen() -> None:
+    """A simulation without faults in it proves nothing."""
+    met = Counter[Fault]()
+    for seed in range(200, 240):
+        met.update(one.fault for one in World(seed, ROUGH).run().dice.injections)
+        if len(met) == len(Fault):
+            break
+
+    assert set(Fault) - set(met) == set()
