@@ -39,7 +39,7 @@ STREAMS = (
     Stream("strategies", "STREAM_TYPE", "StrategyEvent", "one strategy"),
     Stream("strategies", "ALLOCATION_STREAM_TYPE", "AllocationEvent", "how one account is divided among strategies"),
     Stream("strategies", "SIGNAL_STREAM_TYPE", "SignalEvent", "one signal"),
-    Stream("execution", "STREAM_TYPE", "ExecutionEvent", "the fan-out of one signal"),
+    Stream("execution", "STREAM_TYPE", "ExecutionEvent", "one account's share of one signal"),
     Stream("execution", "PROTECTION_STREAM_TYPE", "ProtectionEvent", "the protection of one bracket's position"),
     Stream("orders", "STREAM_TYPE", "OrderEvent", "one order"),
     Stream("risk", "STREAM_TYPE", "RiskEvent", "the exposure of one account"),

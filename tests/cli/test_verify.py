@@ -1,6 +1,7 @@
 """`patriot verify` over one kept demo: nothing to complain about, and each thing that a person could have changed."""
 
 import json
+import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,34 @@ def test_verify_of_an_invoice_with_one_changed_digit_names_the_file(demo_folder:
     assert status == 1
     assert invoice.name in problems(found, "9")
     assert found["chain_ok"]
+
+
+def test_verify_of_a_folder_without_its_simulator_judges_the_log_and_says_what_it_did_not(demo_folder: Path) -> None:
+    shutil.rmtree(demo_folder / "sim")
+    done = patriot("verify", str(demo_folder), home=demo_folder.parent)
+    assert done.returncode == 3, done.stdout
+    assert "laws 1, 4, 8 and 11 were not tested against the exchange" in done.stdout
+    assert done.stdout.count("not seen    account ") == 3
+
+
+async def test_verify_finds_an_account_of_the_exchange_that_the_log_no_longer_knows(demo_folder: Path) -> None:
+    async with EmbeddedPostgres(demo_folder / "postgres") as address:
+        connection = await asyncpg.connect(address.dsn)
+        account_id = await connection.fetchval("SELECT min(account_id::text) FROM read.fills")
+        await connection.close()
+    whose = f"account_id = '{account_id}' OR stream_id = '{account_id}'"
+    await change(
+        demo_folder,
+        f"DELETE FROM eventing.streams WHERE (stream_type, stream_id) IN"
+        f" (SELECT stream_type, stream_id FROM eventing.events WHERE {whose})",
+        f"DELETE FROM eventing.events WHERE {whose}",
+    )
+    status, found = judged(demo_folder)
+    assert status == 1
+    assert found["chain_ok"]
+    assert len(found["accounts_unclaimed"]) == 1
+    assert "it holds orders of ours, and no account of the log claims it" in problems(found, "4")
+    assert "root 1: " in problems(found, "10")
 
 
 def test_verify_without_a_data_folder_says_what_to_run(tmp_path: Path) -> None:

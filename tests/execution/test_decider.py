@@ -48,8 +48,8 @@ ROUTED = (RoutedAccount(ACCOUNT, Routing.SENT, ORDER_ID, None, D(1)),)
 
 
 def test_routing_of_a_signal_is_noted_once() -> None:
-    command = RecordRouting(SIGNAL, STRATEGY, ROUTED, NOON)
-    again = RecordRouting(SIGNAL, STRATEGY, (), at(1))
+    command = RecordRouting(SIGNAL, STRATEGY, ROUTED[0], NOON)
+    again = RecordRouting(SIGNAL, STRATEGY, replace(ROUTED[0], routing=Routing.SKIPPED), at(1))
     Scenario(EXECUTION).when(command, again).then(SignalRouted(SIGNAL, STRATEGY, ROUTED, NOON))
 
 

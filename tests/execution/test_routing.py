@@ -11,7 +11,8 @@ from decimal import Decimal
 import pytest
 
 from patriot.accounts.events import AccountStatus, AccountStatusChanged
-from patriot.execution.events import RoutedAccount, Routing
+from patriot.execution.events import RoutedAccount, Routing, routing_stream
+from patriot.kernel.bus import decode_all
 from patriot.kernel.ids import derived_id
 from patriot.orders.client_ids import entry_order_id
 from patriot.risk.events import HaltLevel, ReasonCode
@@ -117,6 +118,35 @@ def test_signal_routed_twice_is_one_order() -> None:
             await asyncio.sleep(2)
             assert first[0].order_id == again[0].order_id
             assert [o.side for o in world.engine.orders(1) if o.client_order_id.startswith("p")] == [Side.BUY]
+
+    run_virtually(run())
+
+
+def test_each_account_has_a_record_of_its_own() -> None:
+    async def run() -> None:
+        world = World(1, CALM)
+        async with world.at_work() as process:
+            (account,) = await process.router.route(signal(world))
+            await process.router.route(signal(world))
+        (record,) = await world.store.read_stream(routing_stream(SignalId(derived_id("signal", 1)), ACCOUNT))
+        assert record.context.account_id == ACCOUNT
+        assert decode_all([record])[0].accounts == (account,)
+
+    run_virtually(run())
+
+
+def test_signal_routed_again_when_its_bracket_is_over_is_still_recorded_as_sent() -> None:
+    async def run() -> None:
+        world = World(1, CALM)
+        async with world.at_work() as process:
+            bought = signal(world)
+            (first,) = await process.router.route(bought)
+            await asyncio.sleep(2)
+            await process.router.route(signal(world, SignalAction.CLOSE, number=2))
+            await asyncio.sleep(20)
+            assert process.keeper.open_brackets == {}
+            (again,) = await process.router.route(bought)
+            assert (again.routing, again.order_id) == (Routing.SENT, first.order_id)
 
     run_virtually(run())
 

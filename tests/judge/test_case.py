@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from patriot.judge.case import Case, join
-from patriot.judge.laws import broken_laws, exchange_owns_facts
+from patriot.judge.laws import LAWS, broken_laws, exchange_owns_facts
 from patriot.orders.events import OrderCreated
 from patriot.sim.engine.words import Side as VenueSide
 from patriot.trading.terms import Leg
-from tests.judge.cases import ENTRY_ID, case, intent, sent
+from tests.judge.cases import ENTRY_ID, PROTECTED, RELEASED, case, intent, sent, without
 from tests.portfolio.facts import ALICES, linked
 from tests.sim.engine.support import Desk
 
@@ -64,6 +64,33 @@ def test_account_of_the_log_that_the_exchange_does_not_show_is_named() -> None:
 
     assert join(case([linked()]).log, state, {ALICES: 404}).unreachable == [ALICES]
     assert join(case([intent(Leg.ENTRY)]).log, state).unreachable == [ALICES]
+
+
+def test_account_that_sent_orders_and_that_the_exchange_does_not_show_breaks_law_4() -> None:
+    _, state = traded("web_1")
+
+    found = join(case(sent(Leg.ENTRY)).log, state)
+
+    assert exchange_owns_facts(found).problems == (
+        f"account {ALICES}: it sent orders, and the exchange does not show it",
+    )
+
+
+def test_without_an_exchange_both_sides_are_not_put_to_the_test_and_the_log_alone_is() -> None:
+    alone = join(case().log, None)
+
+    assert broken_laws(alone) == {}
+    assert alone.unreachable == [ALICES]
+    assert {name: law(alone).ok for name, law in LAWS.items()} == {
+        "1": False, "2": True, "3": True, "4": False, "8": False, "11": False, "end": True
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("gone", "law"), [(PROTECTED, "2"), (RELEASED, "end")], ids=["never protected", "never released"]
+)
+def test_without_an_exchange_what_the_log_says_of_itself_can_still_break_a_law(gone: object, law: str) -> None:
+    assert list(broken_laws(join(case(without(gone)).log, None))) == [law]
 
 
 def test_sound_case_breaks_no_law_and_a_case_without_evidence_neither() -> None:

@@ -39,7 +39,7 @@ LAWS = {
     "9": "every invoice is recomputed offline",
     "10": "history is chained, and rebuilds every read model",
     "11": "whatever was accepted was durable first",
-    "end": "every bracket is open on both sides, or over on both",
+    "end": "every signal answered, every bracket open on both sides or over on both",
 }
 MEANINGS = {
     "accounts": "clients' accounts, each with its own key",

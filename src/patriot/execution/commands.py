@@ -13,7 +13,7 @@ from patriot.trading.terms import AccountId, OrderId, SignalId, StrategyId, User
 class RecordRouting:
     signal_id: SignalId
     strategy_id: StrategyId
-    accounts: tuple[RoutedAccount, ...]
+    account: RoutedAccount
     at: datetime
 
 

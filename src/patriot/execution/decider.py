@@ -28,7 +28,7 @@ from patriot.kernel.money import ZERO
 
 
 def _decide_routing(routed: bool, c: ExecutionCommand) -> list[ExecutionEvent]:
-    return [] if routed else [SignalRouted(c.signal_id, c.strategy_id, c.accounts, c.at)]
+    return [] if routed else [SignalRouted(c.signal_id, c.strategy_id, (c.account,), c.at)]
 
 
 EXECUTION: Decider[bool, ExecutionCommand, ExecutionEvent] = Decider(

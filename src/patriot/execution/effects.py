@@ -67,6 +67,10 @@ class BracketKeeper:
         """Return the brackets that are not over, by the order id of their entry."""
         return self._brackets
 
+    def knows(self, group_id: OrderId) -> bool:
+        """Tell whether a bracket is open, or ended not long ago."""
+        return group_id in self._brackets or group_id in self._over
+
     def bracket_on(self, symbol: str, strategy_id: StrategyId | None = None) -> Bracket | None:
         """Return the open bracket on a symbol, of one strategy or of any."""
         for bracket in self._brackets.values():

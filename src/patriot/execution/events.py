@@ -8,16 +8,17 @@ from typing import Any
 
 from patriot.kernel.codec import EVENTS, event
 from patriot.kernel.eventstore import StreamKey
+from patriot.kernel.ids import derived_id
 from patriot.kernel.money import Money
 from patriot.trading.terms import AccountId, OrderId, SignalId, StrategyId, UserId
 
-STREAM_TYPE = "EXECUTION"  # stream id: the signal id
+STREAM_TYPE = "EXECUTION"  # stream id: made of the signal id and the account id
 PROTECTION_STREAM_TYPE = "PROTECTION"  # stream id: the group id
 
 
-def routing_stream(signal_id: SignalId) -> StreamKey:
-    """Return the stream of what became of a signal on every account."""
-    return StreamKey(STREAM_TYPE, signal_id)
+def routing_stream(signal_id: SignalId, account_id: AccountId) -> StreamKey:
+    """Return the stream of what became of a signal on one account."""
+    return StreamKey(STREAM_TYPE, derived_id("routing", signal_id, account_id))
 
 
 def protection_stream(group_id: OrderId) -> StreamKey:
@@ -33,7 +34,7 @@ class Routing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RoutedAccount:
-    """One account's share of a signal, in the rotated order they were served."""
+    """One account's share of a signal."""
 
     account_id: AccountId
     routing: Routing
@@ -45,6 +46,8 @@ class RoutedAccount:
 @event("execution.signal_routed")
 @dataclass(frozen=True, slots=True)
 class SignalRouted:
+    """What became of a signal on one account, which alone is named; older records name all accounts of the signal."""
+
     signal_id: SignalId
     strategy_id: StrategyId
     accounts: tuple[RoutedAccount, ...]

@@ -59,15 +59,24 @@ class SignalRouter:
     async def route(self, signal: SignalGenerated) -> tuple[RoutedAccount, ...]:
         """Serve every follower; return when each has its order, or a reason why not. What exchanges say comes later."""
         if signal.action is SignalAction.CLOSE:
-            served = await asyncio.gather(*(self._close(signal, account_id) for account_id in self._holders(signal)))
+            shares = [self._close(signal, account_id) for account_id in self._holders(signal)]
         else:
             strategy = self._book.strategies[signal.strategy_id]
             followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
-            served = await asyncio.gather(*(self._serve(signal, strategy, follower) for follower in followers))
-        routing = RecordRouting(signal.signal_id, signal.strategy_id, tuple(served), self._clock.now())
-        await self._bus.dispatch(routing, Context(correlation_id=signal.signal_id))
+            shares = [self._serve(signal, strategy, follower) for follower in followers]
+        served = await asyncio.gather(*(self._record(signal, share) for share in shares))
         self._reached(Step.SIGNAL_ROUTED)
-        return routing.accounts
+        return tuple(served)
+
+    async def _record(self, signal: SignalGenerated, share: Awaitable[RoutedAccount]) -> RoutedAccount:
+        """Note what became of the signal on one account, in a record that is that account's own."""
+        routed = await share
+        worker = self._needs.workers.get(routed.account_id)
+        owner = worker.user_id if worker is not None else None
+        context = Context(correlation_id=signal.signal_id, user_id=owner, account_id=routed.account_id)
+        routing = RecordRouting(signal.signal_id, signal.strategy_id, routed, self._clock.now())
+        await self._bus.dispatch(routing, context)
+        return routed
 
     async def _serve(self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower) -> RoutedAccount:
         async with self._slots:
@@ -104,7 +113,7 @@ class SignalRouter:
         self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, worker: AccountWorker
     ) -> RoutedAccount:
         order_id = OrderId(derived_id("order", signal.signal_id, follower.account_id, Leg.ENTRY))
-        if order_id in worker.keeper.open_brackets:
+        if worker.keeper.knows(order_id):
             return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, None)
         if strategy.status is not StrategyStatus.ACTIVE:
             return _skipped(follower, ReasonCode.HALTED)

@@ -22,7 +22,10 @@ from patriot.risk.events import risk_stream
 
 def register(bus: CommandBus, risk: Decider[Any, Any, Any]) -> None:
     """Register every execution command; `risk` is the decider that releases exposure."""
-    bus.handle(RecordRouting, Handler(lambda c: routing_stream(c.signal_id), EXECUTION, None, lambda c: c.at))
+    routing: Handler[RecordRouting] = Handler(
+        lambda c: routing_stream(c.signal_id, c.account.account_id), EXECUTION, None, lambda c: c.at
+    )
+    bus.handle(RecordRouting, routing)
     for command_type in (RecordProtected, RequestClose, RecordAdjustment, RecordProtectionFailed):
         bus.handle(command_type, Handler(_protection_stream, PROTECTION, None, lambda c: c.at))
     gate: Gate[CloseBracket] = Gate(

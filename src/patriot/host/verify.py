@@ -37,8 +37,6 @@ from patriot.services.plugged_in import ExchangeAddress, PluggedIn, plug_in
 from patriot.services.table import PROJECTIONS
 from patriot.trading.terms import AccountId
 
-WITHOUT_EXCHANGE = ("6", "9", "10")  # the laws that a folder without a simulator can be held to
-NO_EXCHANGE: dict[str, Any] = {"now_ms": 0, "accounts": {}, "tickers": {}, "keys": {}, "bars_played": 0}
 NOWHERE = ExchangeAddress("http://127.0.0.1:9", "ws://127.0.0.1:9")  # nothing is asked there
 
 
@@ -59,7 +57,7 @@ async def verify_folder(folder: DataFolder, settings: Settings, phase: Callable[
         dsn = await stack.enter_async_context(started_server(folder, settings))
         phase("bringing the simulated exchange back from its journal")
         control = await _exchange(stack, folder)
-        state = NO_EXCHANGE if control is None else await control.state()
+        state = None if control is None else await control.state()
         clock: Clock = SystemClock() if control is None else ReplayClock((await control.health()).now)
         plugged = await stack.enter_async_context(plug_in(dsn, NOWHERE, clock))
         vault = Vault(PostgresShelf(plugged.database), master_key_of(folder, settings))
@@ -89,13 +87,14 @@ async def records_of(plugged: PluggedIn, vault: KeyVault, folder: DataFolder, in
     return Records(plugged.store, feed, database, keys, roots, folder.path, invoices, verify_invoice)
 
 
-async def _judge(plugged: PluggedIn, vault: KeyVault, state: dict[str, Any], folder: DataFolder) -> Summary:
+async def _judge(plugged: PluggedIn, vault: KeyVault, state: dict[str, Any] | None, folder: DataFolder) -> Summary:
     started = plugged.ports.clock.monotonic()
     try:
         with TemporaryDirectory() as exported:  # beside the files that clients were given: those are judged as they lie
             records = await records_of(plugged, vault, folder, Path(exported))
             uids = _accounts_on_exchange(records.keys, state)
-            summary = await judge_run(records, state, uids, bars=state["bars_played"], wall_seconds=0)
+            bars = state["bars_played"] if state is not None else 0
+            summary = await judge_run(records, state, uids, bars=bars, wall_seconds=0)
     except (LookupError, ValueError, ArithmeticError, AssertionError) as error:
         raise HistoryDamaged(f"the log contradicts itself so that it cannot be judged: {error!r}") from error
     given = {path.name: await verify_invoice(path) for path in sorted((folder.path / "invoices").glob("*.json"))}
@@ -103,12 +102,11 @@ async def _judge(plugged: PluggedIn, vault: KeyVault, state: dict[str, Any], fol
     invoices = summary.laws["9"]
     summary.laws["9"] = verdict(invoices.checked + len(given), [*invoices.problems, *complaints])
     summary.wall_seconds = round(plugged.ports.clock.monotonic() - started, 1)
-    if state is NO_EXCHANGE:
-        summary.laws = {number: law for number, law in summary.laws.items() if number in WITHOUT_EXCHANGE}
     return summary
 
 
-def _accounts_on_exchange(keys: Mapping[AccountId, ApiKey], state: dict[str, Any]) -> dict[AccountId, int]:
+def _accounts_on_exchange(keys: Mapping[AccountId, ApiKey], state: dict[str, Any] | None) -> dict[AccountId, int]:
     """Match accounts of the log with accounts of the exchange: by the key that each was linked with."""
-    uid_of = {key["api_key"]: int(uid) for uid, keys in state["keys"].items() for key in keys}
+    shown = state["keys"] if state is not None else {}
+    uid_of = {key["api_key"]: int(uid) for uid, keys in shown.items() for key in keys}
     return {account_id: uid_of[key.api_key] for account_id, key in keys.items() if key.api_key in uid_of}

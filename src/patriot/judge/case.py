@@ -47,21 +47,27 @@ class Case:
     venue: Mapping[AccountId, VenueAccount]
     marks: Mapping[str, Decimal]
     unclaimed: tuple[VenueAccount, ...] = field(default=())
+    shown: bool = True  # whether there was an exchange to look at
 
     @property
     def unreachable(self) -> list[AccountId]:
-        """Return the accounts of the log whose side of the exchange nobody showed."""
+        """Return the accounts of the log whose side of the exchange was not shown."""
         known = self.log.linked.keys() | {created.account_id for created in self.log.intents.values()}
         return sorted(known - self.venue.keys())
 
 
-async def open_case(feed: LogFeed, state: dict[str, Any], uids: Mapping[AccountId, int] | None = None) -> Case:
+async def open_case(feed: LogFeed, state: dict[str, Any] | None, uids: Mapping[AccountId, int] | None = None) -> Case:
     """Read the log and join it with the exchange's state. Errors: HistoryDamaged for an event that cannot be read."""
     return join(await read_log(feed), state, uids)
 
 
-def join(log: LogEvidence, state: dict[str, Any], uids: Mapping[AccountId, int] | None = None) -> Case:
-    """Join evidence of the log with the exchange's state: by `uids`, the rest by the orders that an account holds."""
+def join(log: LogEvidence, state: dict[str, Any] | None, uids: Mapping[AccountId, int] | None = None) -> Case:
+    """Join evidence of the log with the exchange's state: by `uids`, the rest by the orders that an account holds.
+
+    Without a state, `None`, there is the log alone: what needs both sides is then not put to the test.
+    """
+    if state is None:
+        return Case(log, {}, {}, shown=False)
     accounts, marks = read_venue(state)
     venue = {account_id: accounts.pop(uid) for account_id, uid in (uids or {}).items() if uid in accounts}
     owners = {created.client_order_id: created.account_id for created in log.intents.values()}

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from patriot.judge.case import Case, Verdict, verdict
 from patriot.judge.exchange_books import VenueAccount
+from patriot.judge.routing import Handled, everything, signals_reached_followers
 from patriot.kernel.eventstore import Place
 from patriot.kernel.feed import LogFeed
 from patriot.kernel.money import ZERO
@@ -100,14 +101,15 @@ def checkpoints_are_within_the_log(feed: LogFeed, checkpoints: Mapping[str, Plac
     ]
 
 
-def came_to_rest(case: Case) -> Verdict:
-    """All of them together: every bracket is open on both sides, or over on both."""
+def came_to_rest(case: Case, handled: Handled = everything) -> Verdict:
+    """All of them together: every bracket is open on both sides or over on both, every signal answered."""
     problems = [
+        *signals_reached_followers(case, handled),
         *reservations_equal_open_brackets(case),
         *closings_are_recorded_once(case),
         *protection_belongs_to_open_brackets(case),
     ]
-    return verdict(len(brackets(case)), problems)
+    return verdict(len(brackets(case)) + len(case.log.routed), problems)
 
 
 def _executed(case: Case) -> tuple[dict[OrderId, Decimal], dict[OrderId, Decimal]]:

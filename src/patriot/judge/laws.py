@@ -56,7 +56,7 @@ def count_orders(case: Case) -> OrderCount:
             per_intent[intent.order_id] += 1
             if intent.leg is Leg.ENTRY:
                 per_entry[intent.signal_id or intent.order_id, account_id] += 1
-    sent = case.log.sent()
+    sent = {one: created for one, created in case.log.sent().items() if created.account_id in case.venue}
     problems += [f"{sent[i].client_order_id}: sent, and not on the exchange" for i in sent if i not in per_intent]
     duplicates = sum(n - 1 for n in per_intent.values()) + sum(n - 1 for n in per_entry.values())
     same = sum(n - 1 for i, n in per_intent.items() if case.log.intents[i].leg is Leg.ENTRY)
@@ -194,7 +194,13 @@ def exchange_owns_facts(case: Case) -> Verdict:
         f"exchange account {account.uid}: it holds orders of ours, and no account of the log claims it"
         for account in case.unclaimed
     ]
+    problems += [f"account {one}: it sent orders, and the exchange does not show it" for one in _lost_accounts(case)]
     return verdict(checked, problems)
+
+
+def _lost_accounts(case: Case) -> list[AccountId]:
+    sent = {created.account_id for created in case.log.sent().values()}
+    return [account_id for account_id in case.unreachable if case.shown and account_id in sent]
 
 
 def unexplained(case: Case) -> dict[AccountId, Decimal]:

@@ -1,6 +1,7 @@
 """What the log says of a run: intents, routes, fills, protection, reservations, money; in one pass over it."""
 
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -12,7 +13,16 @@ from patriot.accounts.events import (
     TransferRecorded,
 )
 from patriot.billing.events import InvoiceDrafted, InvoiceIssued
-from patriot.execution.events import PositionAdjusted, PositionClosed, PositionProtected, ProtectionFailed
+from patriot.execution.events import (
+    PositionAdjusted,
+    PositionClosed,
+    PositionProtected,
+    ProtectionFailed,
+    RoutedAccount,
+    SignalRouted,
+)
+from patriot.execution.followers import BookEvent, FollowerBook
+from patriot.kernel.eventstore import START, Place
 from patriot.kernel.feed import LogFeed
 from patriot.kernel.projection import Recorded
 from patriot.orders.events import (
@@ -29,7 +39,7 @@ from patriot.orders.events import (
 from patriot.portfolio.valuation import AccountBook
 from patriot.risk.events import ExposureReleased, ExposureReserved
 from patriot.strategies.events import SignalGenerated
-from patriot.trading.terms import AccountId, OrderId
+from patriot.trading.terms import AccountId, OrderId, SignalId
 
 
 @dataclass(slots=True)
@@ -47,7 +57,9 @@ class LogEvidence:
     """Everything a judge needs from the log, in one pass over it."""
 
     events: int = 0
-    signals: int = 0
+    signals: dict[SignalId, Place] = field(default_factory=dict)  # where in the log
+    followers: dict[SignalId, tuple[AccountId, ...]] = field(default_factory=dict)  # when the signal was recorded
+    routed: dict[tuple[SignalId, AccountId], RoutedAccount] = field(default_factory=dict)
     intents: dict[OrderId, OrderCreated] = field(default_factory=dict)
     approved: set[OrderId] = field(default_factory=set)
     submissions: dict[OrderId, list[OrderSubmitted]] = field(default_factory=lambda: defaultdict(list))
@@ -68,11 +80,20 @@ class LogEvidence:
     refused_keys: int = 0
     invoices: list[tuple[AccountId, str]] = field(default_factory=list)
 
-    def take(self, event: object) -> None:
+    _book: FollowerBook = field(default_factory=FollowerBook)
+
+    def take(self, event: object, place: Place = START) -> None:
         """Take in one event."""
+        if isinstance(event, BookEvent):
+            with suppress(KeyError):  # of a strategy whose creation the log has lost
+                self._book.apply(event)
         match event:
             case SignalGenerated():
-                self.signals += 1
+                self.signals[event.signal_id] = place
+                followers = self._book.in_turn(event.strategy_id, event.signal_id)
+                self.followers[event.signal_id] = tuple(follower.account_id for follower in followers)
+            case SignalRouted():
+                self.routed |= {(event.signal_id, account.account_id): account for account in event.accounts}
             case OrderCreated():
                 self.intents[event.order_id] = event
             case OrderApproved():
@@ -166,5 +187,5 @@ async def read_log(feed: LogFeed) -> LogEvidence:
     async for page in feed.scan():
         for envelope in page:
             evidence.events += 1
-            evidence.take(Recorded.of(envelope).event)
+            evidence.take(Recorded.of(envelope).event, envelope.place)
     return evidence

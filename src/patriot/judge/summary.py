@@ -10,7 +10,7 @@ import msgspec
 
 from patriot.accounts.ports import ApiKey
 from patriot.judge.case import Case, Verdict, join, verdict
-from patriot.judge.ends import checkpoints_are_within_the_log
+from patriot.judge.ends import came_to_rest, checkpoints_are_within_the_log
 from patriot.judge.invoices import verify_invoices
 from patriot.judge.laws import (
     LAWS,
@@ -24,11 +24,12 @@ from patriot.judge.leaks import find_leaks
 from patriot.judge.log_evidence import read_log
 from patriot.judge.ports import DatabaseEvidence, VerifyInvoice
 from patriot.judge.published_roots import compare_roots
-from patriot.kernel.eventstore import EventStore
+from patriot.kernel.eventstore import START, EventStore
 from patriot.kernel.feed import LogFeed
 from patriot.kernel.money import EXACT, ZERO, plain
 from patriot.trading.terms import AccountId
 
+ROUTER = "execution"  # the reader of the log that routes signals
 LAW_NAMES = ("1", "2", "3", "4", "6", "8", "9", "10", "11", "end")
 
 
@@ -36,6 +37,10 @@ class Summary(msgspec.Struct):
     """What a run came to; every amount is a decimal string in the accounts' quote asset."""
 
     accounts: int
+    accounts_judged: dict[str, int]
+    accounts_unreachable: list[str]
+    accounts_unclaimed: list[int]
+    exchange_shown: bool
     bars: int
     signals: int
     intents: int
@@ -91,13 +96,16 @@ class Records:
 
 async def judge_run(
     records: Records,
-    state: dict[str, Any],
+    state: dict[str, Any] | None,
     uids: Mapping[AccountId, int],
     *,
     bars: int,
     wall_seconds: float,
 ) -> Summary:
-    """Judge everything that happened: the log of `records` against the exchange's `state`, and what was made of it."""
+    """Judge everything that happened: the log of `records` against the exchange's `state`, and what was made of it.
+
+    Without a state (the exchange is live, or its journal away) what the log alone can answer is judged.
+    """
     log = await read_log(records.feed)
     case = join(log, state, uids)
     count = count_orders(case)
@@ -108,20 +116,25 @@ async def judge_run(
     history = [f"{f.stream.stream_type} {f.stream.stream_id} v{f.stream_version}: {f.problem}" for f in chain.faults]
     roots = await compare_roots(records.store, records.feed, records.roots)
     history += [*roots.problems, *differences]
-    history += checkpoints_are_within_the_log(
-        records.feed, await records.database.checkpoints(), await records.feed.newest()
-    )
+    checkpoints = await records.database.checkpoints()
+    history += checkpoints_are_within_the_log(records.feed, checkpoints, await records.feed.newest())
+    router = checkpoints.get(ROUTER, START)
     laws = {name: law(case) for name, law in LAWS.items()} | {
         "6": verdict(places + log.refused_keys + len(case.venue), [*leaks, *rights_beyond_trading(case)]),
         "9": verdict(len(proofs), [f"{name}: {said}" for name, said in proofs.items() if said]),
         "10": verdict(chain.events + await records.database.rows(), history),
         "11": commands_were_durable(case, await records.database.settings()),
+        "end": came_to_rest(case, lambda place: records.feed.reached(router, place)),
     }
     return Summary(
         accounts=len(case.venue),
+        accounts_judged={str(account_id): account.uid for account_id, account in case.venue.items()},
+        accounts_unreachable=[str(account_id) for account_id in case.unreachable],
+        accounts_unclaimed=[account.uid for account in case.unclaimed],
+        exchange_shown=case.shown,
         bars=bars,
-        signals=log.signals,
-        intents=count.sent_intents,
+        signals=len(log.signals),
+        intents=len(log.sent()),
         intents_denied=len(log.intents) - len(log.approved),
         intents_refused=len(log.rejected),
         orders_on_exchange=count.on_exchange,
