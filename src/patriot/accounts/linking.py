@@ -62,7 +62,7 @@ class AccountLinking:
         permissions = await self._permissions(key)
         problem, mode = problem_of(permissions), PositionMode.ONE_WAY
         if problem is None:
-            if await self._connect(key).position_mode_is_hedge():
+            if (await self._connect(key).account_settings()).hedge_mode:
                 mode = PositionMode.HEDGE
             await self._vault.store(wish.account_id, FIRST_VERSION, key)
         decided = await self._bus.dispatch(self._command(wish, permissions, mode, self._clock.now()), context)

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from patriot.trading.reports import AccountSnapshot, IncomeRecord, KeyPermissions, PrivateReport
+from patriot.trading.reports import (
+    AccountSettings,
+    AccountSnapshot,
+    IncomeRecord,
+    KeyPermissions,
+    PrivateReport,
+    SymbolSettings,
+)
 from patriot.trading.terms import AccountId, Urgency
 
 
@@ -43,8 +50,12 @@ class AccountVenue(Protocol):
         """Return what the account's key may do now."""
         ...
 
-    async def position_mode_is_hedge(self) -> bool:
-        """Return whether the account holds long and short apart."""
+    async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
+        """Return the modes of the account."""
+        ...
+
+    async def symbol_settings(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> SymbolSettings:
+        """Return leverage and margin type of a symbol."""
         ...
 
     async def prepare_symbol(self, symbol: str, leverage: int) -> None:
@@ -53,6 +64,14 @@ class AccountVenue(Protocol):
 
     def reports(self) -> AsyncIterator[PrivateReport]:
         """Yield private reports for ever, reconnecting; StreamResumed comes first and after each gap."""
+        ...
+
+    def silent_seconds(self) -> float:
+        """Return for how long the private stream has brought nothing, open or not."""
+        ...
+
+    def reopen_stream(self, reason: str) -> None:
+        """Open the private stream again with a new key, since it did not bring what happened; StreamResumed follows."""
         ...
 
 

@@ -94,7 +94,22 @@ class StreamResumed:
     at: datetime
 
 
-PrivateReport = OrderReport | TradeReport | MoneyMoved | StreamResumed
+@dataclass(frozen=True, slots=True)
+class StreamLost:
+    """The private stream could not be opened, once more: until StreamResumed nothing is told, so ask what matters."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """Leverage, margin type or mode changed, of a symbol or (empty) of the account: read them before an entry."""
+
+    symbol: str
+    at: datetime
+
+
+PrivateReport = OrderReport | TradeReport | MoneyMoved | StreamResumed | StreamLost | SettingsChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +124,30 @@ class PositionReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SymbolSettings:
+    """How an account trades a symbol."""
+
+    leverage: int
+    isolated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """The modes of an account: long and short held apart, margin in several assets."""
+
+    hedge_mode: bool
+    multi_assets: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AssetBalance:
+    asset: str
+    wallet_balance: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """Balances and open positions, read in one request. Units: quote asset."""
+    """Balances and open positions, read in one request. Units: quote asset; `other_assets` in their own, not added."""
 
     asset: str
     wallet_balance: Decimal
@@ -118,6 +155,7 @@ class AccountSnapshot:
     unrealized_pnl: Decimal
     positions: tuple[PositionReport, ...]
     at: datetime
+    other_assets: tuple[AssetBalance, ...] = ()  # those that are not zero
 
     @property
     def equity(self) -> Decimal:

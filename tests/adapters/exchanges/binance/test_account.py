@@ -1,6 +1,5 @@
-"""The money side of an account: settings on the simulator, long histories and listen keys on a scripted venue."""
+"""The money side of an account: settings on the simulator, long histories on a scripted venue."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,13 +15,12 @@ from aiohttp.test_utils import TestServer
 
 from patriot.accounts.ports import ApiKey
 from patriot.adapters.exchanges.binance.budget import RateBudget
-from patriot.adapters.exchanges.binance.private_stream import KEEPALIVE_SECONDS
 from patriot.adapters.exchanges.binance.session import BinanceSession
 from patriot.adapters.exchanges.binance.signing import Signer
 from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.kernel.clock import FakeClock, to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable
-from patriot.trading.reports import StreamResumed
+from patriot.trading.reports import AccountSettings, SymbolSettings
 from patriot.trading.terms import Side
 from tests.adapters.exchanges.binance.venue_kit import (
     SYMBOL,
@@ -32,7 +30,6 @@ from tests.adapters.exchanges.binance.venue_kit import (
     market_order,
     quick_backoff,
 )
-from tests.support import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -73,9 +70,19 @@ async def test_account_tells_its_rights_and_its_position_mode(exchange: Connecti
     rights = await exchange.venue.account.permissions()
     assert (rights.read, rights.trade, rights.withdraw, rights.transfer) == (True, True, False, False)
 
-    assert not await exchange.venue.account.position_mode_is_hedge()
+    assert await exchange.venue.account.account_settings() == AccountSettings(hedge_mode=False, multi_assets=False)
     await exchange.trader.signed("POST", "/fapi/v1/positionSide/dual", dualSidePosition="true")
-    assert await exchange.venue.account.position_mode_is_hedge()
+    assert (await exchange.venue.account.account_settings()).hedge_mode
+
+
+async def test_setting_that_the_client_changed_is_read(exchange: Connection) -> None:
+    await exchange.venue.account.prepare_symbol(SYMBOL, 7)
+    assert await exchange.venue.account.symbol_settings(SYMBOL) == SymbolSettings(leverage=7, isolated=True)
+
+    await exchange.trader.signed("POST", "/fapi/v1/leverage", symbol=SYMBOL, leverage="100")
+    await exchange.trader.signed("POST", "/fapi/v1/marginType", symbol=SYMBOL, marginType="CROSSED")
+
+    assert await exchange.venue.account.symbol_settings(SYMBOL) == SymbolSettings(leverage=100, isolated=False)
 
 
 async def test_snapshot_shows_wallet_and_open_positions(exchange: Connection) -> None:
@@ -90,12 +97,10 @@ async def test_snapshot_shows_wallet_and_open_positions(exchange: Connection) ->
 
 @dataclass
 class Script:
-    """A venue with a long memory, and the requests it was sent."""
+    """A venue with a long memory."""
 
     income: list[Row] = field(default_factory=list)
     trades: list[Row] = field(default_factory=list)
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    keepalive_status: int = 200
 
     async def answer_income(self, request: web.Request) -> web.Response:
         start = int(request.query["startTime"])
@@ -111,20 +116,6 @@ class Script:
             found = [row for row in self.trades if start <= row["time"] <= end]
         return web.json_response(found[:PAGE])
 
-    async def answer_listen_key(self, request: web.Request) -> web.Response:
-        self.asked.append((request.method, request.path))
-        if request.method == "PUT" and self.keepalive_status != 200:
-            return web.json_response({"code": -1125, "msg": "gone"}, status=self.keepalive_status)
-        return web.json_response({"listenKey": "a-listen-key"})
-
-    async def answer_stream(self, request: web.Request) -> web.WebSocketResponse:
-        assert request.query["listenKey"] == "a-listen-key"
-        self.asked.append(("WS", request.path))
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        await socket.receive()
-        return socket
-
 
 @asynccontextmanager
 async def scripted(script: Script) -> AsyncIterator[tuple[BinanceAccountSession, FakeClock]]:
@@ -132,8 +123,6 @@ async def scripted(script: Script) -> AsyncIterator[tuple[BinanceAccountSession,
     routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
         "/fapi/v1/income": script.answer_income,
         "/fapi/v1/userTrades": script.answer_trades,
-        "/fapi/v1/listenKey": script.answer_listen_key,
-        "/private/ws": script.answer_stream,
     }
     for path, answer in routes.items():
         app.router.add_route("*", path, answer)
@@ -207,50 +196,3 @@ async def test_trades_over_many_pages_and_weeks_are_given_once_each(weeks_ago: i
         found = await venue.orders.trades(SYMBOL, clock.now() - timedelta(weeks=6))
 
     assert [trade.trade_id for trade in found] == [str(number) for number in range(PAGE + 6)]
-
-
-@asynccontextmanager
-async def listening(venue: BinanceAccountSession) -> AsyncIterator[list[object]]:
-    heard: list[object] = []
-
-    async def listen() -> None:
-        async for report in venue.account.reports():
-            heard.append(report)
-
-    task = asyncio.ensure_future(listen())
-    await eventually(lambda: heard)
-    yield heard
-    task.cancel()
-    await asyncio.wait({task})
-
-
-async def test_listen_key_is_kept_alive_twice_an_hour() -> None:
-    script = Script()
-    async with scripted(script) as (venue, clock), listening(venue):
-        clock.advance(timedelta(seconds=KEEPALIVE_SECONDS))
-        await eventually(lambda: script.asked.count(("PUT", "/fapi/v1/listenKey")) == 1)
-        clock.advance(timedelta(seconds=KEEPALIVE_SECONDS))
-        await eventually(lambda: script.asked.count(("PUT", "/fapi/v1/listenKey")) == 2)
-
-        assert script.asked.count(("WS", "/private/ws")) == 1
-
-
-async def test_listen_key_that_is_gone_opens_the_stream_again() -> None:
-    script = Script(keepalive_status=400)
-    async with scripted(script) as (venue, clock), listening(venue) as heard:
-        clock.advance(timedelta(seconds=KEEPALIVE_SECONDS))
-        await eventually(lambda: len(heard) == 2)
-
-        assert all(isinstance(report, StreamResumed) for report in heard)
-        assert script.asked.count(("POST", "/fapi/v1/listenKey")) == 2
-
-
-async def test_keepalive_without_an_answer_is_tried_again_on_the_same_line() -> None:
-    script = Script(keepalive_status=503)
-    async with scripted(script) as (venue, clock), listening(venue) as heard:
-        clock.advance(timedelta(seconds=KEEPALIVE_SECONDS))
-        await eventually(lambda: script.asked.count(("PUT", "/fapi/v1/listenKey")) == 1)
-        clock.advance(timedelta(seconds=61))
-        await eventually(lambda: script.asked.count(("PUT", "/fapi/v1/listenKey")) == 2)
-
-        assert len(heard) == 1

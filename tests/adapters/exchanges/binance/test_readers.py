@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from patriot.adapters.exchanges.binance.account_wire import (
     AccountReader,
+    read_account_settings,
     read_listen_key,
     read_permissions,
-    read_position_mode,
     read_symbol_settings,
 )
 from patriot.adapters.exchanges.binance.market_wire import (
@@ -29,7 +29,7 @@ from patriot.adapters.exchanges.binance.order_wire import OrderReader
 from patriot.adapters.exchanges.binance.stream_wire import ListenKeyExpired, PrivateReader
 from patriot.adapters.exchanges.binance.wire import UNREADABLE, Unknowns, read_server_time
 from patriot.adapters.exchanges.binance.working_orders import WorkingOrders
-from patriot.trading.reports import IncomeType, OrderReport, TradeReport, VenueStatus
+from patriot.trading.reports import AccountSnapshot, AssetBalance, IncomeType, OrderReport, TradeReport, VenueStatus
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "account": lambda body: AccountReader(Unknowns()).snapshot(body, NOON),
     "income": AccountReader(Unknowns()).income,
     "permissions": read_permissions,
-    "position_mode": read_position_mode,
+    "account_settings": read_account_settings,
     "symbol_settings": lambda body: read_symbol_settings(body, "BTCUSDT"),
     "listen_key": read_listen_key,
     "server_time": read_server_time,
@@ -267,3 +267,18 @@ def test_bar_is_closed_when_its_last_instant_has_passed() -> None:
     opened = datetime.fromtimestamp(opened_ms / 1000, UTC)
     bars = read_bars(raw(golden("klines")), "BTCUSDT", "15m", opened + timedelta(minutes=15))
     assert [(bar.opened_at, bar.closed_at) for bar in bars] == [(opened, opened + timedelta(minutes=15))]
+
+
+def test_money_in_other_assets_is_shown_beside_the_wallet_and_not_added() -> None:
+    body = json.loads((GOLDEN / "account.json").read_bytes())
+    assert read_snapshot(body).other_assets == ()
+
+    body["assets"][0]["walletBalance"] = "0.25000000"
+
+    snapshot = read_snapshot(body)
+    assert snapshot.other_assets == (AssetBalance("BNB", Decimal("0.25")),)
+    assert snapshot.equity == Decimal(9_999)
+
+
+def read_snapshot(body: Any) -> AccountSnapshot:
+    return AccountReader(Unknowns()).snapshot(json.dumps(body).encode(), NOON)

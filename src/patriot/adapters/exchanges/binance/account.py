@@ -6,8 +6,8 @@ from datetime import datetime
 from patriot.accounts.ports import ApiKey
 from patriot.adapters.exchanges.binance.account_wire import (
     AccountReader,
+    read_account_settings,
     read_permissions,
-    read_position_mode,
     read_symbol_settings,
 )
 from patriot.adapters.exchanges.binance.answers import MARGIN_TYPE_UNCHANGED
@@ -16,12 +16,18 @@ from patriot.adapters.exchanges.binance.session import BinanceSession, Parameter
 from patriot.adapters.exchanges.binance.wire import Unknowns
 from patriot.kernel.clock import to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable
-from patriot.trading.reports import AccountSnapshot, IncomeRecord, KeyPermissions, PrivateReport
+from patriot.trading.reports import (
+    AccountSettings,
+    AccountSnapshot,
+    IncomeRecord,
+    KeyPermissions,
+    PrivateReport,
+    SymbolSettings,
+)
 from patriot.trading.terms import Urgency
 
 PAGE = 1_000
 INCOME_WEIGHT = 30
-POSITION_MODE_WEIGHT = 30
 ACCOUNT_WEIGHT = 5
 
 _RIGHTS = Request("GET", "/sapi/v1/account/apiRestrictions", {})
@@ -60,15 +66,19 @@ class BinanceAccount:
         """Return what the account's key may do now."""
         return await self._session.call(_RIGHTS, read_permissions)
 
-    async def position_mode_is_hedge(self) -> bool:
-        """Return whether the account holds long and short apart."""
-        request = Request("GET", "/fapi/v1/positionSide/dual", {}, weight=POSITION_MODE_WEIGHT)
-        return await self._session.call(request, read_position_mode)
+    async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
+        """Return the modes of the account: one request, where asking for each mode costs twelve times as much."""
+        request = Request("GET", "/fapi/v1/accountConfig", {}, weight=ACCOUNT_WEIGHT, urgency=urgency)
+        return await self._session.call(request, read_account_settings)
+
+    async def symbol_settings(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> SymbolSettings:
+        """Return leverage and margin type of a symbol."""
+        request = Request("GET", "/fapi/v1/symbolConfig", {"symbol": symbol}, weight=ACCOUNT_WEIGHT, urgency=urgency)
+        return await self._session.call(request, lambda body: read_symbol_settings(body, symbol))
 
     async def prepare_symbol(self, symbol: str, leverage: int) -> None:
         """Set leverage and isolated margin for a symbol, where they differ."""
-        request = Request("GET", "/fapi/v1/symbolConfig", {"symbol": symbol}, weight=ACCOUNT_WEIGHT)
-        settings = await self._session.call(request, lambda body: read_symbol_settings(body, symbol))
+        settings = await self.symbol_settings(symbol)
         if not settings.isolated:
             await self._set_isolated(symbol)
         if settings.leverage != leverage:
@@ -78,6 +88,14 @@ class BinanceAccount:
     def reports(self) -> AsyncIterator[PrivateReport]:
         """Yield private reports for ever, reconnecting; StreamResumed comes first and after each gap."""
         return self.stream.reports()
+
+    def silent_seconds(self) -> float:
+        """Return for how long the private stream has brought nothing, open or not."""
+        return self.stream.silent_seconds
+
+    def reopen_stream(self, reason: str) -> None:
+        """Open the private stream again with a new listen key; StreamResumed follows."""
+        self.stream.reopen(reason)
 
     async def _set_isolated(self, symbol: str) -> None:
         parameters = {"symbol": symbol, "marginType": "ISOLATED"}

@@ -4,7 +4,6 @@ Source: USD-M Futures "Account Information V2", "Get Income History", "Symbol Co
 Permission", read 2026-11-22.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -13,7 +12,16 @@ import msgspec
 from patriot.adapters.exchanges.binance.wire import Milliseconds, Unknowns
 from patriot.kernel.clock import from_epoch_ms
 from patriot.kernel.money import ZERO, parse_decimal
-from patriot.trading.reports import AccountSnapshot, IncomeRecord, IncomeType, KeyPermissions, PositionReport
+from patriot.trading.reports import (
+    AccountSettings,
+    AccountSnapshot,
+    AssetBalance,
+    IncomeRecord,
+    IncomeType,
+    KeyPermissions,
+    PositionReport,
+    SymbolSettings,
+)
 
 QUOTE_ASSET = "USDT"
 MARK_STEP = Decimal("0.00000001")  # the venue shows a mark price with eight decimals
@@ -72,12 +80,17 @@ class _SymbolConfig(msgspec.Struct, rename="camel"):
     leverage: int
 
 
-class _PositionMode(msgspec.Struct, rename="camel"):
+class _AccountConfig(msgspec.Struct, rename="camel"):
     dual_side_position: bool
+    multi_assets_margin: bool
 
 
 class _ListenKey(msgspec.Struct, rename="camel"):
     listen_key: str
+
+
+class _KeptListenKey(msgspec.Struct, rename="camel"):
+    listen_key: str | None = None
 
 
 class _Restrictions(msgspec.Struct, rename="camel"):
@@ -87,12 +100,6 @@ class _Restrictions(msgspec.Struct, rename="camel"):
     enable_internal_transfer: bool
     permits_universal_transfer: bool
     ip_restrict: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SymbolSettings:
-    leverage: int
-    isolated: bool
 
 
 class AccountReader:
@@ -107,6 +114,11 @@ class AccountReader:
         asset = next((row for row in account.assets if row.asset == QUOTE_ASSET), None)
         if asset is None:
             raise ValueError(f"no {QUOTE_ASSET} among the assets")
+        others = [
+            AssetBalance(row.asset, parse_decimal("walletBalance", row.wallet_balance))
+            for row in account.assets
+            if row is not asset
+        ]
         positions = [_position(row) for row in account.positions]
         return AccountSnapshot(
             asset=QUOTE_ASSET,
@@ -115,6 +127,7 @@ class AccountReader:
             unrealized_pnl=parse_decimal("unrealizedProfit", asset.unrealized_profit),
             positions=tuple(position for position in positions if position.quantity),
             at=at,
+            other_assets=tuple(balance for balance in others if balance.wallet_balance),
         )
 
     def income(self, body: bytes) -> list[IncomeRecord]:
@@ -158,14 +171,20 @@ def read_symbol_settings(body: bytes, symbol: str) -> SymbolSettings:
     return SymbolSettings(row.leverage, row.margin_type == "ISOLATED")
 
 
-def read_position_mode(body: bytes) -> bool:
-    """Read /fapi/v1/positionSide/dual: whether long and short are held apart."""
-    return msgspec.json.decode(body, type=_PositionMode).dual_side_position
+def read_account_settings(body: bytes) -> AccountSettings:
+    """Read /fapi/v1/accountConfig."""
+    config = msgspec.json.decode(body, type=_AccountConfig)
+    return AccountSettings(hedge_mode=config.dual_side_position, multi_assets=config.multi_assets_margin)
 
 
 def read_listen_key(body: bytes) -> str:
     """Read the answer to a listen key request."""
     return msgspec.json.decode(body, type=_ListenKey).listen_key
+
+
+def read_kept_listen_key(body: bytes) -> str | None:
+    """Read the answer to an extension: the account's active key, if the venue tells it."""
+    return msgspec.json.decode(body, type=_KeptListenKey).listen_key
 
 
 def read_permissions(body: bytes) -> KeyPermissions:

@@ -80,13 +80,14 @@ class BinanceSession:
         clock: Clock,
         budget: RateBudget,
         time: VenueTime | None = None,
+        counters: Counter[str] | None = None,
         wallet_url: str | None = None,
     ) -> None:
         self.ws_url = ws_url.rstrip("/")
         self.http = http
         self.clock = clock
         self.time = time or VenueTime(clock)
-        self.counters: Counter[str] = Counter()
+        self.counters = counters if counters is not None else Counter()
         self._base_url = base_url.rstrip("/")
         self._wallet_url = (wallet_url or base_url).rstrip("/")
         self._signer = signer
@@ -120,7 +121,7 @@ class BinanceSession:
         )
         wrong_by = self.time.measured(venue_time, asked_at=asked_at)
         if abs(wrong_by) > NOTEWORTHY:
-            self._note("exchange.clock_corrected", seconds=wrong_by.total_seconds())
+            self.note("exchange.clock_corrected", seconds=wrong_by.total_seconds())
         return venue_time
 
     async def _try_to_sync(self) -> None:
@@ -139,17 +140,17 @@ class BinanceSession:
     async def _learn(self, answer: HttpAnswer) -> None:
         code, wait = code_of(answer.body), answer.retry_after_seconds
         if answer.status == BANNED:
-            self._note("exchange.banned", retry_after_seconds=wait)
+            self.note("exchange.banned", retry_after_seconds=wait)
             self._budget.banned(wait)
         elif answer.status == TOO_MANY_REQUESTS and code == TOO_MANY_ORDERS:
-            self._note("exchange.too_many_orders", retry_after_seconds=wait)
+            self.note("exchange.too_many_orders", retry_after_seconds=wait)
         elif answer.status == TOO_MANY_REQUESTS:
-            self._note("exchange.throttled", retry_after_seconds=wait)
+            self.note("exchange.throttled", retry_after_seconds=wait)
             self._budget.throttled(wait)
         elif code == TIMESTAMP_OUTSIDE_WINDOW:
             await self._try_to_sync()
 
-    def _note(self, event: str, **fields: object) -> None:
+    def note(self, event: str, **fields: object) -> None:
         """Count something that a person may want to know of, and write it into the log."""
         self.counters[event] += 1
         log.warning(event, **fields)

@@ -29,11 +29,18 @@ class Socket:
         self._silence_seconds = silence_seconds
         self._receiving: asyncio.Task[aiohttp.WSMessage] | None = None
         self._asked = False  # we sent a ping into the silence and wait for any sign of life
+        self._given_up = asyncio.Event()
+
+    def give_up(self) -> None:
+        """Take the line for dead from now on."""
+        self._given_up.set()
 
     async def next_message(self) -> bytes | None:
         """Return the next message; None when the line is dead; b"" after a silence, to do what is due."""
         while True:
             message = await self._receive()
+            if self._given_up.is_set():
+                return None
             if message is None:
                 return await self._ask_into_silence()
             self._asked = False
@@ -55,8 +62,12 @@ class Socket:
         if self._receiving is None:
             self._receiving = asyncio.ensure_future(self._socket.receive())
         patience = PONG_TIMEOUT_SECONDS if self._asked else self._silence_seconds
-        done, _ = await asyncio.wait({self._receiving}, timeout=patience)
-        if not done:
+        giving_up = asyncio.ensure_future(self._given_up.wait())
+        try:
+            await asyncio.wait({self._receiving, giving_up}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            giving_up.cancel()
+        if not self._receiving.done():
             return None
         task, self._receiving = self._receiving, None
         try:

@@ -14,13 +14,12 @@ from patriot.adapters.exchanges.binance.working_orders import WorkingOrders
 from patriot.kernel.clock import from_epoch_ms
 from patriot.kernel.errors import ExchangeUnavailable
 from patriot.kernel.money import ZERO, parse_decimal
-from patriot.trading.reports import MoneyMoved, OrderReport, PrivateReport, TradeReport
+from patriot.trading.reports import MoneyMoved, OrderReport, PrivateReport, SettingsChanged, TradeReport
 from patriot.trading.terms import Side
 
 KEY_EXPIRED = "listenKeyExpired"
 _OF_NO_INTEREST = frozenset(
     {
-        "ACCOUNT_CONFIG_UPDATE",
         "MARGIN_CALL",  # risk watches equity itself
         "TRADE_LITE",  # the same execution, shorter and earlier
         "STRATEGY_UPDATE",
@@ -30,7 +29,6 @@ _OF_NO_INTEREST = frozenset(
 )
 _TRADE_EXECUTIONS = ("TRADE", "CALCULATED")  # CALCULATED: a liquidation
 _OTHER_EXECUTIONS = ("NEW", "CANCELED", "EXPIRED", "AMENDMENT", "REJECTED")
-_ORDER_MONEY = "ORDER"  # an ACCOUNT_UPDATE of a trade: the trade itself is reported
 
 
 class _Head(msgspec.Struct):
@@ -76,8 +74,18 @@ class _AlgoMessage(msgspec.Struct):
     at: Milliseconds = msgspec.field(name="T")
 
 
+class _PositionBody(msgspec.Struct):
+    symbol: str = msgspec.field(name="s")
+
+
 class _AccountBody(msgspec.Struct):
     reason: str = msgspec.field(name="m")
+    positions: list[_PositionBody] = msgspec.field(name="P", default_factory=list)
+
+
+class _ConfigMessage(msgspec.Struct):
+    at: Milliseconds = msgspec.field(name="T")
+    of_symbol: _PositionBody | None = msgspec.field(name="ac", default=None)
 
 
 class _AccountMessage(msgspec.Struct):
@@ -88,6 +96,7 @@ class _AccountMessage(msgspec.Struct):
 _HEAD = msgspec.json.Decoder(_Head)
 _ORDER = msgspec.json.Decoder(_OrderMessage)
 _ALGO = msgspec.json.Decoder(_AlgoMessage)
+_CONFIG = msgspec.json.Decoder(_ConfigMessage)
 _ACCOUNT = msgspec.json.Decoder(_AccountMessage)
 
 
@@ -123,8 +132,11 @@ class PrivateReader:
             case "ALGO_UPDATE":
                 return self._algo(_ALGO.decode(message))
             case "ACCOUNT_UPDATE":
-                moved = _ACCOUNT.decode(message)
-                return [] if moved.a.reason == _ORDER_MONEY else [MoneyMoved(moved.a.reason, from_epoch_ms(moved.at))]
+                return _money(_ACCOUNT.decode(message))
+            case "ACCOUNT_CONFIG_UPDATE":
+                changed = _CONFIG.decode(message)
+                symbol = "" if changed.of_symbol is None else changed.of_symbol.symbol
+                return [SettingsChanged(symbol, from_epoch_ms(changed.at))]
             case _:
                 if event not in _OF_NO_INTEREST:
                     self._unknown.seen(f"event {event}")
@@ -165,6 +177,17 @@ class PrivateReader:
             triggered_order_id=str(body.working_order_id) if body.working_order_id else None,
         )
         return [report, *self._working.learn(report)]
+
+
+def _money(message: _AccountMessage) -> list[PrivateReport]:
+    at = from_epoch_ms(message.at)
+    match message.a.reason:
+        case "ORDER":
+            return []  # the trade itself is reported
+        case "MARGIN_TYPE_CHANGE":
+            return [SettingsChanged(symbol, at) for symbol in [row.symbol for row in message.a.positions] or [""]]
+        case reason:
+            return [MoneyMoved(reason, at)]
 
 
 def _trade(body: _OrderBody, quantity: Decimal) -> TradeReport:

@@ -1,5 +1,6 @@
 """Binance as services see it: its public side, what a key may do, and the private side of an account."""
 
+from collections import Counter
 from dataclasses import dataclass
 from random import Random
 from typing import Self
@@ -29,6 +30,7 @@ class BinanceAccountSession:
     orders: BinanceOrders
     account: BinanceAccount
     unknown_seen: Unknowns  # what this version did not understand
+    counters: Counter[str]
 
     @classmethod
     def open(
@@ -42,6 +44,7 @@ class BinanceAccountSession:
             orders=BinanceOrders(session, working, unknown),
             account=BinanceAccount(session, stream, unknown),
             unknown_seen=unknown,
+            counters=session.counters,
         )
 
 
@@ -65,6 +68,7 @@ class BinanceVenue:
         self._budget = budget
         self._time = VenueTime(clock)
         self._chance = chance or Random()  # of how long streams wait before they come back
+        self.counters: Counter[str] = Counter()  # bans, lost streams, corrected clocks: by the name of their log line
         self.market = BinanceMarket(self._session(None))
         self.probe = BinanceKeyProbe(self._session)
 
@@ -82,4 +86,5 @@ class BinanceVenue:
             clock=self._clock,
             budget=self._budget,
             time=self._time,
+            counters=self.counters,
         )

@@ -1,0 +1,224 @@
+"""The private stream against a scripted venue in virtual time: keys that end without a word, silence, nonsense."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+import pytest
+from aiohttp import web
+
+from patriot.accounts.ports import ApiKey
+from patriot.adapters.exchanges.binance.budget import RateBudget
+from patriot.adapters.exchanges.binance.session import BinanceSession
+from patriot.adapters.exchanges.binance.signing import Signer
+from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
+from patriot.simulation.loop import VirtualClock, run_virtually
+from patriot.simulation.network import open_session
+from patriot.trading.reports import PrivateReport, SettingsChanged, StreamLost, StreamResumed
+from tests.simulation.test_network import serving
+
+pytestmark = pytest.mark.unit
+LEVERAGE = '{"e":"ACCOUNT_CONFIG_UPDATE","E":1,"T":1,"ac":{"s":"BTCUSDT","l":100}}'
+
+
+class Venue:
+    """A venue that gives listen keys and holds sockets open; `put` is what it answers to an extension."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, float]] = []
+        self.sockets: list[web.WebSocketResponse] = []
+        self.keys = 0
+        self.active: str | None = None
+        self.put: Callable[[], web.Response] = self.extend
+        self.refuses_sockets = False
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/private/ws":
+            return await self.stream(request)
+        if request.path == "/fapi/v1/time":
+            return web.json_response({"serverTime": 1})
+        self.asked.append((request.method, round(asyncio.get_running_loop().time())))
+        match request.method:
+            case "PUT":
+                return self.put()
+            case "DELETE":
+                self.active = None
+                return web.json_response({})
+            case _:
+                if self.active is None:
+                    self.keys += 1
+                    self.active = f"key-{self.keys}"
+                return web.json_response({"listenKey": self.active})
+
+    def extend(self) -> web.Response:
+        if self.active is None:
+            return web.json_response({"code": -1125, "msg": "This listenKey does not exist."}, status=400)
+        return web.json_response({"listenKey": self.active})
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        if self.refuses_sockets:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets.append(socket)
+        async for _ in socket:
+            pass
+        return socket
+
+    def methods(self) -> list[str]:
+        return [method for method, _ in self.asked]
+
+
+class Scene:
+    """One account that listens to the venue."""
+
+    def __init__(self, venue: Venue, account: BinanceAccountSession) -> None:
+        self.venue = venue
+        self.account = account.account
+        self.counters = account.counters
+        self.heard: list[tuple[PrivateReport, float]] = []
+
+    async def listen(self) -> None:
+        async with aclosing(self.account.stream.reports()) as reports:
+            async for report in reports:
+                self.heard.append((report, round(asyncio.get_running_loop().time())))
+
+    def times(self, kind: type[PrivateReport]) -> list[float]:
+        return [at for report, at in self.heard if isinstance(report, kind)]
+
+
+def play(script: Callable[[Scene], Awaitable[None]]) -> Scene:
+    async def run() -> Scene:
+        venue, clock = Venue(), VirtualClock()
+        async with serving(venue.answer) as url, open_session() as http:
+            signer = Signer(ApiKey("key", "secret"))
+            session = BinanceSession(url, url, http, signer, clock=clock, budget=RateBudget(clock))
+            scene = Scene(venue, BinanceAccountSession.open(session))
+            listening = asyncio.create_task(scene.listen())
+            try:
+                await asyncio.sleep(1)
+                await script(scene)
+            finally:
+                listening.cancel()
+                await asyncio.wait({listening})
+            return scene
+
+    return run_virtually(run())
+
+
+def test_key_that_ended_without_a_word_is_missed_within_a_silent_minute() -> None:
+    async def script(scene: Scene) -> None:
+        scene.venue.active = None
+        await asyncio.sleep(70)
+
+    scene = play(script)
+    assert scene.times(StreamResumed) == [0, 60]
+    assert scene.venue.active == "key-2"
+    assert scene.counters["exchange.stream_lost"] == 1
+
+
+def test_extension_that_names_another_key_opens_the_stream_with_that() -> None:
+    async def script(scene: Scene) -> None:
+        scene.venue.active = "of-another-process"
+        await asyncio.sleep(70)
+
+    scene = play(script)
+    assert scene.times(StreamResumed) == [0, 60]
+    assert scene.venue.methods() == ["POST", "PUT", "POST"]
+
+
+def test_stream_that_talks_is_extended_every_half_hour_only() -> None:
+    async def script(scene: Scene) -> None:
+        for _ in range(250):
+            await scene.venue.sockets[0].send_str(LEVERAGE)
+            await asyncio.sleep(10)
+
+    scene = play(script)
+    assert [at for method, at in scene.venue.asked if method == "PUT"] == [1_800]
+    assert scene.times(StreamResumed) == [0]
+
+
+@pytest.mark.parametrize("answer", [{"listenKey": "key-1"}, {}])
+def test_silent_stream_whose_key_lives_stays_open(answer: dict[str, str]) -> None:
+    async def script(scene: Scene) -> None:
+        scene.venue.put = lambda: web.json_response(answer)
+        await asyncio.sleep(3 * 60)
+
+    scene = play(script)
+    assert scene.times(StreamResumed) == [0]
+    assert [at for method, at in scene.venue.asked if method == "PUT"] == [60, 120, 180]
+
+
+def test_extension_without_a_clear_answer_is_tried_again_soon() -> None:
+    async def script(scene: Scene) -> None:
+        scene.venue.put = lambda: web.Response(status=502, text="<html>")
+        await asyncio.sleep(84)
+
+    scene = play(script)
+    assert [at for method, at in scene.venue.asked if method == "PUT"] == [60, 70, 80]
+    assert scene.times(StreamResumed) == [0]
+
+
+def test_stream_opened_again_on_demand_has_a_new_key_at_once() -> None:
+    async def script(scene: Scene) -> None:
+        scene.account.reopen_stream("an order was not told")
+        await asyncio.sleep(1)
+
+    scene = play(script)
+    assert scene.account.stream.last_problem == "an order was not told"
+    assert scene.venue.methods() == ["POST", "DELETE", "POST"]
+    assert scene.venue.active == "key-2"
+    assert scene.times(StreamResumed) == [0, 1]
+
+
+def test_silence_is_measured_from_the_last_message() -> None:
+    silent: list[float] = []
+
+    async def script(scene: Scene) -> None:
+        await asyncio.sleep(20)
+        silent.append(scene.account.silent_seconds())
+        await scene.venue.sockets[0].send_str(LEVERAGE)
+        await asyncio.sleep(5)
+        silent.append(scene.account.silent_seconds())
+
+    play(script)
+    assert [round(seconds) for seconds in silent] == [21, 5]
+
+
+def test_stream_that_cannot_be_opened_says_so_each_time() -> None:
+    async def script(scene: Scene) -> None:
+        scene.venue.refuses_sockets = True
+        await scene.venue.sockets[0].close()
+        await asyncio.sleep(20)
+        scene.venue.refuses_sockets = False
+        await asyncio.sleep(60)
+
+    scene = play(script)
+    assert len(scene.times(StreamLost)) >= 3
+    assert len(scene.times(StreamResumed)) == 2
+
+
+@pytest.mark.parametrize("nonsense", ["{", '{"e":"ORDER_TRADE_UPDATE"}', '{"e":"ALGO_UPDATE","T":1,"o":{}}', "[]"])
+def test_message_that_cannot_be_read_is_a_gap(nonsense: str) -> None:
+    async def script(scene: Scene) -> None:
+        await scene.venue.sockets[0].send_str(nonsense)
+        await asyncio.sleep(1)
+
+    scene = play(script)
+    assert scene.times(StreamResumed) == [0, 1]
+    assert scene.counters["exchange.stream_unreadable"] == 1
+    assert scene.venue.methods() == ["POST"]
+
+
+MARGIN_TYPE = '{"e":"ACCOUNT_UPDATE","E":1,"T":1,"a":{"m":"MARGIN_TYPE_CHANGE","B":[],"P":[{"s":"ETHUSDT"}]}}'
+MODE = '{"e":"ACCOUNT_CONFIG_UPDATE","E":1,"T":1,"ai":{"j":true}}'
+
+
+@pytest.mark.parametrize(("message", "symbol"), [(LEVERAGE, "BTCUSDT"), (MARGIN_TYPE, "ETHUSDT"), (MODE, "")])
+def test_settings_that_somebody_changed_are_told(message: str, symbol: str) -> None:
+    async def script(scene: Scene) -> None:
+        await scene.venue.sockets[0].send_str(message)
+        await asyncio.sleep(1)
+
+    told = [report for report, _ in play(script).heard if not isinstance(report, StreamResumed)]
+    assert [(type(report), getattr(report, "symbol", None)) for report in told] == [(SettingsChanged, symbol)]
