@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from patriot.kernel.clock import Clock
+from patriot.kernel.clock import Clock, VenueDriven
 
 
-class VenueClock:
+class VenueClock(VenueDriven):
     """Runs on from what the venue last said, as fast as the venue does; never backwards. Waiting is in real seconds."""
 
     def __init__(self, machine: Clock, venue_now: datetime, speed: int) -> None:

@@ -32,6 +32,10 @@ class SystemClock:
         return time.monotonic()
 
 
+class VenueDriven:
+    """Marks a clock whose time runs as a venue's does, at whatever speed: monotonic seconds are not its seconds."""
+
+
 class ReplayClock:
     """The venue's time while recorded prices are replayed; waiting is still measured in real seconds."""
 

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.adapters.exchanges.binance.venue_time import VenueTime
+from patriot.host.venue_clock import VenueClock
 from patriot.kernel.clock import FakeClock, ReplayClock, from_epoch_ms, to_epoch_ms
 from patriot.kernel.errors import ExchangeUnavailable
 from patriot.trading.terms import Side
@@ -54,6 +55,19 @@ def test_clock_that_steps_does_not_move_the_venues_time(step: int) -> None:
 
     assert time.now() == clock.true()
     assert time.stamp(clock.now() - timedelta(seconds=2)) == to_epoch_ms(clock.true() - timedelta(seconds=2))
+
+
+@pytest.mark.parametrize("speed", [1, 60])
+def test_clock_that_the_venue_drives_carries_its_time_on_at_its_speed(speed: int) -> None:
+    machine = FakeClock()
+    clock = VenueClock(machine, TRUE_NOW, speed)
+    time = VenueTime(clock)
+    time.measured(TRUE_NOW + timedelta(seconds=3), asked_at=machine.monotonic())  # the venue was heard late
+
+    machine.advance(timedelta(seconds=10))
+
+    assert time.now() == TRUE_NOW + timedelta(seconds=3 + 10 * speed)
+    assert time.stamp(clock.now()) == to_epoch_ms(time.now())
 
 
 def test_moment_of_submission_is_never_stamped_in_the_venues_future() -> None:

@@ -1,10 +1,14 @@
-"""The exchange's clock as we know it: what it said last, carried on by our monotonic time. Our own clock may step."""
+"""The exchange's clock as we know it: what it said last, carried on by our monotonic time. Our own clock may step.
+
+A clock that the venue drives does not step, and runs as fast as the venue: it carries the time on instead.
+"""
 
 from datetime import datetime, timedelta
 
-from patriot.kernel.clock import Clock, ReplayClock, to_epoch_ms
+from patriot.kernel.clock import Clock, ReplayClock, VenueDriven, from_epoch_ms, to_epoch_ms
 
 ASKED_EVERY_SECONDS = 60.0
+EPOCH = from_epoch_ms(0)
 NOTEWORTHY = timedelta(seconds=1)  # further ahead than this the venue refuses a request
 ALLOWANCE = timedelta(minutes=1)  # a moment on record may come from a life in which our clock was off
 
@@ -15,7 +19,8 @@ class VenueTime:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._follows_venue = isinstance(clock, ReplayClock)
-        self._heard: tuple[datetime, float] | None = None  # the venue's time, and our monotonic time then
+        self._driven_by_venue = isinstance(clock, VenueDriven)
+        self._heard: tuple[datetime, timedelta] | None = None  # the venue's time, and what had passed here then
         self._asked_at: float | None = None
         self._furthest_ahead = timedelta()  # of our clock before the venue's, ever
 
@@ -23,8 +28,8 @@ class VenueTime:
         """Return the venue's time of this moment."""
         if self._heard is None:
             return self._clock.now()
-        venue_time, heard_at = self._heard
-        return venue_time + timedelta(seconds=self._clock.monotonic() - heard_at)
+        venue_time, passed_then = self._heard
+        return venue_time + (self._passed() - passed_then)
 
     def stamp(self, moment: datetime) -> int:
         """Return a recent moment of our Clock as the venue's milliseconds: never one that is still to come."""
@@ -48,7 +53,7 @@ class VenueTime:
         if self._follows_venue:
             return timedelta()
         before, heard_at = self.now(), self._clock.monotonic()
-        self._heard = venue_time + timedelta(seconds=(heard_at - asked_at) / 2), heard_at
+        self._heard = venue_time + timedelta(seconds=(heard_at - asked_at) / 2), self._passed()
         self._furthest_ahead = max(self._furthest_ahead, self._clock.now() - self._heard[0])
         return self._heard[0] - before
 
@@ -61,3 +66,9 @@ class VenueTime:
         if due:
             self._asked_at = now
         return due
+
+    def _passed(self) -> timedelta:
+        """Return how long something that never steps has run, in the venue's seconds."""
+        if self._driven_by_venue:
+            return self._clock.now() - EPOCH
+        return timedelta(seconds=self._clock.monotonic())
