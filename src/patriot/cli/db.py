@@ -1,4 +1,4 @@
-"""`patriot db`: the schema, and read models built anew from the log."""
+"""`patriot db`: the schema, read models built anew from the log, a restored log that goes on."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from patriot.adapters.postgres.epochs import adopt as adopt_log
 from patriot.adapters.postgres.migrate import migrate as run_migrations
 from patriot.adapters.postgres.migrate import newest_version
 from patriot.adapters.postgres.shadow import rebuild as rebuild_read_model
@@ -14,12 +15,13 @@ from patriot.cli.running import run
 from patriot.host.opened import chosen_folder, server_of
 from patriot.host.settings import Settings
 from patriot.kernel.errors import InvalidInput
+from patriot.kernel.projection import Projection
 from patriot.services.table import PROJECTIONS
 
 db = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Bring the database's schema up to date, or build read models again.",
+    help="Bring the schema up to date, build read models again, or take over a restored log.",
 )
 ALL = "all"
 
@@ -51,6 +53,10 @@ async def _rebuild(name: str, home: Home) -> None:
     if not chosen:
         known = ", ".join([ALL, *(one.name for one in PROJECTIONS)])
         raise InvalidInput("PROJECTION", f"expected one of {known}, found {name!r}")
+    await _rebuild_all(chosen, home)
+
+
+async def _rebuild_all(chosen: list[Projection], home: Home) -> None:
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -66,3 +72,23 @@ async def _rebuild(name: str, home: Home) -> None:
                 events = await rebuild_read_model(opened.database, opened.store.feed, one)
                 bar.advance(task)
                 bar.console.print(f"{one.name}: rebuilt from {events} events", highlight=False)
+
+
+@db.command("adopt")
+def adopt(home: Home = None) -> None:
+    """Let a log that was restored from a backup go on in this server. End everything of PATRIOT first."""
+    run(_adopt(home))
+
+
+async def _adopt(home: Home) -> None:
+    settings = Settings.read()
+    async with server_of(chosen_folder(settings, home), settings) as dsn:
+        await run_migrations(dsn)
+        adopted = await adopt_log(dsn)
+    if adopted is None:
+        typer.echo("nothing to adopt: this log can be read to its end")
+        return
+    typer.echo(f"adopted: {adopted.problem}. New events follow {adopted.newest or 'the start'}")
+    for reader in adopted.readers_ahead:
+        typer.echo(f"{reader} had handled events that this log does not hold")
+    await _rebuild_all([one for one in PROJECTIONS if adopted.was_ahead(one)], home)

@@ -28,7 +28,7 @@ COMMANDS = {  # name: where it is, and the first line of what it says about itse
     "invoice": ("invoices:invoice", "Check an invoice offline, from its proof alone."),
     "serve": ("serve:serve", "Run one service as a process of its own."),
     "sim": ("sim:app", "Run an exchange that speaks the wire protocols of Binance USD-M Futures and Bybit v5."),
-    "db": ("db:db", "Bring the database's schema up to date, or build read models again."),
+    "db": ("db:db", "Bring the schema up to date, build read models again, or take over a restored log."),
 }
 
 

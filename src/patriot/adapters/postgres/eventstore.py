@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from patriot.adapters.postgres.database import Database
+from patriot.adapters.postgres.epochs import refuse_unreadable
 from patriot.adapters.postgres.feed import COLUMNS, PostgresFeed, envelope_of
 from patriot.adapters.postgres.group_commit import GroupCommit
 from patriot.kernel.clock import Clock
@@ -47,6 +48,8 @@ class PostgresEventStore:
         await self.feed.close()
 
     async def __aenter__(self) -> Self:
+        """Errors: StartupError for a log that was restored and that nobody adopted."""
+        await refuse_unreadable(self._database)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from patriot.adapters.postgres.database import Database, Listener, kernel_errors
+from patriot.adapters.postgres.epochs import AHEAD
 from patriot.adapters.postgres.places import BEGINNING, Position, place_of, position_of
 from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import START, Actor, ActorType, Context, Envelope, Place, StreamKey
@@ -32,7 +33,8 @@ COLUMNS = """
 """
 _READ_LOG = f"""
     SELECT {COLUMNS} FROM eventing.events
-    WHERE (tx_id, position) > ($1::xid8, $2::bigint) AND tx_id < pg_snapshot_xmin(pg_current_snapshot())
+    WHERE (tx_id, position) > ($1::xid8, $2::bigint)
+        AND tx_id < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {AHEAD})::text::xid8
         AND ($4::text[] IS NULL OR event_type = ANY($4::text[]))
     ORDER BY tx_id, position LIMIT $3
 """  # noqa: S608
