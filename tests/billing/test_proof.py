@@ -32,6 +32,7 @@ from tests.billing.support import ACCOUNT, HOUR, LINKED, History, World, closed_
 pytestmark = pytest.mark.integration
 
 Document = dict[str, Any]
+MONEY = ("account.equity_sampled", "account.transfer_recorded")
 SCRIPT = Path(verify_invoice.__file__)
 
 
@@ -200,6 +201,30 @@ async def test_rewritten_history_that_does_not_add_up_is_found(
         document["invoice"] = json.loads(events[event]["data"])
     with pytest.raises(ProofBroken, match=reason):
         verify(rehash(document))
+
+
+@pytest.mark.parametrize("part", ["terms", "balance", "months"])
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("stream_version", 7, "says that it is number 7: one is missing, added or moved"),
+        ("schema_version", 2, "of a version unknown to this program"),
+        ("stream_type", "OTHER", "belongs to another stream"),
+    ],
+)
+async def test_event_that_claims_another_number_version_or_stream_is_refused(
+    part: str, name: str, value: object, reason: str
+) -> None:
+    """Though every hash fits: whoever rewrites the whole file can make them fit."""
+    original = json.loads(SHORT_PROOF)
+    for at in range(len(original["months"][0]["events"] if part == "months" else original[part])):
+        document = json.loads(SHORT_PROOF)
+        events = document["months"][0]["events"] if part == "months" else document[part]
+        events[at][name] = value
+        if (part, name) == ("balance", "schema_version") and events[at]["event_type"] not in MONEY:
+            continue  # what the fee does not come from may have any version
+        with pytest.raises(ProofBroken, match=re.escape(reason)):
+            verify(rehash(document))
 
 
 async def test_history_rewritten_as_a_whole_is_found_by_its_seal_alone() -> None:

@@ -88,33 +88,6 @@ def refuse_number(text: str) -> NoReturn:
     raise ProofBroken(f"expected whole numbers only, found {text}")
 
 
-def number(text: Any) -> Fraction:
-    """Return an amount, exactly."""
-    if not isinstance(text, str) or not PLAIN_NUMBER.fullmatch(text):
-        raise ProofBroken(f"expected an amount such as '12.50', found {str(text)[:40]!r}")
-    return Fraction(text)
-
-
-def moment(text: str) -> datetime:
-    """Return a time; all times are UTC."""
-    if not text.endswith("Z"):
-        raise ProofBroken(f"expected a time that ends with Z, found {text!r}")
-    return datetime.fromisoformat(text[:-1] + "+00:00")
-
-
-def month_end(period: str) -> datetime:
-    """Return the first moment after a month such as 2022-01."""
-    if not MONTH.fullmatch(period):
-        raise ProofBroken(f"expected a month such as 2022-01, found {period!r}")
-    year, month = int(period[:4]), int(period[5:])
-    return datetime.fromisoformat(f"{year + month // 12:04}-{month % 12 + 1:02}-01T00:00:00+00:00")
-
-
-def rounded(value: Fraction) -> Fraction:
-    """Round a quotient to 18 decimals, half to even."""
-    return round(value, 18)
-
-
 # ---------------------------------------------------------------- 2. the hashes
 
 
@@ -127,11 +100,6 @@ def check_chains(proof: dict[str, Any]) -> None:
         if set(month) != {"period", "events"}:
             raise ProofBroken(f"a month has other parts than expected: {sorted(month)}")
         check_chain(month["events"], "BILLING", derived_id("billing", account, month["period"]))
-
-
-def derived_id(*parts: str) -> str:
-    """Return the id of a stream, which is made of what the stream is about."""
-    return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
 
 
 def check_chain(events: list[dict[str, Any]], stream_type: str, stream_id: str) -> None:
@@ -172,174 +140,7 @@ def check_head(proof: dict[str, Any], head: str | None) -> list[str]:
     raise ProofBroken("the history was rewritten or is another one: the hash you gave is not in the file")
 
 
-# ---------------------------------------------------------------- 3. the account in units
-
-
-@dataclass
-class Lot:
-    """What one deposit bought."""
-
-    number: int
-    opened_at: datetime
-    units: Fraction
-    mark: Fraction
-
-    def as_claimed(self) -> dict[str, Any]:
-        """Return the lot in the words of the events."""
-        return {
-            "number": self.number,
-            "opened_at": self.opened_at,
-            "units": self.units,
-            "high_water_mark": self.mark,
-        }
-
-
-@dataclass
-class Account:
-    """The account between two samples; `series` counts how often it began again with NAV 1."""
-
-    lots: list[Lot] = field(default_factory=list)
-    lots_opened: int = 0
-    series: int = 0
-    equity: Fraction = Fraction(0)
-
-    def units(self) -> Fraction:
-        """Return the units of all lots."""
-        return sum((lot.units for lot in self.lots), Fraction(0))
-
-    def nav(self) -> Fraction | None:
-        """Return what one unit is worth; nothing while there is none."""
-        return rounded(self.equity / self.units()) if self.lots else None
-
-    def take_sample(self, equity: Fraction, flows: list[Flow], at: datetime) -> tuple[Fraction, list[dict[str, Any]]]:
-        """Settle the transfers that a sample contains; return the net deposit and what was redeemed (rules 1 to 3)."""
-        net = sum((flow.amount for flow in flows), Fraction(0))
-        before, units = equity - net, self.units()
-        if not self.lots:
-            net = equity - self.equity  # with no unit out, all there is is capital
-        if not self.lots or (flows and rounded(before / units) < WORTHLESS_NAV):
-            self.begin(equity, at)
-            return net, []
-        nav = rounded(before / units)
-        redeemed = []
-        running = before
-        for flow in flows:
-            if flow.amount > 0:
-                self.lots_opened += 1
-                bought = rounded(flow.amount * units / before)
-                self.lots.append(Lot(self.lots_opened, at, bought, nav))
-            elif flow.amount < 0:
-                redeemed += self.redeem(-flow.amount, running, nav, at)
-            self.lots = [lot for lot in self.lots if lot.units > 0]
-            running += flow.amount
-        self.equity = equity
-        return net, redeemed
-
-    def begin(self, equity: Fraction, at: datetime) -> None:
-        """Start with one lot at NAV 1."""
-        self.lots, self.equity = [], equity
-        if equity > 0:
-            self.lots_opened += 1
-            self.series += 1
-            self.lots = [Lot(self.lots_opened, at, equity, Fraction(1))]
-
-    def redeem(self, amount: Fraction, equity: Fraction, nav: Fraction, at: datetime) -> list[dict[str, Any]]:
-        """Take the same fraction of units out of every lot."""
-        lines = []
-        for lot in self.lots:
-            units = lot.units if amount >= equity else rounded(lot.units * amount / equity)
-            lines.append(line_of("REDEMPTION", lot, at, units, nav))
-            lot.units -= units
-        return lines
-
-
-@dataclass
-class Sample:
-    """What the exchange said the account was worth."""
-
-    version: int
-    equity: Fraction
-    at: datetime
-
-
-@dataclass
-class Flow:
-    """A transfer in (positive) or out (negative), and the sample that was taken because of it."""
-
-    version: int
-    amount: Fraction
-    transferred_at: datetime
-    sample: Sample | None
-
-
-@dataclass
-class Point:
-    """The NAV from a sample on, until the next one; nothing while no unit is out."""
-
-    at: datetime
-    nav: Fraction | None
-    series: int
-
-
-def line_of(kind: str, lot: Lot, at: datetime, units: Fraction, nav: Fraction) -> dict[str, Any]:
-    """Return an invoice line without its fee."""
-    return {"kind": kind, "lot": lot.number, "at": at, "units": units, "high_water_mark": lot.mark, "nav": nav}
-
-
-def money_facts(events: list[dict[str, Any]], account: str) -> tuple[str, list[Flow], list[Sample]]:
-    """Return asset, transfers, and samples in order of time.
-
-    The sample taken for a transfer is the first of its kind behind it in the stream (or any, if there is none): it
-    contains the transfer, whatever the clocks say. Other samples dated between the two are left out.
-    """
-    asset, samples, certain, transfers = "", [], [], []
-    for event in events:
-        kind, data, version = event["event_type"], json.loads(event["data"]), event["stream_version"]
-        if kind not in ("account.equity_sampled", "account.transfer_recorded"):
-            continue  # funding and reconciliations are inside the equity
-        if event["schema_version"] != 1 or data["account_id"] != account:
-            raise ProofBroken(f"BALANCE event {version} is of another account, or of a version unknown to this program")
-        if kind == "account.transfer_recorded":
-            transfers.append((version, data))
-            continue
-        asset = asset or data["asset"]
-        samples.append(Sample(version, number(data["equity"]), moment(data["sampled_at"])))
-        if data["reason"] in ("TRANSFER", "LINKED"):
-            certain.append(samples[-1])
-    flows = []
-    for version, data in transfers:
-        if data["asset"] == asset:
-            behind = [s for s in certain if s.version > version] or [s for s in samples if s.version > version]
-            own = behind[0] if behind else None
-            flows.append(Flow(version, number(data["amount"]), moment(data["transferred_at"]), own))
-    sure = [sample for sample in samples if not any(is_doubtful(sample, flow) for flow in flows)]
-    return asset, flows, sorted(sure, key=lambda sample: (sample.at, sample.version))
-
-
-def is_doubtful(sample: Sample, flow: Flow) -> bool:
-    """Tell whether nobody can say if a sample contains a transfer: it is dated between this and its own sample."""
-    if sample is flow.sample or sample.at < flow.transferred_at:
-        return False
-    return flow.sample is None or sample.at <= flow.sample.at
-
-
-def contains(sample: Sample, flow: Flow) -> bool:
-    """Tell whether a sample contains a transfer: it is the transfer's own, or later."""
-    return flow.sample is not None and (flow.sample.at, flow.sample.version) <= (sample.at, sample.version)
-
-
-# ---------------------------------------------------------------- 4. the months
-
-
-@dataclass
-class Ledger:
-    """What is carried from month to month."""
-
-    account: Account = field(default_factory=Account)
-    closed_at: datetime | None = None
-    known: int = 0  # number of account events when the last month was closed
-    settled: set[int] = field(default_factory=set)
-    seal: str = ""
+# ---------------------------------------------------------------- 3. the months
 
 
 def check_months(proof: dict[str, Any]) -> list[str]:
@@ -367,6 +168,8 @@ def check_month(proof: dict[str, Any], month: dict[str, Any], ledger: Ledger) ->
     types = [event["event_type"] for event in month["events"][:3]]
     if types[:2] != ["billing.period_closed", "billing.fee_assessed"]:
         raise ProofBroken(f"month {month['period']} does not begin with its books: {types}")
+    if any(event["schema_version"] != 1 for event in month["events"]):
+        raise ProofBroken(f"month {month['period']} holds an event of a version unknown to this program")
     closed, assessed, invoice = (json.loads(event["data"]) for event in month["events"][:3])
     terms = terms_known(proof["terms"], closed["terms_hash"], proof["account_id"], month["period"])
     booked = compute_month(proof, month["period"], closed, ledger)
@@ -471,6 +274,79 @@ def compute_month(proof: dict[str, Any], period: str, closed: dict[str, Any], le
     }
 
 
+# ---------------------------------------------------------------- 4. samples and transfers of a month
+
+
+@dataclass
+class Sample:
+    """What the exchange said the account was worth."""
+
+    version: int
+    equity: Fraction
+    at: datetime
+
+
+@dataclass
+class Flow:
+    """A transfer in (positive) or out (negative), and the sample that was taken because of it."""
+
+    version: int
+    amount: Fraction
+    transferred_at: datetime
+    sample: Sample | None
+
+
+@dataclass
+class Point:
+    """The NAV from a sample on, until the next one; nothing while no unit is out."""
+
+    at: datetime
+    nav: Fraction | None
+    series: int
+
+
+def money_facts(events: list[dict[str, Any]], account: str) -> tuple[str, list[Flow], list[Sample]]:
+    """Return asset, transfers, and samples in order of time.
+
+    The sample taken for a transfer is the first of its kind behind it in the stream (or any, if there is none): it
+    contains the transfer, whatever the clocks say. Other samples dated between the two are left out.
+    """
+    asset, samples, certain, transfers = "", [], [], []
+    for event in events:
+        kind, data, version = event["event_type"], json.loads(event["data"]), event["stream_version"]
+        if kind not in ("account.equity_sampled", "account.transfer_recorded"):
+            continue  # funding and reconciliations are inside the equity
+        if event["schema_version"] != 1 or data["account_id"] != account:
+            raise ProofBroken(f"BALANCE event {version} is of another account, or of a version unknown to this program")
+        if kind == "account.transfer_recorded":
+            transfers.append((version, data))
+            continue
+        asset = asset or data["asset"]
+        samples.append(Sample(version, number(data["equity"]), moment(data["sampled_at"])))
+        if data["reason"] in ("TRANSFER", "LINKED"):
+            certain.append(samples[-1])
+    flows = []
+    for version, data in transfers:
+        if data["asset"] == asset:
+            behind = [s for s in certain if s.version > version] or [s for s in samples if s.version > version]
+            own = behind[0] if behind else None
+            flows.append(Flow(version, number(data["amount"]), moment(data["transferred_at"]), own))
+    sure = [sample for sample in samples if not any(is_doubtful(sample, flow) for flow in flows)]
+    return asset, flows, sorted(sure, key=lambda sample: (sample.at, sample.version))
+
+
+def is_doubtful(sample: Sample, flow: Flow) -> bool:
+    """Tell whether nobody can say if a sample contains a transfer: it is dated between this and its own sample."""
+    if sample is flow.sample or sample.at < flow.transferred_at:
+        return False
+    return flow.sample is None or sample.at <= flow.sample.at
+
+
+def contains(sample: Sample, flow: Flow) -> bool:
+    """Tell whether a sample contains a transfer: it is the transfer's own, or later."""
+    return flow.sample is not None and (flow.sample.at, flow.sample.version) <= (sample.at, sample.version)
+
+
 def play(
     account: Account, flows: list[Flow], samples: list[Sample], end: datetime, curve: list[Point]
 ) -> tuple[Account, list[dict[str, Any]], Fraction, set[int]]:
@@ -516,7 +392,104 @@ def largest_gap(curve: list[Point], window: tuple[datetime, datetime]) -> timede
     return largest
 
 
-# ---------------------------------------------------------------- 5. what was booked
+# ---------------------------------------------------------------- 5. the account in units
+
+
+@dataclass
+class Lot:
+    """What one deposit bought."""
+
+    number: int
+    opened_at: datetime
+    units: Fraction
+    mark: Fraction
+
+    def as_claimed(self) -> dict[str, Any]:
+        """Return the lot in the words of the events."""
+        return {
+            "number": self.number,
+            "opened_at": self.opened_at,
+            "units": self.units,
+            "high_water_mark": self.mark,
+        }
+
+
+@dataclass
+class Account:
+    """The account between two samples; `series` counts how often it began again with NAV 1."""
+
+    lots: list[Lot] = field(default_factory=list)
+    lots_opened: int = 0
+    series: int = 0
+    equity: Fraction = Fraction(0)
+
+    def units(self) -> Fraction:
+        """Return the units of all lots."""
+        return sum((lot.units for lot in self.lots), Fraction(0))
+
+    def nav(self) -> Fraction | None:
+        """Return what one unit is worth; nothing while there is none."""
+        return rounded(self.equity / self.units()) if self.lots else None
+
+    def take_sample(self, equity: Fraction, flows: list[Flow], at: datetime) -> tuple[Fraction, list[dict[str, Any]]]:
+        """Settle the transfers that a sample contains; return the net deposit and what was redeemed (rules 1 to 3)."""
+        net = sum((flow.amount for flow in flows), Fraction(0))
+        before, units = equity - net, self.units()
+        if not self.lots:
+            net = equity - self.equity  # with no unit out, all there is is capital
+        if not self.lots or (flows and rounded(before / units) < WORTHLESS_NAV):
+            self.begin(equity, at)
+            return net, []
+        nav = rounded(before / units)
+        redeemed = []
+        running = before
+        for flow in flows:
+            if flow.amount > 0:
+                self.lots_opened += 1
+                bought = rounded(flow.amount * units / before)
+                self.lots.append(Lot(self.lots_opened, at, bought, nav))
+            elif flow.amount < 0:
+                redeemed += self.redeem(-flow.amount, running, nav, at)
+            self.lots = [lot for lot in self.lots if lot.units > 0]
+            running += flow.amount
+        self.equity = equity
+        return net, redeemed
+
+    def begin(self, equity: Fraction, at: datetime) -> None:
+        """Start with one lot at NAV 1."""
+        self.lots, self.equity = [], equity
+        if equity > 0:
+            self.lots_opened += 1
+            self.series += 1
+            self.lots = [Lot(self.lots_opened, at, equity, Fraction(1))]
+
+    def redeem(self, amount: Fraction, equity: Fraction, nav: Fraction, at: datetime) -> list[dict[str, Any]]:
+        """Take the same fraction of units out of every lot."""
+        lines = []
+        for lot in self.lots:
+            units = lot.units if amount >= equity else rounded(lot.units * amount / equity)
+            lines.append(line_of("REDEMPTION", lot, at, units, nav))
+            lot.units -= units
+        return lines
+
+
+def line_of(kind: str, lot: Lot, at: datetime, units: Fraction, nav: Fraction) -> dict[str, Any]:
+    """Return an invoice line without its fee."""
+    return {"kind": kind, "lot": lot.number, "at": at, "units": units, "high_water_mark": lot.mark, "nav": nav}
+
+
+@dataclass
+class Ledger:
+    """What is carried from month to month."""
+
+    account: Account = field(default_factory=Account)
+    closed_at: datetime | None = None
+    known: int = 0  # number of account events when the last month was closed
+    settled: set[int] = field(default_factory=set)
+    seal: str = ""
+
+
+# ---------------------------------------------------------------- 6. what was booked
 
 
 def check_invoice(month: dict[str, Any], common: dict[str, Any], booked: dict[str, Any], first: dict[str, Any]) -> None:
@@ -533,28 +506,6 @@ def check_invoice(month: dict[str, Any], common: dict[str, Any], booked: dict[st
         approved_by = issue["approved_by"] if drafted else ""
         issued = {"approved_by": approved_by, "issued_at": issued_at, "due_at": issued_at + PAYMENT_TERM}
         compare("invoice_issued", {**common, **issued}, issue)
-
-
-def compare(name: str, computed: Any, claimed: Any) -> None:
-    """Compare a computed value with the one in the file, field by field."""
-    if isinstance(computed, dict):
-        if set(computed) != set(claimed):
-            raise ProofBroken(f"{name} has other fields than expected: {sorted(set(computed) ^ set(claimed))}")
-        for key, value in computed.items():
-            compare(f"{name}.{key}", value, claimed[key])
-    elif isinstance(computed, list):
-        if len(computed) != len(claimed):
-            raise ProofBroken(f"{name}: computed {len(computed)} entries, the file says {len(claimed)}")
-        for index, value in enumerate(computed):
-            compare(f"{name}[{index + 1}]", value, claimed[index])
-    elif isinstance(computed, Fraction):
-        if number(claimed) != computed:
-            raise ProofBroken(f"{name}: computed {shown(computed)}, the file says {claimed}")
-    elif isinstance(computed, datetime):
-        if moment(claimed) != computed:
-            raise ProofBroken(f"{name}: computed {computed.isoformat()}, the file says {claimed}")
-    elif computed != claimed or type(computed) is not type(claimed):
-        raise ProofBroken(f"{name}: computed {computed!r}, the file says {claimed!r}")
 
 
 def invoice_of(events: list[dict[str, Any]]) -> Any:
@@ -600,11 +551,71 @@ def explain(period: str, booked: dict[str, Any], rate: Fraction, total: Fraction
     return [*report, f"  fee {shown(total, 2)} {booked['asset']}"]
 
 
+def compare(name: str, computed: Any, claimed: Any) -> None:
+    """Compare a computed value with the one in the file, field by field."""
+    if isinstance(computed, dict):
+        if set(computed) != set(claimed):
+            raise ProofBroken(f"{name} has other fields than expected: {sorted(set(computed) ^ set(claimed))}")
+        for key, value in computed.items():
+            compare(f"{name}.{key}", value, claimed[key])
+    elif isinstance(computed, list):
+        if len(computed) != len(claimed):
+            raise ProofBroken(f"{name}: computed {len(computed)} entries, the file says {len(claimed)}")
+        for index, value in enumerate(computed):
+            compare(f"{name}[{index + 1}]", value, claimed[index])
+    elif isinstance(computed, Fraction):
+        if number(claimed) != computed:
+            raise ProofBroken(f"{name}: computed {shown(computed)}, the file says {claimed}")
+    elif isinstance(computed, datetime):
+        if moment(claimed) != computed:
+            raise ProofBroken(f"{name}: computed {computed.isoformat()}, the file says {claimed}")
+    elif computed != claimed or type(computed) is not type(claimed):
+        raise ProofBroken(f"{name}: computed {computed!r}, the file says {claimed!r}")
+
+
+# ---------------------------------------------------------------- 7. numbers, times, names
+
+
+def number(text: Any) -> Fraction:
+    """Return an amount, exactly."""
+    if not isinstance(text, str) or not PLAIN_NUMBER.fullmatch(text):
+        raise ProofBroken(f"expected an amount such as '12.50', found {str(text)[:40]!r}")
+    return Fraction(text)
+
+
+def rounded(value: Fraction) -> Fraction:
+    """Round a quotient to 18 decimals, half to even."""
+    return round(value, 18)
+
+
 def shown(value: Fraction, places: int = 0) -> str:
     """Write a number of at most 36 decimals without loss, and without needless zeros."""
     whole, rest = divmod(abs(value) * 10**36, 10**36)
     decimals = f"{int(rest):036}".rstrip("0").ljust(places, "0")
     return ("-" if value < 0 else "") + str(whole) + ("." + decimals if decimals else "")
+
+
+def moment(text: str) -> datetime:
+    """Return a time; all times are UTC."""
+    if not text.endswith("Z"):
+        raise ProofBroken(f"expected a time that ends with Z, found {text!r}")
+    return datetime.fromisoformat(text[:-1] + "+00:00")
+
+
+def month_end(period: str) -> datetime:
+    """Return the first moment after a month such as 2022-01."""
+    if not MONTH.fullmatch(period):
+        raise ProofBroken(f"expected a month such as 2022-01, found {period!r}")
+    year, month = int(period[:4]), int(period[5:])
+    return datetime.fromisoformat(f"{year + month // 12:04}-{month % 12 + 1:02}-01T00:00:00+00:00")
+
+
+def derived_id(*parts: str) -> str:
+    """Return the id of a stream, which is made of what the stream is about."""
+    return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
+
+
+# ---------------------------------------------------------------- 8. the program
 
 
 def main(arguments: list[str] | None = None) -> int:
