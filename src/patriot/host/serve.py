@@ -16,6 +16,7 @@ from patriot.host.embedded import EmbeddedPostgres
 from patriot.host.exchange import SIM_ADDRESS, named_exchange
 from patriot.host.health import health_app, open_port, serve_http
 from patriot.host.opened import master_key_of
+from patriot.host.root_file import RootFile
 from patriot.host.self_report import SelfReport, waits_for
 from patriot.host.settings import Settings
 from patriot.kernel.clock import SystemClock
@@ -25,6 +26,7 @@ from patriot.kernel.tasks import while_serving
 from patriot.services.all_in_one import TICK_SECONDS
 from patriot.services.billing import BillingService
 from patriot.services.execution import ExecutionService
+from patriot.services.ledger import LedgerService
 from patriot.services.plugged_in import PluggedIn, plug_in
 from patriot.services.ports import Ports
 from patriot.services.table import TABLE, Engine, Role, Service, Supplies
@@ -63,7 +65,7 @@ async def serve_service(options: ServeOptions, started: Callable[[str], None], e
         ports = plugged.ports
         engines = _engines(options, plugged)
         runners = [plugged.read_models.keep(one) for one in row.read_models]
-        tails: list[Tail] = [*(engine.tail for engine in engines), *runners]
+        tails: list[Tail] = [*(engine.tail for engine in engines if engine.tail is not None), *runners]
         report = SelfReport(
             plugged,
             lambda: tails,
@@ -75,6 +77,10 @@ async def serve_service(options: ServeOptions, started: Callable[[str], None], e
         host, port = listening.getsockname()
         started(f"http://{host}:{port}")
         await while_serving(ended.wait(), *work, _keep_ticking(ports, engines), web)
+        for engine in engines:
+            if isinstance(engine, LedgerService):
+                with suppress(StoreUnavailable):  # the next start closes the span instead
+                    await engine.publish()
 
 
 async def _database(options: ServeOptions) -> str:
@@ -90,9 +96,10 @@ def _engines(options: ServeOptions, plugged: PluggedIn) -> Sequence[Engine]:
     def open_vault() -> KeyVault:
         return Vault(PostgresShelf(plugged.database), master_key_of(options.folder, options.settings))
 
+    shelf = RootFile(options.folder.roots)
     spawn = SubprocessRunners(options.folder.path / "runners.log")
     build = TABLE[options.service].build
-    return [] if build is None else [build(Supplies(plugged.ports, plugged.read_models, open_vault, spawn))]
+    return [] if build is None else [build(Supplies(plugged.ports, plugged.read_models, open_vault, shelf, spawn))]
 
 
 async def _run(ports: Ports, engine: Engine, *, waits: bool) -> None:
@@ -112,7 +119,7 @@ async def _run(ports: Ports, engine: Engine, *, waits: bool) -> None:
 async def _keep_ticking(ports: Ports, engines: Sequence[Engine]) -> None:
     while True:
         for engine in engines:
-            if isinstance(engine, ExecutionService | BillingService):
+            if isinstance(engine, ExecutionService | BillingService | LedgerService):
                 with suppress(StoreUnavailable):  # the next tick does it
                     await engine.tick(ports.clock.now())
         await asyncio.sleep(TICK_SECONDS)

@@ -1,11 +1,13 @@
 """The ledger service: publishes roots of the log, so that whoever keeps one can tell later what is missing."""
 
+import asyncio
 from datetime import date, datetime
 
 import structlog
 
 from patriot.audit.effects import RootPublisher
 from patriot.audit.ports import RootShelf
+from patriot.kernel.subscription import Tail
 from patriot.services.ports import Ports
 
 log = structlog.get_logger()
@@ -18,6 +20,11 @@ class LedgerService:
         self._publisher = RootPublisher(ports.store, ports.feed, ports.bus, shelf, ports.clock)
         self._alerts = ports.alerts
         self._published_on: date | None = None
+        self.tail: Tail | None = None
+
+    async def run(self) -> None:
+        """Serve until cancelled: what there is to do is done by `tick`."""
+        await asyncio.Event().wait()
 
     async def tick(self, now: datetime) -> None:
         """Publish a root once a day, and once after each start."""

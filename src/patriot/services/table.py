@@ -10,13 +10,15 @@ from typing import Protocol
 
 from patriot.accounts.ports import KeyVault
 from patriot.accounts.projections import Accounts
+from patriot.audit.ports import RootShelf
 from patriot.billing.projections import InvoicesProjection
 from patriot.kernel.projection import Projection
-from patriot.kernel.subscription import Subscription
+from patriot.kernel.subscription import Tail
 from patriot.orders.projections import OrdersProjection
 from patriot.portfolio.projections import ClosedPositionsProjection, EquityProjection, LedgerProjection
 from patriot.services.billing import BillingService
 from patriot.services.execution import ExecutionService
+from patriot.services.ledger import LedgerService
 from patriot.services.pace import LivePace
 from patriot.services.ports import Ports, ReadModels
 from patriot.services.reconciliation import ReconciliationService
@@ -44,13 +46,15 @@ class Service(StrEnum):
     STRATEGIES = "strategies"
     RISK = "risk"
     PORTFOLIO = "portfolio"
+    LEDGER = "ledger"
     SIM = "sim"
 
 
 class Engine(Protocol):
-    """A service's own worker beside its read models."""
+    """A service's own worker beside its read models; `tail` is how it follows the log, if it does."""
 
-    tail: Subscription
+    @property
+    def tail(self) -> Tail | None: ...
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -64,6 +68,7 @@ class Supplies:
     ports: Ports
     read_models: ReadModels
     open_vault: Callable[[], KeyVault]
+    shelf: RootShelf
     spawn: SpawnRunner
 
 
@@ -111,6 +116,11 @@ TABLE: dict[Service, ServiceRow] = {
         8014,
         read_models=(LedgerProjection(), EquityProjection(), ClosedPositionsProjection(), InvoicesProjection()),
         build=lambda given: BillingService(given.ports, given.read_models.sql),
+    ),
+    Service.LEDGER: ServiceRow(
+        "roots of the log, published at its start, daily and at its end",
+        8011,
+        build=lambda given: LedgerService(given.ports, given.shelf),
     ),
     Service.SIM: ServiceRow("the exchange simulator", 9101, role=Role.API),
 }
