@@ -31,6 +31,7 @@ from patriot.kernel.memory import MemoryEventStore, MemoryLeases
 from patriot.orders import streams as orders
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.desk import OrderDesk
+from patriot.orders.events import order_stream
 from patriot.orders.history import load_bracket
 from patriot.orders.journal import Journal
 from patriot.orders.patience import DeskPatience
@@ -407,6 +408,9 @@ class World:
                     )
             return brackets
 
+        async def was_placed(order_id: OrderId) -> bool:
+            return bool(await store.read_stream(order_stream(order_id)))
+
         journal = Journal(write)
         patience = DeskPatience()
         keeper = self.keeper_type(journal, self.clock, self.alarm, life.reached)
@@ -433,6 +437,7 @@ class World:
             listed,
             self.facts,
             nobody_there,
+            was_placed,
         )
         router = SignalRouter(self.book, needs, bus, self.clock, life.reached)
         return Process(life, worker, keeper, router, fence)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from patriot.accounts.events import AccountUnlinked
+from patriot.execution.events import Routing, SignalRouted
+from patriot.kernel.bus import decode_all
+from patriot.kernel.errors import StoreUnavailable
+from patriot.kernel.eventstore import Appended, StreamAppend
+from patriot.orders.client_ids import entry_order_id
+from patriot.orders.events import OrderRejected, order_stream
+from patriot.risk.decider import RISK
+from patriot.risk.events import risk_stream
 from patriot.trading.terms import Exchange
 from tests.laws.virtual_time import run_virtually
-from tests.services.paper import ALICE, Paper
+from tests.services.paper import ALICE, TREND, Paper
 
 pytestmark = pytest.mark.integration
 
@@ -28,5 +39,40 @@ def test_account_that_is_unlinked_is_let_go_for_good() -> None:
             assert service.workers.keys() == {kept}
             assert service.busy == ""
         assert paper.alarm.raised == []
+
+    run_virtually(day())
+
+
+def test_entry_whose_answer_from_the_store_was_lost_is_ended_when_its_signal_is_too_old(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def day() -> None:
+        paper = Paper()
+        account_id = await paper.link(ALICE)
+        await paper.found([(ALICE, account_id)])
+        append, lost = paper.store.append, [True]
+
+        async def losing(appends: Sequence[StreamAppend], **more: Any) -> Appended:
+            if paper.clock.monotonic() < away_until[0]:
+                raise StoreUnavailable("away")
+            appended = await append(appends, **more)
+            if lost and any(one.stream.stream_type == "ORDER" for one in appends):
+                lost.clear()
+                away_until[0] = paper.clock.monotonic() + 15
+                raise StoreUnavailable("went away after the commit")
+            return appended
+
+        away_until = [0.0]
+        async with paper.running():
+            monkeypatch.setattr(paper.store, "append", losing)
+            signal_id = await paper.signal(TREND)
+            await paper.settle(60)
+            reserved = RISK.fold(decode_all(await paper.store.read_stream(risk_stream(account_id)))).reserved
+            events = decode_all(await paper.store.read_stream(order_stream(entry_order_id(signal_id, account_id))))
+            assert [type(event) for event in events[2:]] == [OrderRejected]
+            assert reserved == {}
+            assert paper.exchange.engine.orders(1) == ()
+            (routed,) = (await paper.log(SignalRouted))[-1].accounts
+            assert routed.routing is Routing.SENT
 
     run_virtually(day())

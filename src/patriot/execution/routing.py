@@ -41,6 +41,7 @@ class RoutingNeeds:
     instruments: Mapping[tuple[VenueId, str], Instrument]
     risk: RiskFacts
     request_close: Callable[[AccountId, SignalGenerated], Awaitable[OrderId | None]]  # where nobody works just now
+    was_placed: Callable[[OrderId], Awaitable[bool]]  # whether the log has the order
 
 
 class SignalRouter:
@@ -80,13 +81,21 @@ class SignalRouter:
 
     async def _serve(self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower) -> RoutedAccount:
         async with self._slots:
+            order_id = OrderId(derived_id("order", signal.signal_id, follower.account_id, Leg.ENTRY))
             worker = self._needs.workers.get(follower.account_id)
             if worker is None or self._book.accounts.get(follower.account_id) is not AccountStatus.ACTIVE:
-                return _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)
-            try:
-                return await self._enter(signal, strategy, follower, worker)
-            except LeaseLost:
-                return _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)  # another process works for it
+                served = _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)
+            else:
+                try:
+                    served = await self._enter(signal, strategy, follower, worker, order_id)
+                except LeaseLost:
+                    served = _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)  # another process works for it
+            if served.routing is Routing.SKIPPED and await self._needs.was_placed(order_id):
+                # The signal comes again: its order was placed, and what the store answered was lost.
+                if worker is not None:
+                    await worker.enter_again(order_id)
+                return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, None)
+            return served
 
     def _holders(self, signal: SignalGenerated) -> list[AccountId]:
         """Return the followers in turn, then accounts that left the strategy and still hold its position."""
@@ -110,9 +119,13 @@ class SignalRouter:
         return RoutedAccount(account_id, Routing.SENT, group_id, None, None)
 
     async def _enter(
-        self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, worker: AccountWorker
+        self,
+        signal: SignalGenerated,
+        strategy: FollowedStrategy,
+        follower: Follower,
+        worker: AccountWorker,
+        order_id: OrderId,
     ) -> RoutedAccount:
-        order_id = OrderId(derived_id("order", signal.signal_id, follower.account_id, Leg.ENTRY))
         if worker.keeper.knows(order_id):
             return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, None)
         if strategy.status is not StrategyStatus.ACTIVE:

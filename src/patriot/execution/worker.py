@@ -302,7 +302,7 @@ class AccountWorker:
             self._tasks.start(self._desk.submit(created))
 
     async def enter_again(self, order_id: OrderId) -> None:
-        """Send an entry that was placed before, if that was the last thing that happened to it."""
+        """Take up an entry that was placed before and that nobody here knows: it is sent, or ended if it is too old."""
         for bracket in await self._load_open():
             if bracket.group_id == order_id and order_id not in self.keeper.open_brackets and len(bracket.events) == 2:
                 self.enter(tuple(bracket.events))

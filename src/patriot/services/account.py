@@ -15,6 +15,7 @@ from patriot.kernel.bus import Decided, decode_all
 from patriot.kernel.eventstore import Actor, Context, Fence
 from patriot.orders.commands import PlaceOrder, RecordFill
 from patriot.orders.desk import OrderDesk
+from patriot.orders.events import order_stream
 from patriot.orders.history import load_bracket
 from patriot.orders.journal import Journal
 from patriot.orders.patience import DeskPatience
@@ -123,6 +124,11 @@ async def close_signalled(ports: Ports, account_id: AccountId, signal: SignalGen
             await ports.bus.dispatch(request, Context(signal.signal_id, account_id=account_id))
             return group_id
     return None
+
+
+async def was_placed(ports: Ports, order_id: OrderId) -> bool:
+    """Tell whether the log has an order."""
+    return bool(await ports.store.read_stream(order_stream(order_id)))
 
 
 async def _reserved(ports: Ports, account_id: AccountId) -> Mapping[OrderId, Reservation]:

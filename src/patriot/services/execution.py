@@ -27,7 +27,7 @@ from patriot.kernel.tasks import when_stored, without_end
 from patriot.orders.patience import DeskPatience
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
 from patriot.risk.policies import RiskWatch, WatchedEvent
-from patriot.services.account import LinkedAccount, close_signalled, put_to_work, request_closes
+from patriot.services.account import LinkedAccount, close_signalled, put_to_work, request_closes, was_placed
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
 from patriot.services.risk_facts import WatchedRisk
@@ -60,7 +60,11 @@ class ExecutionService:
         care = Care(self._put_to_work, self._catch_up, self._check_key)
         self.fleet = Fleet(ports.leases, ports.ids, ports.clock, ports.alerts, care)
         needs = RoutingNeeds(
-            self.fleet.workers, self._instruments, WatchedRisk(self._watch), partial(close_signalled, ports)
+            self.fleet.workers,
+            self._instruments,
+            WatchedRisk(self._watch),
+            partial(close_signalled, ports),
+            partial(was_placed, ports),
         )
         self._router = SignalRouter(self._book, needs, ports.bus, ports.clock, ports.reached)
         self.tail = Subscription(ports.feed, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
