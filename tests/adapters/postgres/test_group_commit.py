@@ -12,8 +12,8 @@ from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.leases import PostgresLeases
 from patriot.adapters.postgres.places import position_of
 from patriot.kernel.clock import FakeClock
-from patriot.kernel.errors import LeaseLost, VersionConflict
-from patriot.kernel.eventstore import Context, Fence, IdempotentResult, NewEvent, StreamAppend, StreamKey
+from patriot.kernel.errors import LeaseLost, StoreUnavailable, VersionConflict
+from patriot.kernel.eventstore import Appended, Context, Fence, IdempotentResult, NewEvent, StreamAppend, StreamKey
 from patriot.kernel.ids import Ids
 
 pytestmark = pytest.mark.integration
@@ -138,3 +138,19 @@ async def test_forgotten_head_costs_a_look_and_nothing_else(two: Two, monkeypatc
         for stream in streams:
             await ours.append([append(stream, version)])
     assert [len(await ours.read_stream(stream)) for stream in streams] == [2, 2, 2]
+
+
+async def test_append_that_the_end_of_the_store_overtook_is_an_error_and_no_cancellation(database: str) -> None:
+    def committed() -> None:
+        raise ValueError("out of order")
+
+    pool = await Database.connect(database)
+    commits = group_commit.GroupCommit(pool, CLOCK, committed)
+    too_much_for_one = group_commit.MAX_EVENTS_PER_COMMIT // 2 + 1
+    appends = [
+        commits.append((append(StreamKey("TOY", IDS.new()), 0, too_much_for_one),), None, None) for _ in range(2)
+    ]
+    first, second = await asyncio.gather(*appends, return_exceptions=True)
+    assert isinstance(first, Appended)
+    assert isinstance(second, StoreUnavailable)
+    await pool.close()

@@ -119,8 +119,8 @@ class GroupCommit:
                     self._committed()
         finally:
             self._worker = None
-            for request in (*batch, *self._waiting):  # left over only when this task was canceled
-                request.answer.cancel()
+            for request in (*batch, *self._waiting):  # left over only when this task ended before its time
+                _give(request.answer, StoreUnavailable("the store ended before this append was answered"))
 
     def _next_batch(self) -> list[Request]:
         batch = [self._waiting.popleft()]
