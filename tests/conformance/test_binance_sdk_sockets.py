@@ -81,7 +81,8 @@ async def test_stream_ends_as_its_row_says(row: Row, stage: Stage) -> None:
         stream.on("message", received.put_nowait)
         async with meanwhile(account, row.meanwhile):
             try:
-                message = await asyncio.wait_for(received.get(), QUIET_SECONDS if row.is_silent else SECONDS)
+                async with asyncio.timeout(QUIET_SECONDS if row.is_silent else SECONDS):
+                    message = await received.get()
             except TimeoutError:
                 message = None
     finally:

@@ -121,7 +121,8 @@ async def test_keeper_that_is_canceled_ends_although_its_services_fail_meanwhile
     await asyncio.sleep(0.01)
     keeping.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(keeping, 5)
+        async with asyncio.timeout(5):
+            await keeping
     assert (keeper.restarts, raised.alerts) == (0, [])
 
 

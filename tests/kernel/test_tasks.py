@@ -50,7 +50,8 @@ async def test_work_without_end_that_ends_quietly_is_an_error_of_its_group(work:
             group.create_task(goes_on())
 
     with pytest.raises(ExceptionGroup) as raised:
-        await asyncio.wait_for(group_of_two(), 5)
+        async with asyncio.timeout(5):
+            await group_of_two()
     assert isinstance(raised.value.exceptions[0], EndedByItself)
 
 
@@ -89,3 +90,34 @@ async def test_background_task_that_fails_is_seen_by_its_owner() -> None:
         async with asyncio.timeout(5):
             await background.failed()
     await background.close()
+
+
+async def test_background_task_that_is_canceled_inside_is_seen_and_one_that_its_owner_canceled_is_none() -> None:
+    background = Background()
+    background.start(goes_on()).cancel()
+    background.start(goes_on())
+    asking = asyncio.create_task(background.failed())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert (background.busy, asking.done()) == (1, False)
+    background.soon(canceled_inside)
+    with pytest.raises(EndedByItself):
+        async with asyncio.timeout(5):
+            await asking
+    await background.close()
+    assert background.busy == 0
+
+
+async def test_service_that_fails_ends_the_work_with_its_error_and_services_end_with_the_work() -> None:
+    ended: list[str] = []
+
+    async def serves() -> None:
+        try:
+            await goes_on()
+        finally:
+            ended.append("service")
+
+    with pytest.raises(StoreUnavailable):
+        await while_serving(goes_on(), serves(), fails())
+    await while_serving(asyncio.sleep(0), serves())
+    assert ended == ["service", "service"]

@@ -146,7 +146,8 @@ class Paper:
     async def running(self) -> AsyncIterator[ExecutionService]:
         """Run execution, risk and reconciliation, and go on when every account is in step with its exchange."""
         async with self.running_soon() as execution:
-            await asyncio.wait_for(execution.started.wait(), 60)
+            async with asyncio.timeout(60):
+                await execution.started.wait()
             await self.settle()
             yield execution
 

@@ -291,7 +291,8 @@ class AccountWorker:
     async def is_ready(self, within_seconds: float) -> bool:
         """Wait for the account to be in step with its exchange; False if it is not in time."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.ready.wait(), within_seconds)
+            async with asyncio.timeout(within_seconds):
+                await self.ready.wait()
         return self.ready.is_set()
 
     def enter(self, events: tuple[OrderEvent, ...]) -> None:

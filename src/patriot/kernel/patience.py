@@ -8,6 +8,12 @@ T = TypeVar("T")
 MAX_DOUBLINGS = 4  # of the time that one try gets: a lost answer costs little at first, a slow one gets its time
 
 
+def is_canceled() -> bool:
+    """Return whether somebody has asked the running task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def patiently(
     work: Callable[[], Awaitable[T]],
     *,
@@ -31,5 +37,7 @@ async def patiently(
         except final:
             raise
         except errors:
+            if is_canceled():
+                raise asyncio.CancelledError from None  # the error came in its place: nobody waits for another try
             await asyncio.sleep(pauses[min(tries, len(pauses) - 1)])
         tries += 1

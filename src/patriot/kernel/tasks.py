@@ -9,6 +9,7 @@ from patriot.kernel.patience import patiently
 
 T = TypeVar("T")
 OUTAGE_POLL_SECONDS = 0.2
+CANCELED_INSIDE = "work was canceled by something inside it"
 
 
 class Background:
@@ -36,9 +37,9 @@ class Background:
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if task.cancelled():
-            return
-        error = task.exception()
+        if task.cancelled() and task.cancelling():
+            return  # by its owner
+        error = EndedByItself(CANCELED_INSIDE) if task.cancelled() else task.exception()
         if error is not None and not self._future().done():
             self._future().set_exception(error)
 
@@ -89,7 +90,7 @@ async def without_end(work: Coroutine[Any, Any, Any], name: str) -> NoReturn:
 def _result(task: asyncio.Task[T]) -> T:
     """Return what a task that is done returned; nobody canceled it but something inside it."""
     if task.cancelled():
-        raise EndedByItself("work was canceled by something inside it")
+        raise EndedByItself(CANCELED_INSIDE)
     return task.result()
 
 

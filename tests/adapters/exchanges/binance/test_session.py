@@ -191,7 +191,8 @@ async def test_weight_that_the_venue_counts_is_taken_over() -> None:
         await session.call(Request("GET", "/fapi/v1/time", {}, signed=False), read_server_time)
         income = session.call(Request("GET", "/fapi/v1/income", {}, weight=30), ignore_answer)
         with pytest.raises(TimeoutError):  # it waits for the next minute
-            await asyncio.wait_for(income, 0.05)
+            async with asyncio.timeout(0.05):
+                await income
 
 
 async def test_session_without_a_key_signs_nothing() -> None:

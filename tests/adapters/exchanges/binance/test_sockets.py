@@ -100,7 +100,8 @@ async def test_ping_waits_in_line_behind_the_messages_before_it() -> None:
             assert response.status >= 400  # a round trip to the server: whatever it was sent has arrived
         assert not ponged.is_set()
         assert await socket.next_message() == b"second"
-        await asyncio.wait_for(ponged.wait(), 5)
+        async with asyncio.timeout(5):
+            await ponged.wait()
 
 
 async def test_backoff_doubles_with_jitter_and_starts_again_after_success() -> None:
