@@ -14,7 +14,7 @@ from tests.judge.cases import EVENTS, PROTECTED, intent, sent
 from tests.portfolio.facts import ALICE, ALICES, NOON, filled, funding, linked, order_id, sampled, transfer
 from tests.sim.engine.support import Desk
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.unit
 
 
 def venue_account(desk: Desk) -> VenueAccount:

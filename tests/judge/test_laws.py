@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patriot.execution.events import PositionProtected, ProtectionFailed
 from patriot.judge.case import Case, Verdict
 from patriot.judge.exchange_books import VenueAccount, VenueOrderRecord
 from patriot.judge.laws import (
@@ -17,7 +16,6 @@ from patriot.judge.laws import (
     commands_were_durable,
     count_orders,
     exchange_owns_facts,
-    max_unprotected_seconds,
     money_adds_up,
     never_naked,
     rights_beyond_trading,
@@ -45,7 +43,6 @@ from tests.judge.cases import (
     EVENTS,
     FUNDING,
     LATER,
-    PROTECTED,
     STOP,
     STOP_ID,
     STOPPED,
@@ -54,9 +51,9 @@ from tests.judge.cases import (
     sent,
     without,
 )
-from tests.portfolio.facts import ALICE, ALICES, NOON, closed, filled, funding, group, order_id
+from tests.portfolio.facts import ALICES, NOON, filled, funding, group, order_id
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.unit
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 LAWS: dict[str, Callable[[Case], Verdict]] = {
@@ -75,17 +72,6 @@ def seconds(number: float) -> timedelta:
 
 def orders(*records: VenueOrderRecord) -> VenueAccount:
     return replace(ACCOUNT, orders=records)
-
-
-def on_the_wire(bought_ms: int | None, placed_ms: int) -> VenueAccount:
-    """Return the sound account, with the simulator's own times for its executions and its stop."""
-    stopped_ms = 90_000
-    return replace(
-        ACCOUNT,
-        orders=(ENTRY, replace(STOP, wire_placed_ms=placed_ms, wire_ended_ms=stopped_ms)),
-        trades=(replace(BOUGHT, wire_ms=bought_ms), replace(STOPPED, wire_ms=stopped_ms)),
-        wire_now_ms=100_000,
-    )
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -146,151 +132,6 @@ def test_order_that_is_not_ours_is_not_counted() -> None:
     foreign = replace(ENTRY, client_order_id="web_1")
 
     assert count_orders(case(account=orders(ENTRY, STOP, foreign))).on_exchange == 2
-
-
-# Law 2 ----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("late", [2.001, 3, 60])
-def test_stop_that_rests_more_than_two_seconds_after_the_fill_breaks_law_2(late: float) -> None:
-    found = case(account=orders(ENTRY, replace(STOP, created_at=NOON + seconds(late))))
-
-    assert not never_naked(found).ok
-    assert max_unprotected_seconds(found) == Decimal(str(late))
-
-
-def test_stop_that_rests_within_two_seconds_keeps_law_2() -> None:
-    assert never_naked(case(account=orders(ENTRY, replace(STOP, created_at=NOON + seconds(2))))).ok
-
-
-def test_recorded_time_without_a_stop_counts_as_well_as_the_exchanges() -> None:
-    slow = replace(PROTECTED, unprotected_seconds=Decimal("2.5"))
-    found = case([*without(PROTECTED), slow])
-
-    assert max_unprotected_seconds(found) == Decimal("2.5")
-    assert not never_naked(found).ok
-
-
-def test_filled_entry_that_was_never_protected_breaks_law_2() -> None:
-    assert f"{ENTRY_ID}: filled and never protected" in never_naked(case(without(PROTECTED))).problems
-
-
-def test_failed_protection_that_was_closed_at_market_keeps_law_2() -> None:
-    failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
-    closed_at_once = replace(STOPPED, at=NOON + seconds(1))
-    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT, closed_at_once))
-
-    assert never_naked(case([*without(PROTECTED), failed], account)).ok
-
-
-def test_failed_protection_that_was_never_closed_breaks_law_2() -> None:
-    """Even while the exchange's time stands still, as it does in a stepped replay."""
-    failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
-    still_held = [e for e in without(PROTECTED, closed(1)) if not (isinstance(e, OrderFilled) and e.leg is Leg.STOP)]
-    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT,), as_of=NOON)
-
-    found = never_naked(case([*still_held, failed], account))
-
-    assert f"{ENTRY_ID}: protection failed and never closed" in found.problems
-
-
-def test_failed_protection_that_only_the_log_has_closed_breaks_law_2() -> None:
-    failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
-    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT,), as_of=NOON)
-
-    found = never_naked(case([*without(PROTECTED, closed(1)), failed], account))
-
-    assert f"{ENTRY_ID}: protection failed and never closed" in found.problems
-
-
-def test_failed_protection_of_a_position_that_somebody_else_closed_keeps_law_2() -> None:
-    failed = ProtectionFailed(group(1), ALICES, ALICE, "BTCUSDT", 3, NOON)
-    still_held = [e for e in without(PROTECTED, closed(1)) if not (isinstance(e, OrderFilled) and e.leg is Leg.STOP)]
-    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT, replace(STOPPED, order_id="13", at=NOON + seconds(1))))
-
-    assert never_naked(case([*still_held, failed, closed(1)], account)).ok
-
-
-@pytest.mark.parametrize(
-    "other", [{"reduce_only": False}, {"order_type": "STOP"}, {"order_type": "TAKE_PROFIT_MARKET"}]
-)
-def test_order_that_is_no_reducing_market_stop_does_not_protect(other: dict[str, object]) -> None:
-    weaker = replace(STOP, **other)  # type: ignore[arg-type]  # one field each
-
-    assert max_unprotected_seconds(case(account=orders(ENTRY, weaker))) == 3600
-
-
-@pytest.mark.parametrize(("placed_ms", "kept"), [(7_000, True), (9_000, True), (9_001, False), (60_000, False)])
-def test_gap_while_the_exchanges_time_stood_still_is_measured_on_the_wire(placed_ms: int, kept: bool) -> None:
-    account = on_the_wire(bought_ms=7_000, placed_ms=placed_ms)
-
-    assert never_naked(case(account=account)).ok is kept
-    assert max_unprotected_seconds(case(account=account)) == max(Decimal("0.02"), Decimal(placed_ms - 7_000) / 1000)
-
-
-def test_gap_that_began_before_the_simulator_last_started_is_not_judged_on_the_wire() -> None:
-    assert never_naked(case(account=on_the_wire(bought_ms=None, placed_ms=60_000))).ok
-
-
-def test_stop_that_is_canceled_while_the_exchanges_time_stands_still_leaves_a_gap_on_the_wire() -> None:
-    account = on_the_wire(bought_ms=7_000, placed_ms=7_010)
-    left = replace(account.orders[1], status="CANCELED", triggered_at=None, wire_ended_ms=80_000)
-
-    found = never_naked(case(account=replace(account, orders=(ENTRY, left))))
-
-    assert f"account {ALICES}: no stop for 10 s on the exchange" in found.problems
-
-
-def test_stop_that_is_canceled_before_the_position_is_closed_leaves_it_naked() -> None:
-    canceled = replace(STOP, status="CANCELED", triggered_at=None, updated_at=LATER - seconds(30))
-
-    assert max_unprotected_seconds(case(account=orders(ENTRY, canceled))) == 30
-
-
-def test_stop_that_is_smaller_than_the_position_does_not_protect_it() -> None:
-    assert not never_naked(case(account=orders(ENTRY, replace(STOP, quantity=Decimal("1.999"))))).ok
-
-
-def test_stop_on_the_wrong_side_does_not_protect() -> None:
-    assert not never_naked(case(account=orders(ENTRY, replace(STOP, side="BUY")))).ok
-
-
-def test_open_position_without_a_stop_is_naked_until_now() -> None:
-    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT,), as_of=NOON + seconds(7))
-
-    assert max_unprotected_seconds(case(account=account)) == 7
-
-
-def test_stop_of_a_short_position_protects_it() -> None:
-    mirrored = replace(
-        ACCOUNT,
-        orders=(replace(ENTRY, side="SELL"), replace(STOP, side="BUY")),
-        trades=(replace(BOUGHT, side="SELL"), replace(STOPPED, side="BUY")),
-    )
-
-    assert never_naked(case(account=mirrored)).ok
-
-
-@given(st.lists(st.integers(1, 1000), min_size=1, max_size=8), st.integers(0, 5000))
-def test_replacing_stops_new_first_is_never_naked_and_a_gap_is_found_exactly(holds: list[int], gap_ms: int) -> None:
-    """A chain of stops, each canceled when the next rests; before the last one there is a gap."""
-    chain, start = [], NOON
-    for hold in holds:
-        end = start + seconds(hold)
-        chain.append(replace(STOP, created_at=start, updated_at=end, triggered_at=None, status="CANCELED"))
-        start = end
-    start += timedelta(milliseconds=gap_ms)
-    chain.append(replace(STOP, created_at=start, updated_at=start + seconds(1), triggered_at=start + seconds(1)))
-    account = replace(
-        ACCOUNT,
-        orders=(ENTRY, *chain),
-        trades=(BOUGHT, replace(STOPPED, at=start + seconds(1))),
-        as_of=start + seconds(9),
-    )
-
-    naked = max_unprotected_seconds(Case(LogEvidence(), {ALICES: account}, {}))
-
-    assert naked == Decimal(gap_ms) / 1000
 
 
 # Law 3 ----------------------------------------------------------------------------------------------------------------
@@ -503,9 +344,3 @@ def test_server_that_does_not_sync_breaks_law_11(setting: str) -> None:
     found = commands_were_durable(case(), DURABLE | {setting: "off"})
 
     assert f"PostgreSQL runs with {setting} = off" in found.problems
-
-
-def test_protection_is_measured_from_the_events_that_were_taken_in() -> None:
-    other = PositionProtected(group(2), ALICES, "BTCUSDT", NOON, NOON, Decimal("1.5"))
-
-    assert max_unprotected_seconds(case([*EVENTS, other])) == Decimal("1.5")

@@ -112,6 +112,14 @@ def came_to_rest(case: Case, handled: Handled = everything) -> Verdict:
     return verdict(len(brackets(case)) + len(case.log.routed), problems)
 
 
+def held_on_exchange(case: Case) -> dict[OrderId, Decimal]:
+    """Return what the exchange's own executions left of each bracket's position. Units: base asset, signed."""
+    held: dict[OrderId, Decimal] = defaultdict(Decimal)
+    for group_id, _, signed in _by_exchange(case):
+        held[group_id] += signed
+    return held
+
+
 def _executed(case: Case) -> tuple[dict[OrderId, Decimal], dict[OrderId, Decimal]]:
     """Return what entries bought or sold, and what is left of it, by bracket."""
     entered: dict[OrderId, Decimal] = defaultdict(Decimal)

@@ -11,7 +11,7 @@ from decimal import Decimal, localcontext
 from itertools import pairwise
 
 from patriot.judge.case import Case, Verdict, verdict
-from patriot.judge.ends import came_to_rest, positions_are_the_exchanges
+from patriot.judge.ends import came_to_rest, held_on_exchange, positions_are_the_exchanges
 from patriot.judge.exchange_books import VenueOrderRecord
 from patriot.judge.naked_spans import naked_seconds
 from patriot.kernel.money import EXACT, ZERO
@@ -90,7 +90,7 @@ def never_naked(case: Case) -> Verdict:
     from the exchange's records, by its own time and by the monotonic clock of a simulator since its last start.
     """
     entries = [c for c in case.log.intents.values() if c.leg is Leg.ENTRY]
-    held, still_held = _held_in_log(case), _held_on_exchange(case)
+    held, still_held = _held_in_log(case), held_on_exchange(case)
     problems = []
     for created in entries:
         if created.order_id not in held:
@@ -119,18 +119,6 @@ def _held_in_log(case: Case) -> dict[OrderId, Decimal]:
     for account in case.log.accounts.values():
         for fill in account.fills.values():
             held[fill.group_id] += fill.quantity if fill.side is Side.BUY else -fill.quantity
-    return held
-
-
-def _held_on_exchange(case: Case) -> dict[OrderId, Decimal]:
-    """Return the same by the exchange's own executions."""
-    by_client_id = {(c.account_id, c.client_order_id): c.group_id for c in case.log.intents.values()}
-    held: dict[OrderId, Decimal] = defaultdict(Decimal)
-    for account_id, account in case.venue.items():
-        for trade in account.trades:
-            group_id = by_client_id.get((account_id, account.order_client_ids.get(trade.order_id, "")))
-            if group_id is not None:
-                held[group_id] += trade.signed_quantity
     return held
 
 
