@@ -109,10 +109,10 @@ class Judge:
 
     def sent(self, life: Life | None, uid: int | None, request: Request) -> None:
         """Let no entry be sent again unless nothing was done (law 3), and nothing be canceled that is not ours."""
-        if request.path not in ORDER_PATHS or request.method == "GET":
-            return
         client_id = client_id_of(request)
         self.note(f"account {uid}: {request.name} {client_id} {request.parameters.get('quantity', '')}")
+        if request.path not in ORDER_PATHS or request.method == "GET":
+            return
         named = parse_client_order_id(client_id)
         if named is None:
             self.blame(4, f"{request.name} for {client_id or 'an order'} that is not ours, of account {uid}")
