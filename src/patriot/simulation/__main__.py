@@ -38,16 +38,22 @@ def run_seed(seed: int) -> Outcome:
 
 
 def shrink(seed: int) -> tuple[World, list[str]]:
-    """Leave out one fault after the other while the same law stays broken; return the smallest run that breaks it."""
+    """Leave faults out, many at once and then one by one, while the same law stays broken; return the smallest run."""
     world = World(seed)
-    judge = world.run()
-    broken = _laws(judge.violations)
+    left = world.run().dice.injections
+    broken = _laws(world.judge.violations)
     without: frozenset[str] = frozenset()
-    for injection in reversed(judge.dice.injections):
-        smaller = World(seed, without=without | {injection.name})
-        found = smaller.run().violations
-        if broken & _laws(found):
-            without, world = smaller.without, smaller
+    size = max(1, len(left) // 2)
+    while size:
+        start = 0
+        while start < len(left):
+            names = {one.name for one in left[start : start + size]}
+            smaller = World(seed, without=without | names)
+            if broken & _laws(smaller.run().violations):
+                world, without, left = smaller, smaller.without, left[:start] + left[start + size :]
+            else:
+                start += size
+        size //= 2
     return world, world.judge.violations
 
 

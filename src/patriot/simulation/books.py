@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +14,9 @@ from patriot.kernel.memory import MemoryEventStore
 from patriot.kernel.projection import Recorded
 from patriot.orders.client_ids import parse_client_order_id
 from patriot.orders.decider import ORDER, OVER
-from patriot.orders.events import STREAM_TYPE, OrderCreated, OrderDenied, OrderFilled
+from patriot.orders.events import STREAM_TYPE, OrderApproved, OrderCreated, OrderFilled
 from patriot.risk.decider import RISK
-from patriot.risk.events import risk_stream
+from patriot.risk.events import ExposureReleased, ExposureReserved, risk_stream
 from patriot.sim.engine.words import AlgoStatus
 from patriot.simulation.judge import Client, Halts, Judge
 from patriot.simulation.venue import SimulatedVenue
@@ -36,20 +37,23 @@ class Books:
         """Blame whatever does not add up."""
         log = (await self._store.feed.read(START, 1_000_000)).events
         orders: Orders = defaultdict(list)
+        written: dict[OrderId, datetime] = {}
         closed: Counter[OrderId] = Counter()
         for envelope in log:
             event = Recorded.of(envelope).event
             if envelope.stream.stream_type == STREAM_TYPE:
                 orders[OrderId(envelope.stream.stream_id)].append(event)
+                written.setdefault(OrderId(envelope.stream.stream_id), envelope.recorded_at)
             elif isinstance(event, PositionClosed):
                 closed[event.group_id] += 1
         for client in self._judge.clients:
             mine = {key: events for key, events in orders.items() if events[0].account_id == client.account_id}
             self._compare_fills(client, mine)
-            self._compare_fates(client, mine, halts)
+            self._compare_fates(client, mine)
             self._compare_positions(client)
             self._compare_brackets(client, mine, closed)
             await self._compare_reservations(client)
+        self._compare_halts(orders, written, halts)
         self._compare_checkpoints(log, checkpoints)
 
     def _compare_fills(self, client: Client, orders: Orders) -> None:
@@ -70,7 +74,14 @@ class Books:
                 4, f"account {client.uid}: fills the log misses: {sorted(missing)}; that nobody traded: {sorted(extra)}"
             )
 
-    def _compare_fates(self, client: Client, orders: Orders, halts: Halts) -> None:
+    def _compare_halts(self, orders: Orders, written: dict[OrderId, datetime], halts: Halts) -> None:
+        """Let no entry be approved in a halt, by the time of the store: clocks of processes may be off."""
+        for order_id, events in orders.items():
+            approved = events[0].leg is Leg.ENTRY and any(isinstance(event, OrderApproved) for event in events)
+            if approved and any(start <= written[order_id] <= end for start, end in halts):
+                self._judge.blame(5, f"entry {events[0].client_order_id} was approved while trading was halted")
+
+    def _compare_fates(self, client: Client, orders: Orders) -> None:
         engine, judge = self._venue.engine, self._judge
         plain, algos = engine.orders(client.uid), engine.algo_orders(client.uid)
         resting = {order.client_order_id for order in engine.open_orders(client.uid)}
@@ -89,10 +100,6 @@ class Books:
                 judge.blame(
                     4, f"{client_id} is {order.status} in the log, on the exchange it rests: {client_id in resting}"
                 )
-            if created.leg is Leg.ENTRY and not isinstance(events[-1], OrderDenied):
-                for start, end in halts:
-                    if start <= created.created_at <= end:
-                        judge.blame(5, f"entry {client_id} was let through while trading was halted")
         for client_id in known - recorded:
             if parse_client_order_id(client_id):
                 judge.blame(4, f"{client_id} is on the exchange and not in the log")
@@ -123,9 +130,13 @@ class Books:
                 )
 
     async def _compare_reservations(self, client: Client) -> None:
-        risk = RISK.fold(decode_all(await self._store.read_stream(risk_stream(client.account_id))))
-        for group_id in risk.reserved:
+        events = decode_all(await self._store.read_stream(risk_stream(client.account_id)))
+        for group_id in RISK.fold(events).reserved:
             self._judge.blame(8, f"account {client.uid}: exposure is still reserved for {group_id}, which is over")
+        taken = Counter(event.order_id for event in events if isinstance(event, ExposureReserved))
+        given = Counter(event.order_id for event in events if isinstance(event, ExposureReleased))
+        for group_id in given - taken:
+            self._judge.blame(8, f"account {client.uid}: exposure of {group_id} was released more often than reserved")
 
     def _compare_checkpoints(self, log: list[Envelope], checkpoints: dict[str, Place]) -> None:
         head = log[-1].place if log else START

@@ -26,6 +26,7 @@ class Fault(StrEnum):
     CODE_BEFORE = "error code, not executed"
     CODE_AFTER = "error code, executed"
     LIMITED = "429, 418 or 403"
+    WEIGHT_SPENT = "weight spent by others at the address"
     STALE = "stale list"
     LAGGING = "query lags behind execution"
     STREAM_LATE = "stream late"

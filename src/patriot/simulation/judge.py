@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from patriot.kernel.money import ZERO
 from patriot.orders.client_ids import client_id_prefix, entry_order_id, parse_client_order_id
+from patriot.orders.events import STREAM_TYPE
 from patriot.sim.engine.events import Result
 from patriot.sim.engine.operations import MovePrice, Operation, PlaceAlgoOrder, PlaceOrder
 from patriot.sim.engine.venue import Venue
@@ -23,6 +24,7 @@ from patriot.trading.terms import AccountId, Leg, SignalId
 
 PROTECTED_WITHIN_SECONDS = 2.0
 WORKING_WITHIN_SECONDS = 40.0  # a lease runs out, another process takes it, reads its log and the exchange
+NOTICED_WITHIN_SECONDS = 15.0  # a lost lease, by its owner: its time to live and a little
 WAY_OUT_WITHIN_SECONDS = 10.0  # an emergency close that takes longer is no excuse any more
 # laxer than the desk: an id that PATRIOT should not have written counts too
 _OURS = re.compile("(?P<prefix>p[a-z2-7]{26})(?P<leg>[estcx])(?P<sequence>[0-9]+)")
@@ -55,6 +57,7 @@ class Judge:
     dice: Dice
     now: Callable[[], float]
     note: Callable[[str], None]
+    leases: Mapping[str, tuple[str, float]]  # name -> who got it last, and when
     signals: list[SignalId] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     attempts: dict[str, list[Attempt]] = field(default_factory=lambda: defaultdict(list))
@@ -117,6 +120,7 @@ class Judge:
         if named is None:
             self.blame(4, f"{request.name} for {client_id or 'an order'} that is not ours, of account {uid}")
             return
+        self._see_owner(life, uid, request)
         if request.method != "POST":
             return
         if named.leg is Leg.ENTRY:
@@ -127,6 +131,21 @@ class Judge:
                     3, f"entry {client_id} was sent again, {self.now() - first.at:.2f} s after a request unproven"
                 )
         self.attempts[client_id].append(Attempt(life.name if life else "", self.now()))
+
+    def _see_owner(self, life: Life | None, uid: int | None, request: Request) -> None:
+        """Let nobody send orders of an account long after another has got its lease (law 1)."""
+        account_id = next((client.account_id for client in self.clients if client.uid == uid), None)
+        holder, since = self.leases.get(f"account:{account_id}", ("", 0.0))
+        if life is not None and holder and holder != life.name and self.now() - since > NOTICED_WITHIN_SECONDS:
+            seconds = self.now() - since
+            self.blame(
+                1, f"{request.name} of account {uid} by {life.name}, {seconds:.0f} s after {holder} got its lease"
+            )
+
+    def wrote_unfenced(self, stream_types: set[str]) -> None:
+        """Let no event of an order be written without the fence of its account's lease (law 1)."""
+        if STREAM_TYPE in stream_types:
+            self.blame(1, "events of an order were written without a fence")
 
     def answered(self, uid: int | None, request: Request, *, proves_inaction: bool) -> None:
         """Take down whether an answer proves that nothing was done."""
@@ -197,8 +216,3 @@ class Judge:
             ),
             ZERO,
         )
-
-
-def entries_during(halts: Iterable[tuple[datetime, datetime]], at: datetime) -> bool:
-    """Tell whether a moment lies in one of the halts."""
-    return any(start <= at <= end for start, end in halts)

@@ -17,7 +17,7 @@ from patriot.adapters.exchanges.binance.budget import WEIGHT_PER_MINUTE, RateBud
 from patriot.adapters.exchanges.binance.venue import BinanceVenue
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.ids import Ids
-from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
+from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore
 from patriot.kernel.tasks import when_stored
 from patriot.services.commands import full_bus
 from patriot.services.execution import ExecutionService
@@ -28,7 +28,7 @@ from patriot.services.reconciliation import ReconciliationService
 from patriot.services.risk import RiskService
 from patriot.simulation.loop import LIFE, START, Life
 from patriot.simulation.network import open_session
-from patriot.simulation.store import CheckpointsView, LeasesView, StoreLine, StoreView
+from patriot.simulation.store import CheckpointsView, LeasesView, MovableLeases, StoreLine, StoreView
 from patriot.trading.terms import AccountId, Exchange
 
 TICK_SECONDS = 1.0
@@ -66,11 +66,12 @@ class Shared:
 
     store: MemoryEventStore
     checkpoints: MemoryCheckpoints
-    leases: MemoryLeases
+    leases: MovableLeases
     vault: KeyVault
     address: ExchangeAddress
     line_to_store: Callable[[Life], StoreLine]
     note: Callable[[str], None]
+    unfenced: Callable[[set[str]], None]  # is told the types of streams that were written to without a fence
     chance_of: Callable[[Life], Random]
 
 
@@ -115,7 +116,7 @@ class Process:
     def _ports(self, http: aiohttp.ClientSession) -> Ports:
         shared, clock = self._shared, self.clock
         line, chance = shared.line_to_store(self.life), shared.chance_of(self.life)
-        store, ids = StoreView(shared.store, line), Ids(clock, chance.randbytes)
+        store, ids = StoreView(shared.store, line, shared.unfenced), Ids(clock, chance.randbytes)
         address, budget = shared.address, RateBudget(clock, WEIGHT_PER_MINUTE)
         return Ports(
             clock=clock,
@@ -123,7 +124,7 @@ class Process:
             store=store,
             feed=store.feed,
             checkpoints=CheckpointsView(shared.checkpoints, line),
-            leases=LeasesView(shared.leases, line),
+            leases=LeasesView(shared.leases, line, self.life.name),
             bus=full_bus(store, clock, ids),
             venues={
                 Exchange.BINANCE: BinanceVenue(address.base_url, address.ws_url, http, clock, budget, chance=chance)

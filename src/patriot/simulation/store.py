@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
+from patriot.kernel.clock import Clock
 from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import Appended, Envelope, Fence, IdempotentResult, Place, StreamAppend, StreamKey
 from patriot.kernel.feed import PAGE_EVENTS, Page
@@ -91,9 +92,10 @@ class StoreLine:
 class StoreView(MemoryEventStore):
     """`EventStore` through a line."""
 
-    def __init__(self, store: MemoryEventStore, line: StoreLine) -> None:
+    def __init__(self, store: MemoryEventStore, line: StoreLine, unfenced: Callable[[set[str]], None]) -> None:
         self.feed = FeedView(store.feed, line)
         self._store = store
+        self._unfenced = unfenced
         self._line = line
 
     async def append(
@@ -101,6 +103,8 @@ class StoreView(MemoryEventStore):
     ) -> Appended:
         """See `EventStore.append`."""
         name = next((event.event_type for append in appends for event in append.events), "nothing")
+        if fence is None:
+            self._unfenced({append.stream.stream_type for append in appends})
         return await self._line.ask(lambda: self._store.append(appends, result=result, fence=fence), name)
 
     async def read_stream(self, stream: StreamKey, after_version: int = 0) -> list[Envelope]:
@@ -153,7 +157,19 @@ class CheckpointsView(MemoryCheckpoints):
 
 
 class MovableLeases(MemoryLeases):
-    """Leases that somebody can take away."""
+    """Leases that somebody can take away; known is who got each of them last, and when."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.given: dict[str, tuple[str, float]] = {}
+
+    async def give(self, name: str, owner: str, holder: str) -> Fence | None:
+        """Let somebody acquire a lease, and take note of it."""
+        known = self._leases.get(name)
+        fence = await self.acquire(name, owner)
+        if fence is not None and (known is None or known.token != fence.token):
+            self.given[name] = (holder, self._clock.monotonic())
+        return fence
 
     def take_away(self, name: str) -> None:
         """Let a lease run out now, although its owner lives; whoever asks next gets it, with a new token."""
@@ -165,13 +181,14 @@ class MovableLeases(MemoryLeases):
 class LeasesView(MemoryLeases):
     """`Leases` through a line."""
 
-    def __init__(self, leases: MemoryLeases, line: StoreLine) -> None:
+    def __init__(self, leases: MovableLeases, line: StoreLine, holder: str) -> None:
         self._shared = leases
         self._line = line
+        self._holder = holder
 
     async def acquire(self, name: str, owner: str) -> Fence | None:
         """See `Leases.acquire`."""
-        return await self._line.ask(lambda: self._shared.acquire(name, owner))
+        return await self._line.ask(lambda: self._shared.give(name, owner, self._holder))
 
     async def renew(self, fence: Fence, owner: str) -> None:
         """See `Leases.renew`."""

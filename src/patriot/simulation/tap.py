@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ CALL_SECONDS = 5.0  # a request without an answer is given up after it
 UNHEARD_SECONDS = 35.0  # until a stream that tells nothing is looked into, at the latest
 LAG_GRACE_SECONDS = 7.0
 OLDEST_LIST_SECONDS = 10.0
+_USED_WEIGHT = re.compile(rb"(X-MBX-USED-WEIGHT-1M: )(\d+)")
 NO_SUCH_ORDER = b'{"code":-2013,"msg":"Order does not exist."}'
 
 
@@ -54,6 +56,14 @@ class Wires:
     kill: Callable[[Life], None]
     lagging: dict[str, float] = field(default_factory=dict)  # client id -> until when a query does not know it
     lists: dict[str, deque[tuple[float, bytes]]] = field(default_factory=dict)
+    others_weight: int = 0  # that the exchange counts for others at the same address
+    others_until: float = 0.0
+
+    def with_weight_of_others(self, raw: bytes) -> bytes:
+        """Return an answer that counts what others at the same address have asked for in this minute."""
+        if self.loop.time() >= self.others_until:
+            return raw
+        return _USED_WEIGHT.sub(lambda found: b"%b%d" % (found[1], int(found[2]) + self.others_weight), raw, count=1)
 
     def between(self, line: Line) -> Tap:
         """Sit on a line."""
@@ -202,7 +212,7 @@ class Tap:
         self._give(pending, status, body, answer_bytes(status, body, content_type, headers))
 
     def _give(self, pending: _Pending, status: int, body: bytes, raw: bytes, delay_seconds: float = 0.0) -> None:
-        self._line.down.hand_on(raw, delay_seconds)
+        self._line.down.hand_on(self._wires.with_weight_of_others(raw), delay_seconds)
         proven = proves_inaction(status, body)
         self._wires.witness.answered(pending.uid, pending.request, proves_inaction=proven)
 

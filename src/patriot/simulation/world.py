@@ -38,7 +38,7 @@ from patriot.trading.terms import AccountId
 STRATEGY_STREAM = "STRATEGY"
 LOOK_SECONDS = 0.1
 START_SECONDS = 60.0
-QUIET_SECONDS = 400.0  # at most, until nothing is under way any more
+QUIET_SECONDS = 200.0  # at most, until nothing is under way any more
 STANDING_SECONDS = 3.0  # that quiet has to last
 FINAL_HALT = "SIMULATION_ENDS"
 
@@ -141,7 +141,7 @@ class World:
             uid, key = self.venue.open_account(Decimal(10_000 + 1_000 * number))
             clients.append(Client(AccountId(UUID(int=100 + uid)), uid))
             await vault.store(clients[-1].account_id, 1, key)
-        self.judge = Judge(self.venue.engine, clients, self.dice, self.loop.time, self.note)
+        self.judge = Judge(self.venue.engine, clients, self.dice, self.loop.time, self.note, self._leases.given)
         self.venue.exchange.watch = self.judge.applied
         self.venue.exchange.subscribe(lambda _events: self.judge.stir())
         self._books = Books(self.judge, self.venue, self.store)
@@ -158,9 +158,10 @@ class World:
             ExchangeAddress(self.venue.url, self.venue.ws_url),
             self._line_to_store,
             self.note,
+            self.judge.wrote_unfenced,
             lambda life: seeded(self.seed, life.name),
         )
-        self.loop.network.between = Wires(
+        self._wires = Wires(
             loop=self.loop,
             dice=self.dice,
             witness=self.judge,
@@ -168,7 +169,8 @@ class World:
             uid_of_listen_key=self.venue.uid_of_listen_key,
             may_kill=lambda _life: self._may_kill(),
             kill=self._kill,
-        ).between
+        )
+        self.loop.network.between = self._wires.between
 
     # Processes --------------------------------------------------------------------------------------------------------
 
@@ -268,7 +270,7 @@ class World:
             case Fault.FILL_IN_PARTS:
                 self.venue.fill_in_parts(random.choice(list(SYMBOLS.values())), random.randint(2, 4))
             case Fault.LEASE_MOVED:
-                self.loop.create_task(self._move_lease(client, random.uniform(0.5, 4)))
+                self.loop.create_task(self._move_lease(client, random.choice((0.5, 2.0, 4.0, 25.0))))
             case Fault.STORE_AWAY:
                 self._weather.away_until = now + random.uniform(0.5, 8)
             case Fault.STORE_FULL:
@@ -276,6 +278,9 @@ class World:
             case Fault.STORE_SLOW:
                 self._weather.slow_until = now + random.uniform(2, 10)
                 self._weather.slow_seconds = random.choice((0.05, 0.3, 1.0))
+            case Fault.WEIGHT_SPENT:
+                self._wires.others_weight = random.randint(1_700, 2_200)
+                self._wires.others_until = now - now % 60 + 60
             case Fault.CLOCK_STEP:
                 for process in self.processes[-1:]:
                     process.clock.wrong_by += timedelta(seconds=random.choice((-8, -1.5, 1.5, 8)))
@@ -292,7 +297,7 @@ class World:
         """Let somebody else have an account's lease for a while, without a word to its owner."""
         name = f"account:{client.account_id}"
         self._leases.take_away(name)
-        fence = await self._leases.acquire(name, "somebody else")
+        fence = await self._leases.give(name, "somebody else", "somebody else")
         await asyncio.sleep(seconds)
         if fence is not None:
             await self._leases.release(fence, "somebody else")

@@ -1,0 +1,162 @@
+"""Faults planted into the real parts, one at a time, so that the judge can be seen to find them."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from patriot.adapters.exchanges.binance import answers, session
+from patriot.adapters.exchanges.binance.answers import HttpAnswer
+from patriot.adapters.exchanges.binance.budget import RateBudget
+from patriot.adapters.exchanges.binance.orders import BinanceOrders
+from patriot.adapters.exchanges.binance.venue_time import VenueTime
+from patriot.execution import bracket, effects
+from patriot.execution.bracket import Bracket, Open
+from patriot.execution.fleet import Fleet
+from patriot.execution.worker import AccountWorker
+from patriot.kernel.bus import CommandBus
+from patriot.kernel.errors import ExchangeError, ExchangeUnavailable, OutcomeUnknown
+from patriot.orders import decider
+from patriot.orders.commands import RecordFill
+from patriot.orders.decider import Order
+from patriot.orders.events import OrderEvent
+from patriot.orders.recovery import OrderRecovery
+from patriot.risk.commands import ReleaseExposure
+from patriot.risk.decider import RISK
+from patriot.simulation.faults import Fault
+from patriot.trading.reports import OrderReport, VenueOrder
+from patriot.trading.terms import Leg, Urgency
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+REAL_PLACE, REAL_DECIDE, REAL_ERROR_OF = BinanceOrders.place, decider.decide, answers.error_of
+REAL_DISPATCH, REAL_ADMIT, REAL_STEPS = CommandBus.dispatch, RateBudget.admit, bracket.next_steps
+REAL_FOLLOW = AccountWorker._follow
+
+
+def resend_without_asking(patch: pytest.MonkeyPatch) -> None:
+    """Take a lost answer for a lost request, and send it again."""
+
+    async def place(self: BinanceOrders, order: VenueOrder, sent_at: datetime) -> OrderReport:
+        try:
+            return await REAL_PLACE(self, order, sent_at)
+        except OutcomeUnknown:
+            return await REAL_PLACE(self, order, sent_at)
+
+    patch.setattr(BinanceOrders, "place", place)
+
+
+def trust_any_body(patch: pytest.MonkeyPatch) -> None:
+    """Take every failure of a server for a request that did nothing."""
+
+    def error_of(answer: HttpAnswer, *, changes_something: bool) -> ExchangeError | None:
+        if answer.status >= 500:
+            return ExchangeUnavailable(f"HTTP {answer.status}")
+        return REAL_ERROR_OF(answer, changes_something=changes_something)
+
+    patch.setattr(session, "error_of", error_of)
+
+
+def ignore_the_lease(patch: pytest.MonkeyPatch) -> None:
+    """Write without a fence."""
+
+    async def dispatch(self: CommandBus, command: Any, context: Any, **_options: Any) -> Any:
+        return await REAL_DISPATCH(self, command, context)
+
+    patch.setattr(CommandBus, "dispatch", dispatch)
+
+
+def never_see_a_lost_lease(patch: pytest.MonkeyPatch) -> None:
+    """Work on for an account that another has."""
+
+    async def renew(_self: Fleet, _account: Any, _owner: str) -> None:
+        await asyncio.Event().wait()
+
+    patch.setattr(Fleet, "_renew", renew)
+
+
+def skip_the_reserve(patch: pytest.MonkeyPatch) -> None:
+    """Let the way out and protection wait like everything else for the weight of the address."""
+
+    async def admit(self: RateBudget, weight: int, _urgency: Urgency, account: object = None) -> None:
+        await REAL_ADMIT(self, max(1, weight), max(Urgency), account)
+
+    patch.setattr(RateBudget, "admit", admit)
+
+
+def trust_the_local_clock(patch: pytest.MonkeyPatch) -> None:
+    """Take the machine's time for the venue's."""
+    patch.setattr(VenueTime, "measured", lambda _self, _time, *, asked_at: timedelta())
+
+
+def forget_the_trade_id(patch: pytest.MonkeyPatch) -> None:
+    """Count an execution as often as it is told."""
+
+    def decide(order: Order, command: Any) -> list[OrderEvent]:
+        forgetful = replace(order, trade_ids=frozenset()) if isinstance(command, RecordFill) else order
+        return REAL_DECIDE(forgetful, command)
+
+    patch.setattr("patriot.orders.known.ORDER", replace(decider.ORDER, decide=decide))
+
+
+def stop_at_a_gap(patch: pytest.MonkeyPatch) -> None:
+    """Look for no leg that the log does not know."""
+
+    async def adopt_nothing(_self: OrderRecovery, _entry: Any, *_more: Any) -> None:
+        return None
+
+    patch.setattr(OrderRecovery, "_adopt_lost_legs", adopt_nothing)
+
+
+def do_not_resize(patch: pytest.MonkeyPatch) -> None:
+    """Leave a stop as large as the position once was."""
+
+    def next_steps(given: Bracket) -> list[Any]:
+        steps = REAL_STEPS(given)
+        if any(stop.state is bracket.LegState.RESTING for stop in given.of(Leg.STOP)):
+            return [step for step in steps if not (isinstance(step, Open) and step.leg is Leg.STOP)]
+        return steps
+
+    patch.setattr(effects, "next_steps", next_steps)
+
+
+def release_twice(patch: pytest.MonkeyPatch) -> None:
+    """Give reserved exposure back as often as somebody asks, and ask twice."""
+    real = RISK.decide
+
+    def decide(state: Any, command: Any) -> list[Any]:
+        events = real(state, command)
+        return events * 2 if isinstance(command, ReleaseExposure) else events
+
+    monkeyed = replace(RISK, decide=decide)
+    for module in ("patriot.execution.streams", "patriot.risk.streams", "patriot.services.commands"):
+        patch.setattr(f"{module}.RISK", monkeyed, raising=False)
+
+
+def swallow_cancellation(patch: pytest.MonkeyPatch) -> None:
+    """Go on listening when told to end."""
+
+    async def follow(self: AccountWorker) -> None:
+        try:
+            await REAL_FOLLOW(self)
+        except asyncio.CancelledError:
+            await REAL_FOLLOW(self)
+
+    patch.setattr(AccountWorker, "_follow", follow)
+
+
+MUTANTS: list[tuple[Plant, str, tuple[Fault, ...]]] = [
+    (resend_without_asking, "law [13]", (Fault.CUT_AFTER, Fault.PAGE_AFTER)),
+    (trust_any_body, "law [13]", (Fault.PAGE_AFTER, Fault.CODE_AFTER)),
+    (ignore_the_lease, "law 1", ()),
+    (never_see_a_lost_lease, "law", (Fault.LEASE_MOVED,)),
+    (skip_the_reserve, "law 2", (Fault.WEIGHT_SPENT,)),
+    (trust_the_local_clock, "law", (Fault.CLOCK_SKEWED, Fault.CLOCK_STEP)),
+    (forget_the_trade_id, "law 4", (Fault.STREAM_REPEATED,)),
+    (stop_at_a_gap, "law", (Fault.KILL_AT_SEND, Fault.KILL_AT_APPEND)),
+    (do_not_resize, "law 2", (Fault.FILL_IN_PARTS, Fault.STREAM_LATE, Fault.CUT_AFTER)),
+    (release_twice, "law 8", ()),
+    (swallow_cancellation, "law", ()),
+]
