@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pytest
 
-from patriot.accounts.ports import ApiKey
 from patriot.execution.events import CloseRequested, Routing, SignalRouted
 from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import Context
@@ -23,9 +22,9 @@ from patriot.services.account import LinkedAccount, put_to_work
 from patriot.services.execution import ExecutionService
 from patriot.services.pace import LivePace
 from patriot.sim.engine import operations as sim_operations
+from patriot.simulation.loop import run_virtually
 from patriot.strategies.events import SignalAction
 from patriot.trading.terms import AccountId, Exchange, Leg, OrderId, OrderType, Side, StrategyId
-from tests.laws.virtual_time import run_virtually
 from tests.services.paper import ALICE, BOB, RANGE, TREND, Paper
 
 pytestmark = pytest.mark.integration
@@ -73,7 +72,7 @@ async def rest_an_entry(paper: Paper, service: ExecutionService, account_id: Acc
     )
     worker.enter((await worker.dispatch(place, Context(correlation_id=LIMIT_ENTRY))).events)
     await paper.settle()
-    assert paper.exchange.engine.open_orders(1, "BTCUSDT")
+    assert paper.venue.engine.open_orders(1, "BTCUSDT")
 
 
 def test_h1_stops_entries_and_lets_exits_pass_until_it_is_lifted() -> None:
@@ -108,9 +107,9 @@ def test_h1_leaves_a_working_entry_and_h2_cancels_it() -> None:
             await service.workers[account_id].is_ready(10)
             await rest_an_entry(paper, service, account_id)
             await paper.tell(halt(paper, HaltLevel.H1))
-            assert paper.exchange.engine.open_orders(1, "BTCUSDT")
+            assert paper.venue.engine.open_orders(1, "BTCUSDT")
             await paper.tell(halt(paper, HaltLevel.H2))
-            assert not paper.exchange.engine.open_orders(1, "BTCUSDT")
+            assert not paper.venue.engine.open_orders(1, "BTCUSDT")
         assert [event.order_id for event in await paper.log(OrderCanceled)] == [LIMIT_ENTRY]
 
     run_virtually(day())
@@ -213,17 +212,17 @@ def test_h3_reaches_an_account_whose_worker_comes_later_than_the_halt() -> None:
         async with paper.running():
             await paper.signal(TREND)
         name = f"account:{account_id}"
-        fence = await paper.ports.leases.acquire(name, "another process")
+        fence = await paper.leases.acquire(name, "another process")
         assert fence is not None
         await paper.tell(halt(paper, HaltLevel.H3))
         async with paper.running_soon() as service:
             for _ in range(12):
                 await paper.settle(5)
-                await paper.ports.leases.renew(fence, "another process")
+                await paper.leases.renew(fence, "another process")
             assert service.started.is_set()
             assert not await service.tail.behind()  # the halt was read, and nobody was there to carry it out
             assert paper.positions(account_id)
-            await paper.ports.leases.release(fence, "another process")
+            await paper.leases.release(fence, "another process")
             await paper.settle(60)
             assert paper.positions(account_id) == {}
 
@@ -236,21 +235,20 @@ def test_way_out_that_is_asked_for_before_the_log_was_read_is_not_forgotten() ->
         account_id = await one_client(paper)
         async with paper.running():
             await paper.signal(TREND)
-        fence = await paper.ports.leases.acquire(f"account:{account_id}", "me")
+        fence = await paper.leases.acquire(f"account:{account_id}", "me")
         assert fence is not None
-        key = ApiKey("1", "secret")
-        worker = put_to_work(
-            paper.ports, LinkedAccount(account_id, ALICE, Exchange.BINANCE), key, fence, LivePace(), DeskPatience()
-        ).worker
-        asking = asyncio.create_task(worker.flatten("HALTED"))
-        await paper.settle()
-        assert not asking.done()
-        working = asyncio.create_task(worker.run())
-        await asking
-        assert len(await paper.log(CloseRequested)) == 1
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
-        with pytest.raises(StoreUnavailable):  # so that the tail asks the next worker
-            await worker.flatten("HALTED")
+        key, account = await paper.vault.open(account_id), LinkedAccount(account_id, ALICE, Exchange.BINANCE)
+        async with paper.plugged_in() as ports:
+            worker = put_to_work(ports, account, key, fence, LivePace(), DeskPatience()).worker
+            asking = asyncio.create_task(worker.flatten("HALTED"))
+            await paper.settle()
+            assert not asking.done()
+            working = asyncio.create_task(worker.run())
+            await asking
+            assert len(await paper.log(CloseRequested)) == 1
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            with pytest.raises(StoreUnavailable):  # so that the wish is left to the next worker
+                await worker.flatten("HALTED")
 
     run_virtually(day())

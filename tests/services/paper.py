@@ -1,4 +1,7 @@
-"""The real services over the store in memory and the in-process exchange, in virtual time. They stop and start."""
+"""The services over the store in memory, trading by the real adapter on the simulator's real face, in virtual time.
+
+They stop and start; the exchange and the log stay.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,18 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 from random import Random
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
+import aiohttp
+
 from patriot.accounts.events import AccountLinked, PositionMode
-from patriot.accounts.ports import ApiKey
-from patriot.adapters.exchanges.inprocess.account import InProcessAccount, InProcessOrders
-from patriot.adapters.exchanges.inprocess.exchange import InProcessExchange
-from patriot.adapters.exchanges.inprocess.faults import FaultPlan, FaultRates
+from patriot.adapters.exchanges.binance.budget import WEIGHT_PER_MINUTE, RateBudget
+from patriot.adapters.exchanges.binance.venue import BinanceVenue
+from patriot.adapters.vault import MasterKey, MemoryShelf, Vault
 from patriot.kernel.bus import Decided
 from patriot.kernel.codec import EVENTS, encode
+from patriot.kernel.eventstore import START as LOG_START
 from patriot.kernel.eventstore import Context, NewEvent, StreamAppend, StreamKey
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
@@ -28,69 +33,20 @@ from patriot.services.commands import full_bus
 from patriot.services.execution import ExecutionService
 from patriot.services.pace import LivePace
 from patriot.services.ports import Ports
-from patriot.services.ports import Venue as ServiceVenue
 from patriot.services.reconciliation import ReconciliationService
 from patriot.services.risk import RiskService
-from patriot.sim.engine import events as sim_events
-from patriot.sim.engine import operations as sim_operations
-from patriot.sim.engine import records as sim_records
-from patriot.sim.engine.instruments import LISTED
-from patriot.sim.engine.venue import Venue
+from patriot.sim.engine.events import Result
+from patriot.sim.engine.operations import MovePrice, Operation
+from patriot.simulation.loop import START, VirtualClock
+from patriot.simulation.network import open_session
+from patriot.simulation.venue import PRICES, SimulatedVenue
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
-from patriot.trading.terms import AccountId, Environment, Exchange, Instrument, SignalId, StrategyId, UserId
-from tests.laws.virtual_time import START, VirtualClock
+from patriot.trading.terms import AccountId, Environment, Exchange, SignalId, StrategyId, UserId
 
 D = Decimal
 ALICE, BOB = UserId(UUID(int=1)), UserId(UUID(int=2))
-PRICES = {"BTCUSDT": D("40000"), "ETHUSDT": D("2500"), "SOLUSDT": D("100")}
 TREND, RANGE = StrategyId(UUID(int=21)), StrategyId(UUID(int=22))
 SYMBOLS = {TREND: "BTCUSDT", RANGE: "ETHUSDT"}
-
-
-@dataclass(frozen=True, slots=True)
-class _PaperSession:
-    orders: InProcessOrders
-    account: InProcessAccount
-
-
-class _PaperVenue:
-    """The exchange in this process; the key of an account is its number there."""
-
-    probe: Any = None  # no key is linked here
-
-    def __init__(self, paper: InProcessExchange) -> None:
-        self._paper = paper
-        self.market = _PaperMarket()
-
-    def session(self, key: ApiKey) -> _PaperSession:
-        uid = int(key.api_key)
-        return _PaperSession(InProcessOrders(self._paper, uid), InProcessAccount(self._paper, uid))
-
-
-class _PaperMarket:
-    async def instruments(self) -> list[Instrument]:
-        return [
-            Instrument(
-                Exchange.BINANCE,
-                listed.symbol,
-                listed.base_asset,
-                listed.quote_asset,
-                listed.tick_size,
-                listed.step_size,
-                listed.min_quantity,
-                listed.max_quantity,
-                listed.market_max_quantity,
-                listed.min_notional,
-            )
-            for listed in LISTED
-        ]
-
-
-class _PaperVault:
-    """Opens the key of the n-th account, which is n."""
-
-    async def open(self, account_id: AccountId) -> ApiKey:
-        return ApiKey(str(account_id.int - 100), "secret")
 
 
 class Alarm:
@@ -112,35 +68,46 @@ class Paper:
 
     clock: VirtualClock = field(default_factory=VirtualClock)
     alarm: Alarm = field(default_factory=Alarm)
-    applied: list[sim_operations.Operation] = field(default_factory=list)
+    applied: list[Operation] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
-        leases = MemoryLeases(self.clock)
-        self.store = MemoryEventStore(self.clock, leases)
-        ids = Ids(self.clock, Random(7).randbytes)
-        self.bus = full_bus(self.store, self.clock, ids)
-        self.ids = ids
-        self.exchange = InProcessExchange(
-            Venue(seed=7, instruments=LISTED), self.clock, FaultPlan(Random(8), FaultRates()), self._note
-        )
-        for symbol, price in PRICES.items():
-            self.exchange.apply(sim_operations.MovePrice(symbol, price))
-        self.ports = Ports(
+        self.leases = MemoryLeases(self.clock)
+        self.store = MemoryEventStore(self.clock, self.leases)
+        self.ids = Ids(self.clock, Random(7).randbytes)
+        self.bus = full_bus(self.store, self.clock, self.ids)
+        self.vault = Vault(MemoryShelf(self.clock), MasterKey(Random(9).randbytes(32)))
+        self.venue = SimulatedVenue(7, self.clock)
+        self.venue.exchange.watch = self._note
+        self._checkpoints = MemoryCheckpoints()
+        self._open = asyncio.create_task(self.venue.start())
+
+    def _note(self, operation: Operation, _result: Result) -> None:
+        if not isinstance(operation, MovePrice):
+            self.applied.append(operation)
+
+    def ports(self, http: aiohttp.ClientSession) -> Ports:
+        """Return what one process is made of."""
+        budget = RateBudget(self.clock, WEIGHT_PER_MINUTE)
+        exchange = BinanceVenue(self.venue.url, self.venue.ws_url, http, self.clock, budget, chance=Random(8))
+        return Ports(
             clock=self.clock,
-            ids=ids,
+            ids=self.ids,
             store=self.store,
             feed=self.store.feed,
-            checkpoints=MemoryCheckpoints(),
-            leases=leases,
+            checkpoints=self._checkpoints,
+            leases=self.leases,
             bus=self.bus,
-            venues={Exchange.BINANCE: cast("ServiceVenue", _PaperVenue(self.exchange))},
+            venues={Exchange.BINANCE: exchange},
             alerts=self.alarm,
         )
 
-    def _note(self, operation: sim_operations.Operation, outcome: sim_events.Outcome) -> None:
-        if outcome.refusal is None:
-            self.applied.append(operation)
+    @asynccontextmanager
+    async def plugged_in(self) -> AsyncIterator[Ports]:
+        """Give the ports of a process that runs nothing yet."""
+        await self._open
+        async with open_session() as http:
+            yield self.ports(http)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[ExecutionService]:
@@ -154,16 +121,18 @@ class Paper:
     @asynccontextmanager
     async def running_soon(self) -> AsyncIterator[ExecutionService]:
         """Run them without waiting for any account."""
-        execution = ExecutionService(self.ports, cast("Any", _PaperVault()), LivePace())
-        services = (execution, RiskService(self.ports), ReconciliationService(self.ports))
-        running = [asyncio.create_task(service.run()) for service in services]
-        try:
-            yield execution
-        finally:
-            for task in running:
-                task.cancel()
-            ended = await asyncio.gather(*running, return_exceptions=True)
-            assert all(isinstance(one, asyncio.CancelledError) for one in ended), ended
+        async with self.plugged_in() as ports:
+            execution = ExecutionService(ports, self.vault, LivePace())
+            services = (execution, RiskService(ports), ReconciliationService(ports))
+            running = [asyncio.create_task(service.run()) for service in services]
+            housekeeping = asyncio.create_task(self.venue.keep_house())
+            try:
+                yield execution
+            finally:
+                for task in (*running, housekeeping):
+                    task.cancel()
+                ended = await asyncio.gather(*running, housekeeping, return_exceptions=True)
+                assert all(isinstance(one, asyncio.CancelledError) for one in ended), ended
 
     async def settle(self, seconds: float = 5.0) -> None:
         """Let what was asked for happen."""
@@ -183,8 +152,9 @@ class Paper:
 
     async def link(self, user_id: UserId, balance: str = "10000") -> AccountId:
         """Open an account on the exchange and link it."""
-        account = cast("sim_records.AccountView", self.exchange.execute(sim_operations.CreateAccount(D(balance))))
-        account_id = AccountId(UUID(int=100 + account.uid))
+        uid, key = self.venue.open_account(D(balance))
+        account_id = AccountId(UUID(int=100 + uid))
+        await self.vault.store(account_id, 1, key)
         linked = AccountLinked(
             account_id, user_id, Exchange.BINANCE, Environment.SIM, PositionMode.ONE_WAY, "USDT", 1, self.clock.now()
         )
@@ -204,27 +174,29 @@ class Paper:
             ]
             await self.write("STRATEGY", strategy_id, created, *assigned)
 
-    async def signal(self, strategy_id: StrategyId, action: SignalAction = SignalAction.BUY) -> SignalId:
-        """Let a strategy speak, with a stop 2 % away."""
+    async def signal(
+        self, strategy_id: StrategyId, action: SignalAction = SignalAction.BUY, **changes: Any
+    ) -> SignalId:
+        """Let a strategy speak, with a stop 2 % away; `changes` are fields of the signal."""
         symbol, now = SYMBOLS[strategy_id], self.clock.now()
         price = PRICES[symbol]
         signal_id = SignalId(derived_id("signal", next(self.numbers)))
-        signal = SignalGenerated(
-            signal_id=signal_id,
-            strategy_id=strategy_id,
-            exchange=Exchange.BINANCE,
-            symbol=symbol,
-            action=action,
-            reference_price=price,
-            stop_price=None if action is SignalAction.CLOSE else price * D("0.98"),
-            take_profit_price=None,
-            confidence=D(1),
-            indicators={},
-            bar_closed_at=now,
-            generated_at=now,
-            valid_until=now + timedelta(minutes=15),
-        )
-        await self.write("SIGNAL", signal_id, signal)
+        fields: dict[str, Any] = {
+            "signal_id": signal_id,
+            "strategy_id": strategy_id,
+            "exchange": Exchange.BINANCE,
+            "symbol": symbol,
+            "action": action,
+            "reference_price": price,
+            "stop_price": None if action is SignalAction.CLOSE else price * D("0.98"),
+            "take_profit_price": None,
+            "confidence": D(1),
+            "indicators": {},
+            "bar_closed_at": now,
+            "generated_at": now,
+            "valid_until": now + timedelta(minutes=15),
+        }
+        await self.write("SIGNAL", signal_id, SignalGenerated(**fields | changes))
         await self.settle()
         return signal_id
 
@@ -238,14 +210,14 @@ class Paper:
 
     async def log(self, *types: type) -> list[Any]:
         """Return the events of these types, in log order."""
-        recorded = [Recorded.of(envelope).event async for page in self.store.feed.scan() for envelope in page]
+        recorded = [Recorded.of(envelope).event for envelope in (await self.store.feed.read(LOG_START, 10**6)).events]
         return [event for event in recorded if isinstance(event, types)]
 
     def positions(self, account_id: AccountId) -> dict[str, Decimal]:
         """Return what the exchange holds for an account."""
-        held = self.exchange.engine.positions(account_id.int - 100)
+        held = self.venue.engine.positions(account_id.int - 100)
         return {view.position.symbol: view.position.quantity for view in held if view.position.quantity}
 
     def stops(self, account_id: AccountId) -> set[str]:
         """Return the symbols for which a conditional order rests."""
-        return {algo.symbol for algo in self.exchange.engine.open_algo_orders(account_id.int - 100, None)}
+        return {algo.symbol for algo in self.venue.engine.open_algo_orders(account_id.int - 100, None)}

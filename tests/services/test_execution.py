@@ -16,8 +16,8 @@ from patriot.orders.client_ids import entry_order_id
 from patriot.orders.events import OrderRejected, order_stream
 from patriot.risk.decider import RISK
 from patriot.risk.events import risk_stream
+from patriot.simulation.loop import run_virtually
 from patriot.trading.terms import Exchange
-from tests.laws.virtual_time import run_virtually
 from tests.services.paper import ALICE, TREND, Paper
 
 pytestmark = pytest.mark.integration
@@ -33,7 +33,7 @@ def test_account_that_is_unlinked_is_let_go_for_good() -> None:
             await paper.write("ACCOUNT", left, unlinked)
             await paper.settle()
             assert service.workers.keys() == {kept}
-            assert await paper.ports.leases.acquire(f"account:{left}", "another process") is not None
+            assert await paper.leases.acquire(f"account:{left}", "another process") is not None
             assert service.busy == ""
         async with paper.running() as service:
             assert service.workers.keys() == {kept}
@@ -71,7 +71,7 @@ def test_entry_whose_answer_from_the_store_was_lost_is_ended_when_its_signal_is_
             events = decode_all(await paper.store.read_stream(order_stream(entry_order_id(signal_id, account_id))))
             assert [type(event) for event in events[2:]] == [OrderRejected]
             assert reserved == {}
-            assert paper.exchange.engine.orders(1) == ()
+            assert paper.venue.engine.orders(1) == ()
             (routed,) = (await paper.log(SignalRouted))[-1].accounts
             assert routed.routing is Routing.SENT
 

@@ -21,8 +21,8 @@ from patriot.services.execution import ExecutionService
 from patriot.services.reconciliation import ReconciliationService
 from patriot.sim.engine import operations as sim_operations
 from patriot.sim.engine import words as sim_words
+from patriot.simulation.loop import run_virtually
 from patriot.trading.terms import AccountId
-from tests.laws.virtual_time import run_virtually
 from tests.services.paper import ALICE, RANGE, TREND, Paper
 
 pytestmark = pytest.mark.integration
@@ -58,13 +58,13 @@ def test_trade_of_the_client_is_foreign_unexplained_and_halts_entries() -> None:
         async with paper.running() as service:
             await paper.signal(RANGE)
             await hours(paper, service, 2)
-            before = paper.exchange.engine.account(1).wallet
-            paper.exchange.execute(theirs(sim_words.Side.BUY, "40", "in"))
-            paper.exchange.apply(sim_operations.MovePrice("SOLUSDT", Decimal(90)))
-            paper.exchange.execute(theirs(sim_words.Side.SELL, "30", "out"))
+            before = paper.venue.engine.account(1).wallet
+            paper.venue.exchange.apply(theirs(sim_words.Side.BUY, "40", "in"))
+            paper.venue.exchange.apply(sim_operations.MovePrice("SOLUSDT", Decimal(90)))
+            paper.venue.exchange.apply(theirs(sim_words.Side.SELL, "30", "out"))
             await hours(paper, service, 2)
 
-            moved = paper.exchange.engine.account(1).wallet - before
+            moved = paper.venue.engine.account(1).wallet - before
             assert moved < -250
             explained, unexplained = await paper.log(AccountReconciled)
             assert (explained.unexplained, unexplained.unexplained) == (Decimal(0), moved)
@@ -97,8 +97,8 @@ def test_own_trades_transfers_and_funding_leave_nothing_unexplained() -> None:
         async with paper.running() as service:
             await paper.signal(TREND)
             await hours(paper, service, 1)
-            paper.exchange.execute(sim_operations.Transfer(1, Decimal(500)))
-            paper.exchange.apply(sim_operations.SettleFunding("BTCUSDT", Decimal("0.0001")))
+            paper.venue.exchange.apply(sim_operations.Transfer(1, Decimal(500)))
+            paper.venue.exchange.apply(sim_operations.SettleFunding("BTCUSDT", Decimal("0.0001")))
             await paper.tell(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, "OPERATOR", paper.clock.now()))
             await hours(paper, service, 3)
         assert [event.unexplained for event in await paper.log(AccountReconciled)] == [0]
@@ -162,9 +162,10 @@ def test_judgment_is_not_lost_when_the_store_goes_away() -> None:
         for _ in range(2):
             await sampled(paper, "1003")
         cast("Any", paper.bus).dispatch = unsteady
-        running = asyncio.create_task(ReconciliationService(paper.ports).run())
-        await paper.settle()
-        running.cancel()
+        async with paper.plugged_in() as ports:
+            running = asyncio.create_task(ReconciliationService(ports).run())
+            await paper.settle()
+            running.cancel()
         assert [event.unexplained for event in await paper.log(AccountReconciled)] == [3]
 
     run_virtually(day())
