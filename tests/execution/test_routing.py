@@ -2,107 +2,100 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 import pytest
 
-from patriot.accounts.events import AccountStatus, AccountStatusChanged
-from patriot.execution.events import RoutedAccount, Routing, routing_stream
-from patriot.kernel.bus import decode_all
-from patriot.kernel.ids import derived_id
+from patriot.accounts.events import AccountLinked, AccountStatus, AccountStatusChanged, PositionMode
+from patriot.execution.events import RoutedAccount, Routing, SignalRouted
+from patriot.kernel.memory import MemoryCheckpoints
 from patriot.orders.client_ids import entry_order_id
-from patriot.risk.events import HaltLevel, ReasonCode
-from patriot.sim.engine.operations import Transfer
+from patriot.risk.commands import HaltTrading
+from patriot.risk.events import HaltLevel, ReasonCode, Scope
+from patriot.services.execution import ExecutionService
+from patriot.sim.engine.operations import PlaceOrder, Transfer
 from patriot.sim.engine.words import Side
-from patriot.strategies.events import SignalAction, SignalGenerated, StrategyPaused
-from patriot.trading.terms import Exchange, Leg, SignalId
-from tests.laws.test_laws import CALM
-from tests.laws.virtual_time import START, run_virtually
-from tests.laws.world import ACCOUNT, STRATEGIES, USER, World
+from patriot.simulation.loop import run_virtually
+from patriot.strategies.events import SignalAction, StrategyPaused
+from patriot.trading.terms import AccountId, Environment, Exchange
+from tests.services.paper import ALICE, TREND, Paper
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 D = Decimal
-STRATEGY = next(iter(STRATEGIES))
+Prepare = Callable[[Paper, ExecutionService, AccountId], Awaitable[None]]
 
 
-def signal(
-    world: World, action: SignalAction = SignalAction.BUY, stop: str = "39500", number: int = 1
-) -> SignalGenerated:
-    now = world.clock.now()
-    return SignalGenerated(
-        SignalId(derived_id("signal", number)), STRATEGY, Exchange.BINANCE, "BTCUSDT", action, D(40_000), D(stop), None,
-        D(1), {}, now, now, now + timedelta(minutes=15),
-    )  # fmt: skip
+async def nothing(_paper: Paper, _service: ExecutionService, _account_id: AccountId) -> None:
+    """Change nothing."""
 
 
-def routed(prepare: Callable[[World], None], build: Callable[[World], SignalGenerated] = signal) -> RoutedAccount:
-    """Route one signal in a prepared world."""
+async def suspend(paper: Paper, _service: ExecutionService, account_id: AccountId) -> None:
+    change = (AccountStatus.ACTIVE, AccountStatus.SUSPENDED, "OPERATOR", paper.clock.now())
+    await paper.write("ACCOUNT", account_id, AccountStatusChanged(account_id, ALICE, *change))
+
+
+async def pause(paper: Paper, _service: ExecutionService, _account_id: AccountId) -> None:
+    await paper.write("STRATEGY", TREND, StrategyPaused(TREND, "OPERATOR", paper.clock.now()))
+
+
+async def halt(paper: Paper, _service: ExecutionService, _account_id: AccountId) -> None:
+    await paper.tell(HaltTrading(Scope.GLOBAL, "", HaltLevel.H1, "MANUAL", paper.clock.now()))
+
+
+async def lose_step(_paper: Paper, service: ExecutionService, account_id: AccountId) -> None:
+    service.workers[account_id].ready.clear()
+
+
+async def lose_money(paper: Paper, _service: ExecutionService, _account_id: AccountId) -> None:
+    paper.venue.exchange.apply(Transfer(1, D(-9_950)))
+
+
+def routed(prepare: Prepare, **signal: Any) -> RoutedAccount:
+    """Route one signal on a prepared account, and return its record."""
 
     async def run() -> RoutedAccount:
-        world = World(1, CALM)
-        async with world.at_work() as process:
-            prepare(world)
-            (account,) = await process.router.route(build(world))
-            return account
+        paper = Paper()
+        account_id = await paper.link(ALICE)
+        await paper.found([(ALICE, account_id)])
+        async with paper.running() as service:
+            await prepare(paper, service, account_id)
+            signal_id = await paper.signal(TREND, **signal)
+            (record,) = await paper.log(SignalRouted)
+            assert record.signal_id == signal_id
+            (share,) = record.accounts
+            assert isinstance(share, RoutedAccount)
+            if share.routing is Routing.SENT:
+                assert share.order_id == entry_order_id(signal_id, account_id)
+            return share
 
     return run_virtually(run())
 
 
 def test_follower_gets_its_order() -> None:
-    account = routed(lambda _: None)
+    account = routed(nothing, stop_price=D("39500"))
     assert account.routing is Routing.SENT
-    assert account.order_id == entry_order_id(SignalId(derived_id("signal", 1)), ACCOUNT)
     assert account.quantity == D("0.100")  # 10,000 x 50 % x 1 % / 500
 
 
-def suspend(world: World) -> None:
-    suspended = AccountStatusChanged(ACCOUNT, USER, AccountStatus.ACTIVE, AccountStatus.SUSPENDED, "OPERATOR", START)
-    world.book.apply(suspended)
-
-
-def pause(world: World) -> None:
-    world.book.apply(StrategyPaused(STRATEGY, "OPERATOR", START))
-
-
-def halt(world: World) -> None:
-    world.facts.halt = HaltLevel.H1
-
-
-def lose_step(world: World) -> None:
-    assert world.process is not None
-    world.process.worker.ready.clear()
-
-
-def lose_money(world: World) -> None:
-    world.exchange.execute(Transfer(1, D(-9_950)))
-
-
-def old(world: World) -> SignalGenerated:
-    made = signal(world)
-    return replace(made, generated_at=made.generated_at - timedelta(seconds=11))
-
-
 @pytest.mark.parametrize(
-    ("prepare", "build", "reason"),
+    ("prepare", "signal", "reason"),
     [
-        (suspend, signal, ReasonCode.ACCOUNT_NOT_ACTIVE),
-        (pause, signal, ReasonCode.HALTED),
-        (lose_step, signal, ReasonCode.EQUITY_UNKNOWN),
-        (lambda _: None, old, ReasonCode.SIGNAL_EXPIRED),
-        (lambda _: None, lambda w: signal(w, SignalAction.CLOSE), ReasonCode.NO_POSITION),
-        (lose_money, lambda w: signal(w, stop="1000"), ReasonCode.BELOW_MIN_NOTIONAL),
+        (suspend, {}, ReasonCode.ACCOUNT_NOT_ACTIVE),
+        (pause, {}, ReasonCode.HALTED),
+        (lose_step, {}, ReasonCode.EQUITY_UNKNOWN),
+        (nothing, {"age": 11.0}, ReasonCode.SIGNAL_EXPIRED),
+        (nothing, {"action": SignalAction.CLOSE}, ReasonCode.NO_POSITION),
+        (nothing, {"symbol": "NOSUCHUSDT"}, ReasonCode.SYMBOL_NOT_TRADED),
+        (lose_money, {"stop_price": D(1_000)}, ReasonCode.BELOW_MIN_NOTIONAL),
     ],
 )
-def test_follower_left_out_is_told_why(
-    prepare: Callable[[World], None], build: Callable[[World], SignalGenerated], reason: ReasonCode
-) -> None:
-    account = routed(prepare, build)
-    assert account == RoutedAccount(ACCOUNT, Routing.SKIPPED, None, reason, None)
+def test_follower_left_out_is_told_why(prepare: Prepare, signal: dict[str, Any], reason: ReasonCode) -> None:
+    account = routed(prepare, **signal)
+    assert (account.routing, account.order_id, account.reason_code) == (Routing.SKIPPED, None, reason)
 
 
 def test_entry_during_a_halt_is_denied_by_risk_and_never_sent() -> None:
@@ -110,70 +103,82 @@ def test_entry_during_a_halt_is_denied_by_risk_and_never_sent() -> None:
     assert (account.routing, account.reason_code) == (Routing.DENIED, ReasonCode.HALTED)
 
 
+async def one_client(paper: Paper) -> AccountId:
+    account_id = await paper.link(ALICE)
+    await paper.found([(ALICE, account_id)])
+    return account_id
+
+
 def test_signal_routed_twice_is_one_order() -> None:
     async def run() -> None:
-        world = World(1, CALM)
-        async with world.at_work() as process:
-            first, again = [await process.router.route(signal(world)) for _ in range(2)]
-            await asyncio.sleep(2)
-            assert first[0].order_id == again[0].order_id
-            assert [o.side for o in world.engine.orders(1) if o.client_order_id.startswith("p")] == [Side.BUY]
-
-    run_virtually(run())
-
-
-def test_each_account_has_a_record_of_its_own() -> None:
-    async def run() -> None:
-        world = World(1, CALM)
-        async with world.at_work() as process:
-            (account,) = await process.router.route(signal(world))
-            await process.router.route(signal(world))
-        (record,) = await world.store.read_stream(routing_stream(SignalId(derived_id("signal", 1)), ACCOUNT))
-        assert record.context.account_id == ACCOUNT
-        assert decode_all([record])[0].accounts == (account,)
-
-    run_virtually(run())
-
-
-def test_signal_routed_again_when_its_bracket_is_over_is_still_recorded_as_sent() -> None:
-    async def run() -> None:
-        world = World(1, CALM)
-        async with world.at_work() as process:
-            bought = signal(world)
-            (first,) = await process.router.route(bought)
-            await asyncio.sleep(2)
-            await process.router.route(signal(world, SignalAction.CLOSE, number=2))
-            await asyncio.sleep(20)
-            assert process.keeper.open_brackets == {}
-            (again,) = await process.router.route(bought)
-            assert (again.routing, again.order_id) == (Routing.SENT, first.order_id)
+        paper = Paper()
+        await one_client(paper)
+        async with paper.running():
+            await paper.signal(TREND)
+        paper.checkpoints = MemoryCheckpoints()  # everything comes again
+        async with paper.running():
+            orders = [o for o in paper.applied if isinstance(o, PlaceOrder)]
+            assert [o.side for o in orders] == [Side.BUY]
+            assert len(await paper.log(SignalRouted)) == 1
 
     run_virtually(run())
 
 
 def test_way_out_is_open_while_all_entries_are_halted() -> None:
     async def run() -> None:
-        world = World(1, CALM)
-        async with world.at_work() as process:
-            await process.router.route(signal(world))
-            await asyncio.sleep(2)
-            halt(world)
-            (account,) = await process.router.route(signal(world, SignalAction.CLOSE, number=2))
-            await asyncio.sleep(2)
-            assert account.routing is Routing.SENT
-            assert world.engine.positions(1) == ()
-            assert world.judge.placed[next(k for k in world.judge.placed if Leg.CLOSE in k)] == 1
+        paper = Paper()
+        account_id = await one_client(paper)
+        async with paper.running() as service:
+            await paper.signal(TREND)
+            assert paper.positions(account_id)
+            await halt(paper, service, account_id)
+            await paper.signal(TREND, SignalAction.CLOSE)
+            (share,) = (await paper.log(SignalRouted))[-1].accounts
+            assert share.routing is Routing.SENT
+            assert paper.positions(account_id) == {}
 
     run_virtually(run())
 
 
 def test_second_entry_on_a_held_symbol_is_denied() -> None:
     async def run() -> None:
-        world = World(1, CALM)
-        async with world.at_work() as process:
-            await process.router.route(signal(world))
-            await asyncio.sleep(2)
-            (account,) = await process.router.route(signal(world, number=2))
-            assert (account.routing, account.reason_code) == (Routing.DENIED, ReasonCode.POSITION_OPEN)
+        paper = Paper()
+        await one_client(paper)
+        async with paper.running():
+            await paper.signal(TREND)
+            await paper.signal(TREND)
+            (share,) = (await paper.log(SignalRouted))[-1].accounts
+            assert (share.routing, share.reason_code) == (Routing.DENIED, ReasonCode.POSITION_OPEN)
+
+    run_virtually(run())
+
+
+def test_close_that_is_older_than_the_position_does_not_mean_it() -> None:
+    async def run() -> None:
+        paper = Paper()
+        account_id = await one_client(paper)
+        async with paper.running():
+            await paper.signal(TREND)
+            await paper.signal(TREND, SignalAction.CLOSE, age=60)
+            assert paper.positions(account_id)
+
+    run_virtually(run())
+
+
+def test_account_on_an_exchange_that_is_not_plugged_in_is_left_out_and_holds_up_nobody() -> None:
+    async def run() -> None:
+        paper = Paper()
+        account_id, stranger = await paper.link(ALICE), AccountId(UUID(int=999))
+        linked = (Exchange.BYBIT, Environment.SIM, PositionMode.ONE_WAY, "USDT", 1, paper.clock.now())
+        await paper.vault.store(stranger, 1, await paper.vault.open(account_id))
+        await paper.write("ACCOUNT", stranger, AccountLinked(stranger, ALICE, *linked))
+        await paper.found([(ALICE, account_id), (ALICE, stranger)])
+        async with paper.running():
+            assert paper.clock.monotonic() < 30
+            await paper.signal(TREND)
+            shares = {share.account_id: share for record in await paper.log(SignalRouted) for share in record.accounts}
+            assert shares[account_id].routing is Routing.SENT
+            assert shares[stranger].reason_code == ReasonCode.ACCOUNT_NOT_ACTIVE
+            assert paper.positions(account_id).keys() == {"BTCUSDT"}
 
     run_virtually(run())

@@ -79,7 +79,7 @@ class Paper:
         self.vault = Vault(MemoryShelf(self.clock), MasterKey(Random(9).randbytes(32)))
         self.venue = SimulatedVenue(7, self.clock)
         self.venue.exchange.watch = self._note
-        self._checkpoints = MemoryCheckpoints()
+        self.checkpoints = MemoryCheckpoints()
         self._open = asyncio.create_task(self.venue.start())
 
     def _note(self, operation: Operation, _result: Result) -> None:
@@ -95,7 +95,7 @@ class Paper:
             ids=self.ids,
             store=self.store,
             feed=self.store.feed,
-            checkpoints=self._checkpoints,
+            checkpoints=self.checkpoints,
             leases=self.leases,
             bus=self.bus,
             venues={Exchange.BINANCE: exchange},
@@ -175,10 +175,10 @@ class Paper:
             await self.write("STRATEGY", strategy_id, created, *assigned)
 
     async def signal(
-        self, strategy_id: StrategyId, action: SignalAction = SignalAction.BUY, **changes: Any
+        self, strategy_id: StrategyId, action: SignalAction = SignalAction.BUY, *, age: float = 0.0, **changes: Any
     ) -> SignalId:
-        """Let a strategy speak, with a stop 2 % away; `changes` are fields of the signal."""
-        symbol, now = SYMBOLS[strategy_id], self.clock.now()
+        """Let a strategy have spoken so many seconds ago, with a stop 2 % away; `changes` are fields of the signal."""
+        symbol, now = SYMBOLS[strategy_id], self.clock.now() - timedelta(seconds=age)
         price = PRICES[symbol]
         signal_id = SignalId(derived_id("signal", next(self.numbers)))
         fields: dict[str, Any] = {
