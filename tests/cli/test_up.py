@@ -82,7 +82,7 @@ async def test_platform_serves_survives_its_children_and_ends_on_down(home: Path
 
     sim = next(pid for line, pid in children_of(up.process.pid).items() if " sim " in line)
     os.kill(sim, signal.SIGKILL)
-    await eventually(lambda: 'patriot_restarts{of="sim"} 1.0' in answer(f"{address}/metrics")[1], up)
+    await eventually(lambda: 'patriot_restarts_total{of="sim"} 1.0' in answer(f"{address}/metrics")[1], up)
     await eventually(lambda: answer(f"{address}/ready")[0] == 200, up)
     server = int((home / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
     os.kill(server, signal.SIGKILL)

@@ -22,9 +22,13 @@ EVENT = re.compile(
     r"(?:order|position|execution|account|billing|strategy|risk|trading|funding|user|allocation)\.[a-z_]+"
 )
 NO_EVENTS = {  # names of log lines
+    "account.lease_lost",
+    "account.sample_late",
     "account.worker_failed",
     "money.unexplained",
     "order.foreign",
+    "order.outcome_unknown",
+    "order.sent_again",
     "order.stray_report",
     "position.protection_failed",
 }

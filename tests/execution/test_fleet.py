@@ -316,3 +316,15 @@ async def test_second_wish_for_a_sample_joins_the_one_under_way() -> None:
         fleet.sample_equity(SampleReason.HOURLY)
         await asyncio.sleep(30)
         assert len(yard.of(ONE)[0].ledger.sampled) == 2
+
+
+@day
+async def test_account_that_is_not_in_step_has_its_reason_and_others_have_none() -> None:
+    yard = Yard(start_fails={TWO: [NotFound("no key")]})
+    async with at_work(yard, ONE, TWO) as fleet:
+        yard.of(ONE)[0].worker.ready.set()
+        assert fleet.troubles() == {TWO: "nobody works for it: NotFound: no key"}
+        await asyncio.sleep(TTL)
+        assert fleet.troubles() == {TWO: "it is compared with its exchange, after NotFound: no key"}
+        yard.of(TWO)[0].worker.ready.set()
+        assert fleet.troubles() == {}

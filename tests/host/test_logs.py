@@ -15,7 +15,7 @@ from patriot.adapters.exchanges.binance.budget import RateBudget
 from patriot.adapters.exchanges.binance.session import BinanceSession
 from patriot.adapters.exchanges.binance.signing import Signer
 from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
-from patriot.host.logs import log_to
+from patriot.host.logs import lines_logged, log_to
 from patriot.kernel.clock import SystemClock
 
 pytestmark = pytest.mark.integration
@@ -79,3 +79,21 @@ def test_line_of_the_log_is_json_with_its_event_and_fields(written: Path) -> Non
 
     line = msgspec.json.decode(written.read_bytes())
     assert (line["event"], line["quantity"], line["level"]) == ("order.filled", "2", "info")
+
+
+@pytest.mark.usefixtures("written")
+def test_lines_are_counted_by_name_also_those_that_the_level_holds_back(tmp_path: Path) -> None:
+    log_to(tmp_path / "quiet.log", "ERROR")
+    before = lines_logged()
+    log = structlog.get_logger()
+    for _ in range(2):
+        log.warning("account.lease_lost")
+    log.error("sim.ended")
+    log.debug("not.counted")
+
+    def grown(name: str) -> float:
+        return lines_logged().get(name, 0.0) - before.get(name, 0.0)
+
+    assert [grown(name) for name in ("account.lease_lost", "sim.ended", "not.counted")] == [2, 1, 0]
+    assert "account.lease_lost" not in (tmp_path / "quiet.log").read_text()
+    assert "sim.ended" in (tmp_path / "quiet.log").read_text()

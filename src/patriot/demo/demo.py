@@ -24,7 +24,7 @@ from patriot.billing.period import following, period_end, period_of
 from patriot.demo.replay import Quiet, ReplayPace
 from patriot.host.data_folder import DataFolder
 from patriot.host.embedded import EmbeddedPostgres
-from patriot.host.keepers import keep_postgres
+from patriot.host.keepers import PostgresKeeper
 from patriot.host.onboarding import LinkedClient, onboard
 from patriot.host.paper_clients import DemoPlan, PlannedTransfer, make_plan, planned_transfers
 from patriot.host.root_file import RootFile
@@ -141,7 +141,7 @@ class Demo:
             )
             work = self._work(plugged, vault, platform, pace, control, judge)
             try:
-                keepers = [keep_postgres(self._server)] if self._server else []
+                keepers = [PostgresKeeper(self._server).run()] if self._server else []
                 return await while_serving(work, platform.run(), sim.died(), *keepers)
             except SimGone as gone:
                 raise StartupError(f"{gone}: its journal has all it accepted; go on with `--resume`") from gone

@@ -24,6 +24,7 @@ from patriot.kernel.errors import (
     NotFound,
     PatriotError,
     StoreUnavailable,
+    in_words,
 )
 from patriot.kernel.eventstore import Fence
 from patriot.kernel.ids import Ids
@@ -85,6 +86,7 @@ class Fleet:
         self._all_started = asyncio.Event()
         self._sampling: dict[AccountId, SampleReason] = {}
         self._sample_slots = asyncio.Semaphore(SAMPLES_AT_ONCE)
+        self._failures: dict[AccountId, str] = {}  # the last one of each
         self._keepers = Background()
         self._chores = Background()
         self.workers: dict[AccountId, AccountWorker] = {}
@@ -96,6 +98,17 @@ class Fleet:
         work: dict[str, object] = {"starting": len(self._starting), "chores": self._chores.busy}
         return work | {str(account_id): worker.busy for account_id, worker in self.workers.items()}
 
+    def troubles(self) -> dict[AccountId, str]:
+        """Return why accounts are not in step with their exchange, in words; one that is has none."""
+        found: dict[AccountId, str] = {}
+        for account_id in self._owners:
+            worker, failure = self.workers.get(account_id), self._failures.get(account_id)
+            if worker is None:
+                found[account_id] = f"nobody works for it: {failure or 'it waits for its lease'}"
+            elif not worker.ready.is_set():
+                found[account_id] = "it is compared with its exchange" + (f", after {failure}" if failure else "")
+        return found
+
     def take_on(self, account_id: AccountId, user_id: UserId) -> None:
         """Start to work for an account that is linked."""
         if account_id not in self._owners:
@@ -106,6 +119,7 @@ class Fleet:
     def let_go(self, account_id: AccountId) -> None:
         """Stop working for an account that was unlinked."""
         self._owners.pop(account_id, None)
+        self._failures.pop(account_id, None)
         if account_id in self.workers:
             self.workers[account_id].stop()
 
@@ -151,6 +165,7 @@ class Fleet:
 
     def _tell_of_failure(self, account_id: AccountId, error: BaseException) -> None:
         self.counters["restarts"] += 1
+        self._failures[account_id] = in_words(error)
         log.error("account.worker_failed", account_id=str(account_id), exc_info=error)
         self._alerts.critical("account.worker_failed", account_id=account_id, error=error)
         if isinstance(error, NotFound):

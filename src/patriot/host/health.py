@@ -9,8 +9,10 @@ import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from patriot.kernel.errors import PatriotError, StartupError
 
@@ -19,15 +21,24 @@ CHECK_SECONDS = 2.0
 SERVICE_UNAVAILABLE = 503
 
 Check = Callable[[], Awaitable[str]]  # returns what is wrong, "" when nothing is
-Figures = Callable[[], Awaitable[Mapping[str, Mapping[str, float]]]]  # gauge -> value of its label "of" -> figure
+ByName = Mapping[str, Mapping[str, float]]  # name -> value of its label "of" -> figure
+Figures = Callable[[], Awaitable[ByName]]  # what stands at this moment
+Counts = Callable[[], ByName]  # what has happened since the start, and never falls while the process lives
+Notes = Callable[[], Mapping[str, str]]  # what does not work, and keeps the process from nothing else
 
 
-def health_app(service: str, checks: Mapping[str, Check], figures: Figures) -> FastAPI:
-    """Return the application. `figures` is asked at each scrape; a gauge is named `patriot_<name>`."""
+def health_app(
+    service: str, checks: Mapping[str, Check], figures: Figures, counts: Counts = dict, notes: Notes = dict
+) -> FastAPI:
+    """Return the application. All is asked at each scrape; `patriot_<name>` is a gauge, `patriot_<name>_total` a count.
+
+    `/ready` refuses for a check that is not content; notes it tells and is ready nonetheless.
+    """
     app = FastAPI(title=f"PATRIOT {service}", docs_url=None, redoc_url=None, openapi_url=None)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
+    registry.register(_Counted(counts))
     gauges: dict[str, Gauge] = {}
 
     @app.get("/health")
@@ -37,7 +48,8 @@ def health_app(service: str, checks: Mapping[str, Check], figures: Figures) -> F
     @app.get("/ready")
     async def ready() -> JSONResponse:
         said = dict(zip(checks, await asyncio.gather(*(_ask(check) for check in checks.values())), strict=True))
-        body = {"ready": not any(said.values()), "checks": {name: problem or "ok" for name, problem in said.items()}}
+        told = {name: problem or "ok" for name, problem in said.items()}
+        body = {"ready": not any(said.values()), "checks": told, "notes": dict(notes())}
         return JSONResponse(body, 200 if body["ready"] else SERVICE_UNAVAILABLE)
 
     @app.get("/metrics")
@@ -50,6 +62,21 @@ def health_app(service: str, checks: Mapping[str, Check], figures: Figures) -> F
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+class _Counted(Collector):
+    """Counts that others keep, as the metrics show them."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each count with its labels."""
+        for name, values in self._counts().items():
+            family = CounterMetricFamily(f"patriot_{name}", name.replace("_", " "), labels=["of"])
+            for label, value in values.items():
+                family.add_metric([label], value)
+            yield family
 
 
 async def _ask(check: Check) -> str:

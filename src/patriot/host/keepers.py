@@ -15,7 +15,7 @@ import structlog
 from patriot.execution.ports import Alerts
 from patriot.host.embedded import EmbeddedPostgres
 from patriot.host.sim_process import SimProcess, SimSpec
-from patriot.kernel.errors import EndedByItself, StartupError
+from patriot.kernel.errors import EndedByItself, StartupError, in_words
 from patriot.kernel.tasks import while_serving
 
 log = structlog.get_logger()
@@ -86,21 +86,29 @@ class SimKeeper:
                 await came_back()
 
 
-async def keep_postgres(server: EmbeddedPostgres) -> None:
-    """Start the folder's server again when it was killed; what it had committed is still there."""
-    backoff = Backoff()
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        if await server.running() is None:
-            log.error("postgres.ended", restarts=backoff.failures)
-            await backoff.pause()
-            try:
-                await server.start()
-            except (
-                StartupError,
-                OSError,
-            ) as error:  # a full disk may be freed: until then the exchange holds the stops
-                log.error("postgres.not_started", error=str(error))
+class PostgresKeeper:
+    """The folder's server, started again when it was killed; what it had committed is still there."""
+
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self._server = server
+        self._backoff = Backoff()
+
+    @property
+    def restarts(self) -> int:
+        """Return how often it had to be started again."""
+        return self._backoff.failures
+
+    async def run(self) -> None:
+        """Keep it alive until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if await self._server.running() is None:
+                log.error("postgres.ended", restarts=self.restarts)
+                await self._backoff.pause()
+                try:
+                    await self._server.start()
+                except (StartupError, OSError) as error:  # a full disk may be freed; the exchange holds the stops
+                    log.error("postgres.not_started", error=str(error))
 
 
 class PlatformKeeper(Generic[KeptPlatform]):
@@ -127,16 +135,9 @@ class PlatformKeeper(Generic[KeptPlatform]):
                 error = EndedByItself("the services ended by themselves")
             except Exception as failure:  # noqa: BLE001  told to a person, and nobody's positions are left alone
                 error = failure
-            self.restarting = _in_words(error)
+            self.restarting = in_words(error)
             log.error("platform.failed", exc_info=error, restarts=self.restarts)
             self._alerts.critical("platform.failed", error=self.restarting)
             await self._backoff.pause()
             self.platform = self._build()
             self.restarting = ""
-
-
-def _in_words(error: BaseException) -> str:
-    """Return what an error says, a group's errors one behind the other."""
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(_in_words(one) for one in error.exceptions)
-    return f"{type(error).__name__}: {error}"

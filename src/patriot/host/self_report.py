@@ -1,8 +1,10 @@
-"""What a process finds out about itself for `/ready` and `/metrics`: database, exchange, how far its tails are."""
+"""What a process finds out about itself for `/ready` and `/metrics`: what works, what happened, how far it is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from patriot.host.health import Check
+from patriot.host.health import ByName, Check
+from patriot.host.logs import lines_logged
 from patriot.kernel.subscription import Tail
 from patriot.services.execution import ExecutionService
 from patriot.services.plugged_in import PluggedIn
@@ -10,51 +12,78 @@ from patriot.services.plugged_in import PluggedIn
 MAX_LAG_EVENTS = 1_000  # further behind than two batches: what is shown or decided is old
 
 
-def accounts_in_step(execution: ExecutionService) -> dict[str, float]:
-    """Return how many accounts are worked for, and how many of them are in step with their exchange."""
+def accounts_of(execution: ExecutionService) -> dict[str, float]:
+    """Return how many accounts are worked for, in step with their exchange, and have something under way."""
     workers = execution.workers.values()
-    return {"at_work": float(len(workers)), "in_step": float(sum(worker.ready.is_set() for worker in workers))}
+    return {
+        "at_work": float(len(workers)),
+        "in_step": float(sum(worker.ready.is_set() for worker in workers)),
+        "busy": float(sum(bool(worker.busy) for worker in workers)),
+    }
 
 
-def waits_for(execution: ExecutionService) -> str:
-    """Return what execution waits for: its start, or a first account in step. One broken account is no reason."""
-    accounts = accounts_in_step(execution)
-    waiting = not execution.started.is_set() or (accounts["at_work"] and not accounts["in_step"])
-    return "accounts are not in step with their exchange yet" if waiting else ""
+def _nobody() -> ExecutionService | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What a report asks of its process, each time anew, since services may be built anew."""
+
+    tails: Callable[[], Sequence[Tail]]
+    execution: Callable[[], ExecutionService | None] = _nobody
+    restarting: Callable[[], str] = str  # why services are started again at this moment
+    counts: Callable[[], ByName] = dict
+    trades: bool = True
 
 
 class SelfReport:
-    """Answers about one process. `tails` and `waits_for` are asked each time, since services may be built anew."""
+    """Answers about one process."""
 
-    def __init__(
-        self,
-        plugged: PluggedIn,
-        tails: Callable[[], Sequence[Tail]],
-        *,
-        waits_for: Callable[[], str] = lambda: "",
-        counts: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
-        trades: bool = True,
-    ) -> None:
+    def __init__(self, plugged: PluggedIn, inside: Inside) -> None:
         self._plugged = plugged
-        self._tails = tails
-        self._waits_for = waits_for
-        self._counts = counts
-        self._trades = trades
+        self._inside = inside
 
     @property
     def checks(self) -> dict[str, Check]:
         """Return what must be in order before this process can do its work."""
-        checks: dict[str, Check] = {"started": self._started, "database": self._database, "tails": self._caught_up}
-        return checks | ({"exchange": self._exchange} if self._trades else {})
+        checks: dict[str, Check] = {
+            "services": self._services,
+            "started": self._started,
+            "database": self._database,
+            "tails": self._caught_up,
+        }
+        return checks | ({"exchange": self._exchange} if self._inside.trades else {})
 
-    async def figures(self) -> Mapping[str, Mapping[str, float]]:
-        """Return the gauges of this moment."""
-        lags = await self._lags()
+    def notes(self) -> dict[str, str]:
+        """Return which accounts are not in step and why: one broken account keeps the others from nothing."""
+        execution = self._inside.execution()
+        troubles = execution.fleet.troubles() if execution is not None else {}
+        return {f"account {account_id}": words for account_id, words in troubles.items()}
+
+    def counts(self) -> ByName:
+        """Return what has happened since the start: alerts, lines of the log by their names, and what else is kept."""
         alerts = {"critical": float(self._plugged.alerts.raised)}
-        return {"tail_lag_events": lags, "alerts_raised": alerts, **self._counts()}
+        return {"alerts_raised": alerts, "log_lines": lines_logged(), **self._inside.counts()}
+
+    async def figures(self) -> ByName:
+        """Return the gauges of this moment."""
+        execution = self._inside.execution()
+        accounts = accounts_of(execution) if execution is not None else {}
+        return {"tail_lag_events": await self._lags(), "accounts": accounts}
+
+    async def _services(self) -> str:
+        reason = self._inside.restarting()
+        return f"they are started again: {reason}" if reason else ""
 
     async def _started(self) -> str:
-        return self._waits_for()
+        """Say what execution waits for: its start, or a first account in step."""
+        execution = self._inside.execution()
+        if execution is None:
+            return ""
+        accounts = accounts_of(execution)
+        waiting = not execution.started.is_set() or (accounts["at_work"] and not accounts["in_step"])
+        return "accounts are not in step with their exchange yet" if waiting else ""
 
     async def _database(self) -> str:
         await self._plugged.ports.feed.newest()
@@ -72,4 +101,4 @@ class SelfReport:
     async def _lags(self) -> dict[str, float]:
         feed = self._plugged.ports.feed
         newest = await feed.newest()
-        return {tail.name: float(feed.distance(tail.place, newest)) for tail in self._tails()}
+        return {tail.name: float(feed.distance(tail.place, newest)) for tail in self._inside.tails()}

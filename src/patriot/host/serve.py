@@ -17,7 +17,7 @@ from patriot.host.exchange import SIM_ADDRESS, named_exchange
 from patriot.host.health import health_app, open_port, serve_http
 from patriot.host.opened import master_key_of
 from patriot.host.root_file import RootFile
-from patriot.host.self_report import SelfReport, waits_for
+from patriot.host.self_report import Inside, SelfReport
 from patriot.host.settings import Settings
 from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import ExchangeError, StartupError, StoreUnavailable
@@ -66,14 +66,10 @@ async def serve_service(options: ServeOptions, started: Callable[[str], None], e
         engines = _engines(options, plugged)
         runners = [plugged.read_models.keep(one) for one in row.read_models]
         tails: list[Tail] = [*(engine.tail for engine in engines if engine.tail is not None), *runners]
-        report = SelfReport(
-            plugged,
-            lambda: tails,
-            waits_for=lambda: next((waits_for(e) for e in engines if isinstance(e, ExecutionService)), ""),
-            trades=row.trades,
-        )
+        accounts = next((engine for engine in engines if isinstance(engine, ExecutionService)), None)
+        report = SelfReport(plugged, Inside(lambda: tails, execution=lambda: accounts, trades=row.trades))
         work = [_run(ports, engine, waits=row.trades) for engine in engines] + [runner.run() for runner in runners]
-        web = serve_http(health_app(service, report.checks, report.figures), listening)
+        web = serve_http(health_app(service, report.checks, report.figures, report.counts, report.notes), listening)
         host, port = listening.getsockname()
         started(f"http://{host}:{port}")
         await while_serving(ended.wait(), *work, _keep_ticking(ports, engines), web)

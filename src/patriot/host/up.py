@@ -21,12 +21,12 @@ from patriot.host.data_folder import DataFolder
 from patriot.host.embedded import EmbeddedPostgres
 from patriot.host.exchange import named_exchange
 from patriot.host.health import health_app, open_port, serve_http
-from patriot.host.keepers import PlatformKeeper, SimKeeper, keep_postgres
+from patriot.host.keepers import PlatformKeeper, PostgresKeeper, SimKeeper
 from patriot.host.onboarding import onboard
 from patriot.host.opened import linked_accounts, master_key_of, simulator_of
 from patriot.host.paper_clients import make_plan
 from patriot.host.root_file import RootFile
-from patriot.host.self_report import SelfReport, accounts_in_step, waits_for
+from patriot.host.self_report import Inside, SelfReport
 from patriot.host.settings import Settings
 from patriot.host.sim_process import SimProcess, SimSpec
 from patriot.host.venue_clock import VenueClock
@@ -119,12 +119,14 @@ class Up:
             keeper = PlatformKeeper(
                 lambda: Platform(ports, plugged.read_models, vault, LivePace(), spawn, shelf), plugged.alerts
             )
-            report = _report(plugged, keeper, venue.keeper)
+            postgres = None if self._settings.database_url else PostgresKeeper(server)
+            report = _report(plugged, keeper, venue.keeper, postgres)
             control_url = venue.keeper.sim.control_url if venue.keeper else None
             started(Running(self._folder, venue.address, control_url, self._settings.port, accounts))
-            services = [keeper.run(), serve_http(health_app("platform", report.checks, report.figures), listening)]
-            if not self._settings.database_url:
-                services.append(keep_postgres(server))
+            app = health_app("platform", report.checks, report.figures, report.counts, report.notes)
+            services = [keeper.run(), serve_http(app, listening)]
+            if postgres is not None:
+                services.append(postgres.run())
             if venue.keeper is not None:
                 services.append(venue.keeper.run(lambda: _set_clock(venue)))
             await while_serving(ended.wait(), *services)
@@ -165,16 +167,25 @@ class Up:
         return len([account async for account in linked_accounts(ports.feed)])
 
 
-def _report(plugged: PluggedIn, keeper: PlatformKeeper[Platform], sim: SimKeeper | None) -> SelfReport:
-    def counts() -> dict[str, dict[str, float]]:
-        restarts = {"services": float(keeper.restarts), "sim": float(sim.restarts if sim else 0)}
-        bars = {"all": float(keeper.platform.strategies.bars_seen)}
-        return {"restarts": restarts, "accounts": accounts_in_step(keeper.platform.execution), "bars_seen": bars}
+def _report(
+    plugged: PluggedIn, keeper: PlatformKeeper[Platform], sim: SimKeeper | None, postgres: PostgresKeeper | None
+) -> SelfReport:
+    kept = {"services": keeper, "sim": sim, "postgres": postgres}
 
     def tails() -> list[Tail]:
         return [*keeper.platform.tails, *keeper.platform.projections]
 
-    return SelfReport(plugged, tails, waits_for=lambda: waits_for(keeper.platform.execution), counts=counts)
+    def counts() -> dict[str, dict[str, float]]:
+        restarts = {name: float(one.restarts) for name, one in kept.items() if one is not None}
+        return {"restarts": restarts, "bars_seen": {"all": float(keeper.platform.strategies.bars_seen)}}
+
+    inside = Inside(
+        tails=tails,
+        execution=lambda: keeper.platform.execution,
+        restarting=lambda: keeper.restarting,
+        counts=counts,
+    )
+    return SelfReport(plugged, inside)
 
 
 async def _set_clock(venue: _Venue) -> None:

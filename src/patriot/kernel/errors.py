@@ -79,3 +79,14 @@ class ExchangeUnavailable(ExchangeError):
 
 class OutcomeUnknown(ExchangeError):
     """Sent, and no clear answer came: ask by client order id, never resend blindly."""
+
+
+def in_words(error: BaseException) -> str:
+    """Return what an error says, those of a group one behind the other.
+
+    >>> in_words(ExceptionGroup("two", [LeaseLost("account 7"), StoreUnavailable("away")]))
+    'LeaseLost: account 7; StoreUnavailable: away'
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(in_words(one) for one in error.exceptions)
+    return f"{type(error).__name__}: {error}"

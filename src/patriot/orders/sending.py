@@ -4,6 +4,8 @@ import asyncio
 from datetime import datetime
 from decimal import Decimal
 
+import structlog
+
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 from patriot.orders.asking import OrderInquiry
@@ -18,6 +20,7 @@ from patriot.orders.reports import ReportTaker
 from patriot.trading.steps import Reached, Step
 from patriot.trading.terms import Leg, OrderId
 
+log = structlog.get_logger()
 _SENT_STEP = {Leg.ENTRY: Step.ORDER_SENT, Leg.STOP: Step.STOP_SENT, Leg.TARGET: Step.TARGET_SENT}
 
 
@@ -60,6 +63,8 @@ class OrderSender:
                 return
             attempt = self._known[created.order_id].attempt + 1
             command = RecordSubmitted(created.order_id, attempt, self._clock.now())
+            if attempt > 1:
+                log.warning("order.sent_again", order_id=str(created.order_id), leg=created.leg, attempt=attempt)
             await self._known.decide_durably(command)
             self._reached(Step.ORDER_SUBMITTED)
             if not self._may_go_out(created) or await self._send(created, command.at):
@@ -101,6 +106,7 @@ class OrderSender:
         except ExchangeUnavailable:
             return False
         except (OutcomeUnknown, TimeoutError) as unknown:
+            log.warning("order.outcome_unknown", order_id=str(created.order_id), leg=created.leg, error=str(unknown))
             self._inquiry.find_out(created, type(unknown).__name__)
         else:
             self._reached(_SENT_STEP.get(created.leg, Step.CLOSE_SENT))

@@ -124,16 +124,18 @@ class ExecutionService:
                 await self._pace.settle()
             case StrategyAssigned():
                 self.fleet.start_chore(self._prepare_symbol(event))
-            case TradingHalted(level=HaltLevel.H2 | HaltLevel.H3):
+            case TradingHalted():
                 await self._carry_out(event)
             case StrategyStopped():
                 await self._flatten(list(self._linked), "STRATEGY_STOPPED", event.strategy_id)
 
     async def _carry_out(self, halt: TradingHalted) -> None:
+        log.warning("trading.halted", scope=halt.scope, of=halt.reference, level=halt.level, reason=halt.reason_code)
         strategy_id = StrategyId(UUID(halt.reference)) if halt.scope is Scope.STRATEGY else None
         meant = [account.account_id for account in self._linked.values() if _covers(halt, account)]
-        for worker in [self.workers[account_id] for account_id in meant if account_id in self.workers]:
-            worker.cancel_entries(strategy_id)
+        if halt.level in (HaltLevel.H2, HaltLevel.H3):
+            for worker in [self.workers[account_id] for account_id in meant if account_id in self.workers]:
+                worker.cancel_entries(strategy_id)
         if halt.level is HaltLevel.H3:
             await self._flatten(meant, halt.reason_code, strategy_id)
 
