@@ -1,9 +1,12 @@
 """The books of an account over the real adapter and a real simulator: what the exchange booked, to the last digit."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,16 +16,18 @@ from patriot.accounts.events import (
     EquitySampled,
     FundingPaid,
     LedgerOpened,
+    PositionSample,
     SampleReason,
     TransferRecorded,
     ledger_stream,
 )
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
-from patriot.kernel.errors import ExchangeUnavailable
+from patriot.kernel.errors import ExchangeUnavailable, StoreUnavailable
+from patriot.kernel.eventstore import Appended
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore
-from patriot.trading.reports import AccountSnapshot, IncomeRecord, IncomeType
+from patriot.trading.reports import AccountSnapshot, IncomeRecord, IncomeType, PositionReport
 from patriot.trading.terms import Side, Urgency
 from tests.accounts.facts import NOON, ONE, OWNER
 from tests.adapters.exchanges.binance.venue_kit import Connection, bars_at, connected, market_order
@@ -173,3 +178,98 @@ async def test_wallet_that_never_stands_still_is_read_again_later() -> None:
     with pytest.raises(ExchangeUnavailable):
         await ledger.sync_income()
     assert await store.read_stream(ledger_stream(ONE)) == []
+
+
+class DepositedVenue(RestlessVenue):
+    """An account at rest with one deposit; counts how often its wallet is read, at a time of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self._income = [IncomeRecord("T:0", IncomeType.TRANSFER, "TRANSFER", "", "USDT", Decimal(10), NOON)]
+        self.read = 0
+        self.at = NOON
+        self.held: tuple[PositionReport, ...] = ()
+
+    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
+        self.read += 1
+        unrealized = sum((row.unrealized_pnl for row in self.held), Decimal(0))
+        return replace(await super().snapshot(), at=self.at, positions=self.held, unrealized_pnl=unrealized)
+
+
+class ForgetfulStore(MemoryEventStore):
+    """Commits, and loses the answer as often as it is told to."""
+
+    answers_to_lose = 0
+
+    async def append(self, *arguments: Any, **named: Any) -> Appended:
+        appended = await super().append(*arguments, **named)
+        if self.answers_to_lose:
+            self.answers_to_lose -= 1
+            raise StoreUnavailable("the answer was lost")
+        return appended
+
+
+def ledger_over(venue: RestlessVenue, store: MemoryEventStore, clock: FakeClock) -> AccountLedger:
+    bus = CommandBus(store, clock, Ids(clock))
+    streams.register(bus)
+    return AccountLedger(ONE, OWNER, venue, bus, clock, store)  # type: ignore[arg-type]
+
+
+async def samples_in(store: MemoryEventStore) -> list[EquitySampled]:
+    history = decode_all(await store.read_stream(ledger_stream(ONE)))
+    return [event for event in history if isinstance(event, EquitySampled)]
+
+
+async def test_sample_whose_commit_was_not_answered_is_known_the_next_time() -> None:
+    clock, venue = FakeClock(NOON), DepositedVenue()
+    store = ForgetfulStore(clock)
+    ledger = ledger_over(venue, store, clock)
+    await ledger.sync_income()
+    venue._income.append(IncomeRecord("T:1", IncomeType.TRANSFER, "TRANSFER", "", "USDT", Decimal(5), NOON))
+    read = venue.read
+
+    for _ in range(4):
+        store.answers_to_lose = 1
+        with suppress(StoreUnavailable):
+            await ledger.sync_income()
+
+    assert [sample.reason for sample in await samples_in(store)] == [SampleReason.LINKED, SampleReason.TRANSFER]
+    assert venue.read == read + 1, "what is recorded is not asked for again"
+
+
+async def test_hour_that_the_exchange_has_not_reached_is_sampled_when_it_is_tried_again() -> None:
+    """Our clock may be ahead: the sample would count for the hour before, which has one."""
+    clock, venue = FakeClock(NOON), DepositedVenue()
+    store = MemoryEventStore(clock)
+    ledger = ledger_over(venue, store, clock)
+    await ledger.sync_income()
+    await ledger.sample_equity(SampleReason.HOURLY)
+    clock.advance(timedelta(hours=1))
+    venue.at = clock.now() - timedelta(seconds=1)
+
+    with pytest.raises(ExchangeUnavailable):
+        await ledger.sample_equity(SampleReason.HOURLY)
+    venue.at = clock.now() + timedelta(seconds=1)
+    for _ in range(2):
+        assert await ledger.sample_equity(SampleReason.HOURLY) is not None
+
+    hours = [sample.sampled_at for sample in await samples_in(store) if sample.reason is SampleReason.HOURLY]
+    assert hours == [NOON, venue.at]
+
+
+async def test_sample_holds_every_position_with_its_mark_by_symbol() -> None:
+    clock, venue = FakeClock(NOON), DepositedVenue()
+    rows = (
+        PositionReport("ETHUSDT", Decimal(-2), Decimal(3_000), Decimal(2_900), Decimal(200), 5, isolated=True),
+        PositionReport("BTCUSDT", Decimal("0.1"), Decimal(40_000), Decimal(39_000), Decimal(-100), 3, isolated=False),
+    )
+    venue.held = rows
+    store = MemoryEventStore(clock)
+    await ledger_over(venue, store, clock).sync_income()
+
+    (sample,) = await samples_in(store)
+    assert sample.positions == (
+        PositionSample("BTCUSDT", Decimal("0.1"), Decimal(40_000), Decimal(39_000), Decimal(-100)),
+        PositionSample("ETHUSDT", Decimal(-2), Decimal(3_000), Decimal(2_900), Decimal(200)),
+    )
+    assert (sample.wallet_balance, sample.equity) == (Decimal(10), Decimal(110))

@@ -62,7 +62,9 @@ class AccountLedger:
     async def sample_equity(self, reason: SampleReason) -> AccountSnapshot | None:
         """Record what the account is worth now, by its exchange: once an hour or per transfer, as the reason says.
 
-        Returns what was read, or None if no sample was due. Errors: ExchangeError; StoreUnavailable.
+        Returns what was read, or None if no sample was due.
+        Errors: ExchangeError; StoreUnavailable. ExchangeUnavailable also while the hour, by the exchange's clock, has
+        not come: its sample must be tried again.
         """
         async with self._one_at_a_time:
             due = missing_equity(await self._load())
@@ -123,7 +125,10 @@ class AccountLedger:
             await self._record(command)
 
     async def _sample(self, reason: SampleReason) -> AccountSnapshot:
+        ledger, asked_at = await self._load(), self._clock.now()
         snapshot = await self._venue.snapshot()
+        if ledger.has_hour(reason, snapshot.at) and not ledger.has_hour(reason, asked_at):
+            raise ExchangeUnavailable(f"by the exchange's clock it is still {snapshot.at.isoformat()}")
         positions = tuple(
             PositionSample(row.symbol, row.quantity, row.entry_price, row.mark_price, row.unrealized_pnl)
             for row in sorted(snapshot.positions, key=lambda row: row.symbol)
@@ -150,5 +155,6 @@ class AccountLedger:
             account_id=self._account_id,
             actor=Actor(ActorType.EXCHANGE, "accounts"),
         )
+        ledger, self._ledger = await self._load(), None  # if the answer is lost, the log tells what was written
         decided = await self._bus.dispatch(command, context)
-        self._ledger = LEDGER.fold(decided.events, await self._load())
+        self._ledger = LEDGER.fold(decided.events, ledger)

@@ -47,6 +47,11 @@ class Ledger:
         """Return whether the books have begun."""
         return self.asset is not None
 
+    def has_hour(self, reason: SampleReason, at: datetime) -> bool:
+        """Return whether the hour of a moment, or a later one, was sampled for a reason."""
+        newest = self.sampled_hours.get(reason)
+        return newest is not None and _hour(at) <= newest
+
     def knows(self, record_id: str, at: datetime) -> bool:
         """Return whether a record was taken before. However late, it is new unless its id may be forgotten."""
         return record_id in self.recent or (self.closed_until is not None and at <= self.closed_until)
@@ -104,8 +109,7 @@ def _sample(ledger: Ledger, c: RecordEquity) -> list[LedgerEvent]:
         case SampleReason.TRANSFER | SampleReason.LINKED:
             repeated = not ledger.unsampled
         case SampleReason.HOURLY | SampleReason.PERIOD_END:
-            newest = ledger.sampled_hours.get(c.reason)
-            repeated = newest is not None and _hour(c.at) <= newest
+            repeated = ledger.has_hour(c.reason, c.at)
         case _:
             assert_never(c.reason)
     if repeated:
@@ -158,7 +162,11 @@ def evolve(ledger: Ledger, event: LedgerEvent) -> Ledger:
             return _after(ledger, event.record_id, event.funding_time)
         case EquitySampled():
             shows_transfer = event.reason in (SampleReason.TRANSFER, SampleReason.LINKED)
-            hours = {**ledger.sampled_hours, event.reason: _hour(event.sampled_at)}
+            hours = (
+                ledger.sampled_hours
+                if shows_transfer
+                else {**ledger.sampled_hours, event.reason: _hour(event.sampled_at)}
+            )
             unsampled = ledger.unsampled and not shows_transfer
             return replace(ledger, sampled=True, sampled_hours=hours, unsampled=unsampled)
         case AccountReconciled():
