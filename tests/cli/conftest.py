@@ -1,10 +1,21 @@
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.cli.kit import copy_of, patriot
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Undo what a command in this process did to the logs: the standard error that it was given is closed by now."""
+    yield
+    structlog.reset_defaults()
+    for handler in [one for one in logging.getLogger().handlers if type(one) is logging.StreamHandler]:
+        logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ COMMANDS = {  # name: where it is, and the first line of what it says about itse
     "down": ("down:down", "End whatever runs on a data folder: platform, simulator, PostgreSQL."),
     "verify": (
         "verify:verify",
-        "Judge a data folder: chain, read models, money, and every order against the exchange.",
+        "Judge a data folder: chain, roots, read models, money, and every order against the exchange.",
     ),
     "soak": ("soak:soak", "Run the whole platform under seeded faults of its exchange, and judge what happened."),
     "halt": ("halt:halt", "Stop trading, or let it go on: everywhere, or for one user, account or strategy."),
