@@ -1,0 +1,90 @@
+"""A service in a process of its own: when its work ends in any way, so does the process, for its keeper to see."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patriot.host.data_folder import DataFolder
+from patriot.host.serve import ServeOptions, serve_service
+from patriot.host.settings import Settings
+from patriot.kernel.errors import EndedByItself, PatriotError, StoreUnavailable
+from patriot.services.table import TABLE, Role, Service
+from tests.cli.kit import free_port
+
+pytestmark = pytest.mark.integration
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Engine:
+    """A service's engine that does what it is told."""
+
+    tail = None
+
+    def __init__(self, run: Work) -> None:
+        self.run = run
+
+
+async def returns() -> None:
+    """End as if all were done."""
+
+
+async def canceled_inside() -> None:
+    """Wait for something that somebody else cancels."""
+    other = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(other.cancel)
+    await other
+
+
+async def fails() -> None:
+    raise StoreUnavailable("gone")
+
+
+async def has_a_bug() -> None:
+    raise KeyError("a symbol nobody thought of")
+
+
+async def goes_on() -> None:
+    await asyncio.sleep(3_600)
+
+
+def served(run: Work, dsn: str, home: Path, monkeypatch: pytest.MonkeyPatch, ended: asyncio.Event) -> Any:
+    """Return the serving of a risk service whose engine does what is told."""
+    monkeypatch.setitem(TABLE, Service.RISK, replace(TABLE[Service.RISK], build=lambda _: Engine(run)))
+    settings = Settings(home=home, database_url=dsn)
+    options = ServeOptions(Service.RISK, Role.WORKER, DataFolder(home), settings, free_port())
+    return serve_service(options, lambda _: None, ended)
+
+
+@pytest.mark.parametrize(
+    ("run", "error"),
+    [(returns, EndedByItself), (canceled_inside, EndedByItself), (fails, StoreUnavailable), (has_a_bug, KeyError)],
+)
+async def test_service_whose_work_ends_ends_its_process_with_an_error(
+    run: Work, error: type[Exception], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asyncio.timeout(20):
+        with pytest.raises(error):
+            await served(run, database, tmp_path, monkeypatch, asyncio.Event())
+
+
+async def test_service_that_is_told_to_end_ends_without_one(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = asyncio.Event()
+    serving = asyncio.create_task(served(goes_on, database, tmp_path, monkeypatch, ended))
+    await asyncio.sleep(0.2)
+    assert not serving.done()
+    ended.set()
+    async with asyncio.timeout(20):
+        await serving
+
+
+async def test_role_that_a_service_has_not_is_refused(tmp_path: Path) -> None:
+    options = ServeOptions(Service.RISK, Role.API, DataFolder(tmp_path), Settings(home=tmp_path))
+    with pytest.raises(PatriotError, match="risk has nothing to run as api: its role is worker"):
+        await serve_service(options, lambda _: None, asyncio.Event())
