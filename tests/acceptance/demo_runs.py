@@ -7,9 +7,10 @@ import gzip
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,15 @@ from patriot.host.embedded import EmbeddedPostgres
 from patriot.host.sim_process import PORTS_FILE
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.projection import Recorded
-from patriot.orders.events import OrderFilled
+from patriot.orders.events import OrderCreated, OrderFilled, OrderRejected
+from patriot.trading.terms import Leg, OrderId
 
 PROJECT = Path(__file__).parents[2]
 RECORDED = PROJECT / "examples/data/BTCUSDT-1m-3d.csv.gz"
 SHORT_BARS = 840  # enough for entries, stops, targets and a close by signal
 END_SECONDS = 100.0
 KILLED = -signal.SIGKILL
-TOLD = frozenset(EVENTS.name_of_class(told) for told in (OrderFilled, EquitySampled))
+TOLD = frozenset(EVENTS.name_of_class(told) for told in (OrderCreated, OrderFilled, OrderRejected, EquitySampled))
 
 
 def cut_recording(folder: Path, bars: int = SHORT_BARS) -> Path:
@@ -68,10 +70,28 @@ class Ended:
 
 @dataclass(frozen=True)
 class Story:
-    """What clients would see of a run: every execution and every equity sample, in a fixed order."""
+    """What clients would see of a run: every execution and every equity sample, in a fixed order.
+
+    `lost` names, by account, when the first entry was created that a kill cost it: what follows may differ.
+    """
 
     fills: list[tuple[str, ...]]
     equity: list[tuple[str, ...]]
+    lost: dict[str, datetime] = field(default_factory=dict, compare=False)
+
+    def until(self, ends: Mapping[str, datetime]) -> Story:
+        """Return what happened on each account before a moment of its own, where it has one."""
+
+        def before(row: tuple[str, ...]) -> bool:
+            return row[0] not in ends or datetime.fromisoformat(row[1]) < ends[row[0]]
+
+        return Story(list(filter(before, self.fills)), list(filter(before, self.equity)))
+
+    def require_same(self, undisturbed: Story, ended: Ended) -> None:
+        """Fail unless the run equals one that nobody killed, but for what it names as lost."""
+        assert ended.summary is not None
+        assert bool(ended.summary["lost_entries"]) == bool(self.lost)
+        assert self.until(self.lost) == undisturbed.until(self.lost)
 
 
 @dataclass(frozen=True)
@@ -252,6 +272,8 @@ async def read_story(database: Database) -> Story:
     """Return fills and equity of the log, sorted by account and time."""
     fills: list[tuple[str, ...]] = []
     equity: list[tuple[str, ...]] = []
+    entries: dict[OrderId, OrderCreated] = {}
+    lost: dict[str, datetime] = {}
     async for page in PostgresFeed(database).scan():
         for envelope in page:
             if envelope.event_type not in TOLD:
@@ -271,9 +293,14 @@ async def read_story(database: Database) -> Story:
                             f.realized_pnl,
                         )
                     )
+                case OrderCreated(leg=Leg.ENTRY) as created:
+                    entries[created.order_id] = created
+                case OrderRejected(reason_code="PROVEN_ABSENT") as rejected if rejected.order_id in entries:
+                    created = entries[rejected.order_id]
+                    lost.setdefault(str(created.account_id), created.created_at)
                 case EquitySampled() as e:
                     equity.append(_texts(e.account_id, e.sampled_at, e.reason, e.wallet_balance, e.equity))
-    return Story(sorted(fills), sorted(equity))
+    return Story(sorted(fills), sorted(equity), lost)
 
 
 def _texts(*values: object) -> tuple[str, ...]:

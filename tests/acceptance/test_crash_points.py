@@ -33,7 +33,9 @@ async def test_demo_killed_at_a_step_and_resumed_ends_as_if_undisturbed(
     resumed = await folder.run(resume=True)
 
     resumed.require_green()
-    assert await folder.story() == undisturbed
+    story = await folder.story()
+    story.require_same(undisturbed, resumed)
+    assert story.lost or not kill_at.startswith(Step.ORDER_SUBMITTED), "an entry on its way to the wire was sent again"
 
 
 async def test_demo_killed_again_and_again_while_it_recovers_ends_as_if_undisturbed(
@@ -46,5 +48,6 @@ async def test_demo_killed_again_and_again_while_it_recovers_ends_as_if_undistur
         killed = await folder.run(resume=number > 0, kill_at=step)
         assert killed.status == KILLED, f"{step} was not reached\n{killed.output}"
 
-    (await folder.run(resume=True)).require_green()
-    assert await folder.story() == undisturbed
+    resumed = await folder.run(resume=True)
+    resumed.require_green()
+    (await folder.story()).require_same(undisturbed, resumed)

@@ -53,8 +53,9 @@ async def test_simulator_that_is_killed_ends_the_demo_with_one_sentence_and_resu
     assert ended.status == 2
     assert "Traceback" not in ended.output
     assert "--resume" in ended.output.splitlines()[-1]
-    (await folder.run(resume=True)).require_green()
-    assert await folder.story() == undisturbed
+    resumed = await folder.run(resume=True)
+    resumed.require_green()
+    (await folder.story()).require_same(undisturbed, resumed)
 
 
 async def test_postgresql_that_is_killed_comes_back_while_the_demo_goes_on(
@@ -81,8 +82,9 @@ async def test_demo_that_is_killed_at_any_moment_resumes(
     kill([running.pid])
     assert (await running.ended()).status == KILLED
 
-    (await folder.run(resume=True)).require_green()
-    assert await folder.story() == undisturbed
+    resumed = await folder.run(resume=True)
+    resumed.require_green()
+    (await folder.story()).require_same(undisturbed, resumed)
 
 
 @pytest.mark.parametrize("seed", [7, 8])
@@ -96,8 +98,9 @@ async def test_whole_tree_that_is_killed_at_once_resumes(
     kill([*running.family(), *embedded_server(running)])
     assert (await running.ended()).status == KILLED
 
-    (await folder.run(resume=True)).require_green()
-    assert await folder.story() == undisturbed
+    resumed = await folder.run(resume=True)
+    resumed.require_green()
+    (await folder.story()).require_same(undisturbed, resumed)
 
 
 async def test_demo_that_is_killed_while_accounts_are_linked_begins_anew(
@@ -108,8 +111,9 @@ async def test_demo_that_is_killed_while_accounts_are_linked_begins_anew(
     assert (await folder.run(kill_at=f"{Step.ACCOUNT_LINKED}:2")).status == KILLED
 
     assert not (folder.path / "demo.json").exists(), "every account was linked already"
-    (await folder.run(resume=True)).require_green()
-    assert await folder.story() == undisturbed
+    resumed = await folder.run(resume=True)
+    resumed.require_green()
+    (await folder.story()).require_same(undisturbed, resumed)
 
 
 async def test_demo_on_a_used_database_is_refused_and_changes_nothing(

@@ -100,6 +100,24 @@ async def test_fired_stop_is_found_with_what_its_working_order_did(exchange: Con
     assert [trade.client_order_id for trade in trades if trade.venue_order_id == fired.triggered_order_id] == ["s-1"]
 
 
+async def test_recent_orders_are_all_of_a_symbol_resting_or_over(exchange: Connection) -> None:
+    orders = exchange.venue.orders
+    await orders.place(market_order("m-1", Side.BUY, "0.010"), exchange.now)
+    await orders.place(limit_order("l-1", Side.BUY, "0.010", "39000"), exchange.now)
+    await orders.place(stop_order("s-1", Side.SELL, "0.010", "39000"), exchange.now)
+    await orders.place(stop_order("s-2", Side.SELL, "0.010", "39000"), exchange.now)
+    await orders.cancel(SYMBOL, "s-1", conditional=True)
+
+    found = {report.client_order_id: report.status for report in await orders.recent_orders(SYMBOL)}
+
+    assert found == {
+        "m-1": VenueStatus.FILLED,
+        "l-1": VenueStatus.NEW,
+        "s-1": VenueStatus.CANCELED,
+        "s-2": VenueStatus.NEW,
+    }
+
+
 async def test_client_id_that_was_never_used_is_proven_absent(exchange: Connection) -> None:
     assert await exchange.venue.orders.find_order(SYMBOL, "never", conditional=False) is None
     assert await exchange.venue.orders.find_order(SYMBOL, "never", conditional=True) is None

@@ -26,6 +26,7 @@ NO_EVENTS = {  # names of log lines
     "account.sample_late",
     "account.worker_failed",
     "money.unexplained",
+    "order.contested",
     "order.foreign",
     "order.outcome_unknown",
     "order.sent_again",

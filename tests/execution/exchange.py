@@ -13,17 +13,22 @@ from decimal import Decimal
 
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, OutcomeUnknown
 from patriot.trading.reports import (
+    AccountSettings,
     AccountSnapshot,
+    IncomeRecord,
+    KeyPermissions,
     OrderReport,
     PositionReport,
     PrivateReport,
     StreamResumed,
+    SymbolSettings,
     TradeReport,
     VenueOrder,
     VenueStatus,
 )
-from patriot.trading.terms import Side, Urgency
+from patriot.trading.terms import OrderType, Side, Urgency
 from tests.laws.virtual_time import VirtualClock
+from tests.orders.kit import PREFIX
 
 D = Decimal
 PRICE = D(40_000)
@@ -35,12 +40,15 @@ class Exchange:
 
     answers: dict[str, list[ExchangeError]] = field(default_factory=dict)  # by leg, after execution: e1, s1 ...
     refusals: dict[str, list[ExchangeError]] = field(default_factory=dict)  # by leg, before execution
+    silent: set[str] = field(default_factory=set)  # legs whose request does not arrive, nor any answer
     query_lag: float = 0.0  # seconds until a query by client id knows an order
     list_lag: float = 0.0  # the same for lists of orders
     trades_lag: float = 0.0
     deaf: bool = False  # the stream stands and says nothing
+    heals: bool = False  # a stream that is opened again speaks again
     fills_streamed: bool = True
     isolated: bool = True
+    hedge_mode: bool = False
     leverage: int = 5
     orders: dict[str, OrderReport] = field(default_factory=dict)
     placed_at: dict[str, float] = field(default_factory=dict)
@@ -52,6 +60,7 @@ class Exchange:
 
     def __post_init__(self) -> None:
         self.clock = VirtualClock()
+        self._delayed: dict[str, VenueOrder] = {}
         self._stream: asyncio.Queue[PrivateReport] = asyncio.Queue()
 
     # The truth
@@ -116,10 +125,21 @@ class Exchange:
     async def place(self, order: VenueOrder, sent_at: datetime) -> OrderReport:
         leg = order.client_order_id[27:]
         await self._request(f"place {leg}")
+        if leg in self.silent:
+            self._delayed[leg] = order
+            await asyncio.sleep(3600)
         if self.refusals.get(leg):
             raise self.refusals[leg].pop(0)
         if order.reduce_only and not self._reduces(order):
             raise ExchangeRefused(-2022, "ReduceOnly Order is rejected.")
+        self._accept(order)
+        if self.answers.get(leg):
+            answer = self.answers[leg].pop(0)
+            await asyncio.sleep(0.05)
+            raise answer
+        return self.orders[order.client_order_id]
+
+    def _accept(self, order: VenueOrder) -> None:
         client_id = order.client_order_id
         venue_id = f"algo:{client_id}" if order.conditional else f"v-{client_id}"
         self.placed_at[client_id] = self.clock.monotonic()
@@ -131,11 +151,18 @@ class Exchange:
         )  # fmt: skip
         if not order.conditional:
             self.execute(client_id)
-        if self.answers.get(leg):
-            answer = self.answers[leg].pop(0)
-            await asyncio.sleep(0.05)
-            raise answer
-        return self.orders[client_id]
+
+    def arrive(self, leg: str) -> None:
+        """Let a request arrive that was held up on its way."""
+        self._accept(self._delayed.pop(leg))
+
+    def place_as_predecessor(self, leg: str, quantity: Decimal) -> None:
+        """Let another process have sent a leg, and not have written it down."""
+        stop = leg.startswith("s")
+        order_type, trigger = (OrderType.STOP_MARKET, D(39_000)) if stop else (OrderType.MARKET, None)
+        client_id = PREFIX + leg
+        order = VenueOrder(client_id, "BTCUSDT", Side.SELL, order_type, quantity, reduce_only=True)
+        self._accept(replace(order, trigger_price=trigger))
 
     def _reduces(self, order: VenueOrder) -> bool:
         return self.positions.get(order.symbol, D(0)) * order.side.sign < 0
@@ -161,9 +188,7 @@ class Exchange:
         live = (VenueStatus.NEW, VenueStatus.PARTIALLY_FILLED)
         return [o for o in self._listed(symbol) if o.status in live]
 
-    async def orders_since(
-        self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL
-    ) -> list[OrderReport]:
+    async def recent_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
         await self._request(f"history {symbol}", urgency)
         return self._listed(symbol)
 
@@ -187,6 +212,29 @@ class Exchange:
             if quantity
         )
         return AccountSnapshot("USDT", D(10_000), D(10_000), D(0), positions, self.clock.now())
+
+    async def income(self, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[IncomeRecord]:
+        await self._request("income", urgency)
+        return []
+
+    async def permissions(self) -> KeyPermissions:
+        return KeyPermissions(read=True, trade=True, withdraw=False, transfer=False, ip_restricted=True)
+
+    async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
+        await self._request("settings", urgency)
+        return AccountSettings(hedge_mode=self.hedge_mode, multi_assets=False)
+
+    async def symbol_settings(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> SymbolSettings:
+        await self._request(f"settings {symbol}", urgency)
+        return SymbolSettings(self.leverage, self.isolated)
+
+    def reopen_stream(self, reason: str) -> None:
+        self.asked.append((self.clock.monotonic(), "reopen"))
+        self.deaf = self.deaf and not self.heals
+        self.resume()
+
+    def silent_seconds(self) -> float:
+        return 0.0
 
     async def prepare_symbol(self, symbol: str, leverage: int) -> None:
         await self._request(f"prepare {symbol}")

@@ -8,31 +8,25 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from patriot.accounts.events import SampleReason
-from patriot.execution import streams as execution
-from patriot.execution.decider import PROTECTION
-from patriot.execution.effects import BracketKeeper
-from patriot.execution.events import protection_stream
-from patriot.execution.worker import AccountWorker, OpenBracket
-from patriot.kernel.bus import CommandBus, Decided, decode_all
+from patriot.accounts.ports import ApiKey, KeyProbe
+from patriot.execution.worker import AccountWorker
+from patriot.kernel.bus import decode_all
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.eventstore import START as LOG_START
-from patriot.kernel.eventstore import Actor, Context
+from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import Ids
-from patriot.kernel.memory import MemoryEventStore, MemoryLeases
-from patriot.orders import streams as orders
+from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
+from patriot.market.ports import MarketVenue
 from patriot.orders.client_ids import client_order_id
-from patriot.orders.commands import PlaceOrder
-from patriot.orders.desk import OrderDesk
-from patriot.orders.history import load_bracket
-from patriot.orders.journal import Journal
 from patriot.orders.patience import DeskPatience
-from patriot.risk import streams as risk
 from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.decider import RISK, RiskState
 from patriot.risk.events import risk_stream
-from patriot.trading.reports import AccountSnapshot
-from patriot.trading.terms import Leg
+from patriot.services.account import LinkedAccount, put_to_work
+from patriot.services.commands import full_bus
+from patriot.services.pace import LivePace
+from patriot.services.ports import Ports
+from patriot.trading.terms import Leg, VenueId
 from tests.execution.exchange import D, Exchange
 from tests.laws.virtual_time import START, VirtualClock
 from tests.orders import kit
@@ -56,17 +50,22 @@ class Alarm:
         return [name for name, _ in self.raised]
 
 
-class IdleLedger:
-    """`Ledger` whose calls are counted."""
+class Plugged:
+    """`Venue` of the one exchange; nothing public is asked of it here."""
 
-    def __init__(self) -> None:
-        self.synced = 0
+    def __init__(self, exchange: Exchange) -> None:
+        self.orders = self.account = exchange
 
-    async def sync_income(self) -> None:
-        self.synced += 1
+    def session(self, key: ApiKey) -> Plugged:
+        return self
 
-    async def sample_equity(self, reason: SampleReason) -> AccountSnapshot | None:
-        return None
+    @property
+    def market(self) -> MarketVenue:
+        raise NotImplementedError
+
+    @property
+    def probe(self) -> KeyProbe:
+        raise NotImplementedError
 
 
 class Account:
@@ -78,58 +77,35 @@ class Account:
         self.leases = MemoryLeases(self.clock)
         self.store = MemoryEventStore(self.clock, self.leases)
         self.alarm = Alarm()
-        self.ledger = IdleLedger()
+        self.begun = asyncio.Event()
         self._numbers = iter(range(1, 10_000))
 
     async def start(self) -> AccountWorker:
         """Begin a life, and return when the account is in step."""
+        self.begun.clear()
         self.begin()
+        await self.begun.wait()
         assert await self.worker.is_ready(30)
         return self.worker
 
     def begin(self) -> None:
-        """Begin a life as `services/account.py` does."""
-        bus = CommandBus(self.store, self.clock, Ids(self.clock, lambda n: next(self._numbers).to_bytes(n, "big")))
-        risk.register(bus)
-        orders.register(bus, RISK)
-        execution.register(bus, RISK)
-        store = self.store
+        """Begin a life, with the one assembly of an account."""
+        self.working = asyncio.create_task(self._live())
 
-        async def write(command: Any, actor: Actor) -> Decided:
-            return await bus.dispatch(command, Context(ACCOUNT, actor=actor))
-
-        async def place(command: PlaceOrder, context: Context) -> Decided:
-            return await bus.dispatch(command, context)
-
-        async def load_open() -> list[OpenBracket]:
-            brackets = []
-            for group_id in (await self.risk()).reserved:
-                events = await load_bracket(store, group_id)
-                noted = PROTECTION.fold(decode_all(await store.read_stream(protection_stream(group_id))))
-                brackets.append(OpenBracket(group_id, events, noted.close_requested, noted.closed_elsewhere))
-            return brackets
-
-        patience = DeskPatience()
-        self.journal = Journal(write)
-        self.keeper = BracketKeeper(self.journal, self.clock, self.alarm)
-        self.desk = OrderDesk(self.exchange, self.journal, self.clock, self.keeper, patience)
-        self.keeper.attach(self.desk)
-        self.worker = AccountWorker(
-            ACCOUNT,
-            USER,
-            session=self.exchange,
-            ledger=self.ledger,
-            desk=self.desk,
-            keeper=self.keeper,
-            writer=self.journal,
-            load_open=load_open,
-            dispatch=place,
-            venue_said=lambda _at: None,
-            clock=self.clock,
-            alerts=self.alarm,
-            takeover_seconds=patience.predecessor,
+    async def _live(self) -> None:
+        fence = await self.leases.acquire(f"account:{ACCOUNT}", "us")
+        assert fence is not None
+        ids = Ids(self.clock, lambda size: next(self._numbers).to_bytes(size, "big"))
+        bus = full_bus(self.store, self.clock, ids)
+        venues = {VenueId.BINANCE: Plugged(self.exchange)}
+        ports = Ports(
+            self.clock, ids, self.store, self.store.feed, MemoryCheckpoints(), self.leases, bus, venues, self.alarm
         )
-        self.working = asyncio.create_task(self.worker.run())
+        linked = LinkedAccount(ACCOUNT, USER, VenueId.BINANCE)
+        account = put_to_work(ports, linked, ApiKey("key", "secret"), fence, LivePace(), DeskPatience())
+        self.worker, self.keeper = account.worker, account.worker.keeper
+        self.begun.set()
+        await self.worker.run()
 
     async def end(self) -> None:
         """End this life at once: what it had in memory is lost."""

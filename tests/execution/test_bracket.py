@@ -36,7 +36,7 @@ from patriot.orders.commands import (
     RecordUnknown,
     RequestCancel,
 )
-from patriot.orders.decider import ORDER, PROVEN_ABSENT, Order
+from patriot.orders.decider import ORDER, PROVEN_ABSENT, Order, Status
 from patriot.orders.events import CancelReason, RejectStage
 from patriot.trading.terms import Leg, OrderId
 from tests.orders import kit
@@ -200,9 +200,34 @@ def test_lost_emergency_is_followed_by_the_next_at_once() -> None:
 
 def test_close_waits_for_its_answer_under_a_stop() -> None:
     play = protected()
-    play.open(Leg.CLOSE, D(1), LegState.UNKNOWN)
+    play.open(Leg.CLOSE, D(1))
     assert play.bracket.closing
     assert play.steps == []
+
+
+def test_close_of_unknown_fate_is_followed_by_the_next() -> None:
+    play = protected()
+    play.open(Leg.CLOSE, D(1), LegState.UNKNOWN)
+    assert play.steps == [Open(Leg.CLOSE, D(1))]
+
+
+def test_target_of_unknown_fate_is_followed_by_the_next_until_three_are_lost() -> None:
+    play = held()
+    play.open(Leg.STOP, D(1), LegState.RESTING)
+    for _ in range(2):
+        play.open(Leg.TARGET, D(1), LegState.UNKNOWN)
+        assert play.steps == [Open(Leg.TARGET, D(1))]
+    play.open(Leg.TARGET, D(1), LegState.UNKNOWN)
+    assert play.steps == []
+
+
+def test_second_stop_that_turns_up_is_canceled() -> None:
+    play = held()
+    lost = play.open(Leg.STOP, D(1), LegState.UNKNOWN)
+    second = play.open(Leg.STOP, D(1), LegState.RESTING)
+    play.tell(RecordAccepted(lost, "algo:lost", NOON))
+    assert [step.created.order_id for step in play.steps if isinstance(step, Cancel)] == [lost]
+    assert play.orders[second].status is Status.ACCEPTED
 
     play = protected()
     play.open(Leg.CLOSE, D(1), LegState.FAILED)

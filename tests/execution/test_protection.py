@@ -6,9 +6,12 @@ import asyncio
 
 import pytest
 
-from tests.execution.exchange import D, Exchange
-from tests.execution.kit import Account
+from patriot.kernel.errors import CommandRefused
+from patriot.trading.terms import Leg, Side
+from tests.execution.exchange import D, Exchange, lost
+from tests.execution.kit import STOP, Account
 from tests.laws.virtual_time import run_virtually
+from tests.orders.kit import ORDER_ID
 
 pytestmark = pytest.mark.unit
 
@@ -43,6 +46,193 @@ def test_position_whose_stop_fired_is_flat_before_its_executions_are_known() -> 
         await asyncio.sleep(80)
         assert len(await account.log("order.filled")) == 2
         assert len(await account.log("position.closed")) == 1
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_entry_that_only_the_position_tells_of_is_protected_within_a_second_and_sent_once() -> None:
+    async def day() -> None:
+        account = Account(Exchange(answers={"e1": [lost()]}, query_lag=60, list_lag=60, trades_lag=60, deaf=True))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1.5)
+        assert "s1" in account.exchange.resting()
+        await asyncio.sleep(130)
+        assert account.exchange.count("place e1") == 1
+        assert [event.quantity for _, event in await account.log("order.filled")] == [D(1)]
+        assert account.exchange.resting() == {"s1": D(1), "t1": D(1)}
+        assert account.alarm.names == []
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_entry_in_flight_at_a_takeover_is_protected_although_queries_lag() -> None:
+    async def day() -> None:
+        account = Account(Exchange(answers={"e1": [lost()]}, query_lag=60, list_lag=60, trades_lag=60, deaf=True))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(0.05)  # it is executed, and the answer lost
+        await account.end()
+        await account.start()
+        await asyncio.sleep(1)
+        assert "s1" in account.exchange.resting()
+        await asyncio.sleep(130)
+        assert account.exchange.count("place e1") == 1
+        assert len(await account.log("order.filled")) == 1
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_entry_noted_as_submitted_and_never_sent_is_lost_and_not_sent_later() -> None:
+    async def day() -> None:
+        account = Account(Exchange(silent={"e1"}))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(0.05)
+        await account.end()
+        account.exchange.silent.clear()
+        await account.start()
+        await asyncio.sleep(130)
+        assert account.exchange.count("place e1") == 1
+        assert [event.reason_code for _, event in await account.log("order.rejected")] == ["PROVEN_ABSENT"]
+        assert (await account.risk()).reserved == {}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_stop_whose_answer_is_lost_is_followed_by_the_next_and_a_double_is_canceled() -> None:
+    async def day() -> None:
+        account = Account(Exchange(answers={"s1": [lost()]}, query_lag=20, list_lag=20, deaf=True))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(2)
+        assert {"s1", "s2"} <= account.exchange.resting().keys()
+        await asyncio.sleep(60)
+        assert account.exchange.resting() == {"s2": D(1), "t1": D(1)}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_order_recorded_as_absent_that_turns_up_is_protected_and_its_exposure_reserved_again() -> None:
+    async def day(*, restart: bool) -> None:
+        account = Account(Exchange(silent={"e1"}))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(130)
+        assert await account.log("order.rejected")
+        assert (await account.risk()).reserved == {}
+        if restart:
+            await account.end()
+            await account.start()
+        account.exchange.arrive("e1")
+        await asyncio.sleep(3)
+        assert account.exchange.resting() == {"s1": D(1), "t1": D(1)}
+        assert ORDER_ID in (await account.risk()).reserved
+
+        await account.end()
+        await account.start()
+        await asyncio.sleep(8)
+        assert account.position == D(1)
+        account.exchange.execute(STOP)
+        await asyncio.sleep(5)
+        assert (await account.risk()).reserved == {}
+        assert len(await account.log("position.closed")) == 1
+        await account.end()
+
+    run_virtually(day(restart=False))
+    run_virtually(day(restart=True))
+
+
+def test_position_that_no_bracket_explains_is_told_to_a_person_and_its_symbol_left_alone() -> None:
+    async def day() -> None:
+        account = Account()
+        worker = await account.start()
+        account.exchange.trade("ETHUSDT", Side.BUY, D(2))
+        await asyncio.sleep(310)
+        assert account.alarm.names == ["position.unexplained"]
+        ((_, told),) = await account.log("position.unexplained")
+        assert (told.symbol, told.quantity) == ("ETHUSDT", D(2))
+        assert not [asked for _, asked in account.exchange.asked if asked.startswith(("place", "cancel"))]
+        with pytest.raises(CommandRefused, match="ETHUSDT: expected no position, found 2"):
+            await worker.prepare("ETHUSDT", 5)
+
+        account.exchange.trade("ETHUSDT", Side.SELL, D(2))
+        await asyncio.sleep(60)
+        assert [event.quantity for _, event in await account.log("position.unexplained")] == [D(2), D(0)]
+        await worker.prepare("ETHUSDT", 5)
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_position_of_a_bracket_that_was_forgotten_is_found_by_its_client_id() -> None:
+    async def day() -> None:
+        account = Account(Exchange(silent={"e1"}))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(130)
+        await account.end()
+        account.exchange.arrive("e1")  # nobody listens
+        await account.start()
+        await asyncio.sleep(5)
+        assert account.exchange.resting() == {"s1": D(1), "t1": D(1)}
+        assert "position.unexplained" not in account.alarm.names
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_order_accepted_a_moment_ago_that_lists_do_not_show_yet_still_works() -> None:
+    async def day() -> None:
+        account = Account(Exchange(query_lag=50, list_lag=50, deaf=True))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(60)
+        assert account.exchange.resting() == {"s1": D(1), "t1": D(1)}
+        assert account.exchange.count("place s2") == 0
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_lost_legs_are_found_over_gaps_with_their_fills() -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        await account.end()
+        account.exchange.place_as_predecessor("s3", D(1))
+        account.exchange.place_as_predecessor("c2", D("0.4"))
+        await account.start()
+        await asyncio.sleep(10)
+        legs = [(event.leg, event.quantity) for _, event in await account.log("order.filled")]
+        assert legs == [(Leg.ENTRY, D(1)), (Leg.CLOSE, D("0.4")), (Leg.CLOSE, D("0.6"))]  # somebody wanted out
+        assert account.exchange.resting() == {}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_id_that_a_predecessor_used_is_not_used_again_although_the_exchange_would_take_it() -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        await account.end()
+        account.exchange.place_as_predecessor("c1", D("0.4"))
+        worker = await account.start()
+        await worker.flatten("TEST")
+        await asyncio.sleep(20)
+        assert account.exchange.count("place c1") == 0
+        assert account.exchange.count("place c2") == 1
+        assert account.exchange.positions["BTCUSDT"] == 0
         await account.end()
 
     run_virtually(day())

@@ -164,6 +164,9 @@ class MortalOrders:
     async def open_orders(self, symbol: str | None = None, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
         return await self._life.lives_through(self._orders.open_orders(symbol, urgency=urgency))
 
+    async def recent_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
+        return await self._life.lives_through(self._orders.recent_orders(symbol, urgency=urgency))
+
     async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
         return await self._life.lives_through(self._orders.trades(symbol, since, urgency=urgency))
 
@@ -183,6 +186,9 @@ class MortalAccount:
 
     async def prepare_symbol(self, symbol: str, leverage: int) -> None:
         await self._life.lives_through(self._account.prepare_symbol(symbol, leverage))
+
+    def reopen_stream(self, reason: str) -> None:
+        """Do nothing: what this line loses, it says."""
 
     async def reports(self) -> AsyncIterator[PrivateReport]:
         async for report in self._account.reports():

@@ -71,7 +71,7 @@ def test_laws_hold_when_killed_at_each_step(step: Step) -> None:
 
 
 def test_calm_day_protects_every_position_at_once() -> None:
-    judges = [judged(World(seed, CALM)) for seed in range(10)]
+    judges = [judged(World(seed, CALM)) for seed in range(12)]
 
     assert not [violation for judge in judges for violation in judge.violations]
     assert max(judge.longest_naked for judge in judges) < 0.5

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -402,10 +403,10 @@ class World:
             for group_id in reserved:
                 events = await load_bracket(store, group_id)
                 milestones = PROTECTION.fold(decode_all(await store.read_stream(protection_stream(group_id))))
-                if not milestones.closed:
-                    brackets.append(
-                        OpenBracket(group_id, events, milestones.close_requested, milestones.closed_elsewhere)
-                    )
+                wanted_out = milestones.close_requested and not milestones.closed
+                brackets.append(
+                    OpenBracket(group_id, events, wanted_out, milestones.closed_elsewhere, milestones.closed)
+                )
             return brackets
 
         async def was_placed(order_id: OrderId) -> bool:
@@ -414,7 +415,7 @@ class World:
         journal = Journal(write)
         patience = DeskPatience()
         keeper = self.keeper_type(journal, self.clock, self.alarm, life.reached)
-        desk = self.desk_type(venue, journal, self.clock, keeper, patience, life.reached)
+        desk = self.desk_type(venue, session, journal, self.clock, keeper, patience, life.reached)
         keeper.attach(desk)
         worker = AccountWorker(
             ACCOUNT,
@@ -425,6 +426,7 @@ class World:
             keeper=keeper,
             writer=journal,
             load_open=load_open,
+            load_bracket=partial(load_bracket, store),
             dispatch=place,
             venue_said=lambda _at: None,
             clock=self.clock,

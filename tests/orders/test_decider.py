@@ -51,8 +51,8 @@ ALLOWED = {
     Status.APPROVED: {Status.SUBMITTED, *OVER, Status.ACCEPTED, Status.PARTIALLY_FILLED} - {Status.DENIED},
     Status.SUBMITTED: {Status.UNKNOWN, Status.ACCEPTED, Status.PARTIALLY_FILLED, *OVER} - {Status.DENIED},
     Status.UNKNOWN: {Status.SUBMITTED, Status.ACCEPTED, Status.PARTIALLY_FILLED, *OVER} - {Status.DENIED},
-    Status.ACCEPTED: {Status.PARTIALLY_FILLED, Status.FILLED, Status.CANCELED, Status.EXPIRED},
-    Status.PARTIALLY_FILLED: {Status.FILLED, Status.CANCELED, Status.EXPIRED},
+    Status.ACCEPTED: {Status.UNKNOWN, Status.PARTIALLY_FILLED, Status.FILLED, Status.CANCELED, Status.EXPIRED},
+    Status.PARTIALLY_FILLED: {Status.UNKNOWN, Status.FILLED, Status.CANCELED, Status.EXPIRED},
     Status.CANCELED: {Status.FILLED},
     Status.EXPIRED: {Status.FILLED},
     Status.REJECTED: {Status.FILLED},
@@ -133,7 +133,13 @@ def test_next_attempt_follows_an_unknown_one() -> None:
 
 def test_unknown_outcome_is_noted_once_and_only_of_what_was_sent() -> None:
     Scenario(ORDER, *SENT).when(kit.unknown(), kit.unknown()).then(UNKNOWN)
-    Scenario(ORDER, *WORKING).when(kit.unknown()).then()
+    Scenario(ORDER, CREATED, APPROVED).when(kit.unknown()).then()
+    Scenario(ORDER, *WORKING, kit.filled()).when(kit.unknown()).then()
+
+
+def test_order_that_worked_and_is_gone_without_a_word_is_of_unknown_outcome() -> None:
+    Scenario(ORDER, *WORKING).when(kit.unknown(), kit.unknown()).then(UNKNOWN)
+    Scenario(ORDER, *WORKING, UNKNOWN).when(kit.accepted()).then(ACCEPTED)
 
 
 # Reports --------------------------------------------------------------------------------------------------------------

@@ -14,11 +14,18 @@ import pytest
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 from patriot.kernel.eventstore import Actor, ActorType
 from patriot.orders.client_ids import client_order_id, leg_order_id
-from patriot.orders.decider import ORDER, OVER, Status
+from patriot.orders.decider import ORDER, Status
 from patriot.orders.desk import OrderDesk
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 from patriot.orders.journal import Journal
-from patriot.trading.reports import OrderReport, TradeReport, VenueOrder, VenueStatus
+from patriot.trading.reports import (
+    AccountSnapshot,
+    OrderReport,
+    PositionReport,
+    TradeReport,
+    VenueOrder,
+    VenueStatus,
+)
 from patriot.trading.terms import Leg, OrderId, Side, Urgency
 from tests.laws.virtual_time import START, VirtualClock, run_virtually
 from tests.orders import kit
@@ -39,6 +46,8 @@ class Venue:
         self.canceling: list[Exception | None] = []
         self.asked: list[str] = []
         self.traded: list[TradeReport] = []
+        self.lists_only: set[str] = set()  # known to lists, and not yet to queries
+        self.positions: tuple[PositionReport, ...] = ()
 
     def has(self, client_id: str, status: VenueStatus, quantity: str = "1", executed: str = "0") -> OrderReport:
         conditional = client_id[27] in "st"
@@ -67,11 +76,19 @@ class Venue:
         self, symbol: str, client_order_id: str, *, conditional: bool, urgency: Urgency = Urgency.NORMAL
     ) -> OrderReport | None:
         self.asked.append(f"find {client_order_id[27:]}")
-        return self.orders.get(client_order_id)
+        return None if client_order_id in self.lists_only else self.orders.get(client_order_id)
 
     async def open_orders(self, symbol: str | None = None, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
         self.asked.append(f"list {symbol}")
         return [report for report in self.orders.values() if report.status is VenueStatus.NEW]
+
+    async def recent_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
+        self.asked.append(f"history {symbol}")
+        return list(self.orders.values())
+
+    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
+        self.asked.append("snapshot")
+        return AccountSnapshot("USDT", D(0), D(0), D(0), self.positions, START)
 
     async def trades(self, symbol: str, since: object, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
         return self.traded
@@ -86,7 +103,7 @@ class Bench:
         self.executed: list[tuple[OrderId, Decimal, bool]] = []
         self.written: list[tuple[str, ActorType]] = []
         self.journal = Journal(self._write)
-        self.desk = OrderDesk(self.venue, self.journal, VirtualClock(), self)
+        self.desk = OrderDesk(self.venue, self.venue, self.journal, VirtualClock(), self)
         self.writing = asyncio.create_task(self.journal.run())
         self.desk.adopt((ENTRY, OrderApproved(ORDER_ID), *past))
 
@@ -151,17 +168,97 @@ def test_entry_the_exchange_did_nothing_about_is_repeated() -> None:
     run_virtually(run())
 
 
-def test_entry_of_unknown_outcome_is_resent_only_after_its_absence_is_proven() -> None:
+def test_entry_of_unknown_outcome_is_watched_for_two_minutes_and_never_sent_again() -> None:
     async def run() -> None:
         bench = Bench()
         bench.venue.placing = [OutcomeUnknown("lost")]
         await bench.desk.submit(ENTRY)
-        await asyncio.sleep(29)
-        assert bench.venue.asked.count("place e1") == 1
+        await asyncio.sleep(119)
         assert bench.status(Leg.ENTRY) is Status.UNKNOWN
         await asyncio.sleep(5)
-        assert bench.venue.asked.count("place e1") == 2
+        assert bench.status(Leg.ENTRY) is Status.REJECTED
+        assert bench.venue.asked.count("place e1") == 1
+        assert bench.venue.asked.count("history BTCUSDT") == 1
+        assert bench.desk.contested == set()
+
+    run_virtually(run())
+
+
+def test_entry_whose_position_can_be_seen_is_never_recorded_as_absent() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        bench.venue.positions = (PositionReport("BTCUSDT", D("0.7"), D(1), D(1), D(0), 5, isolated=True),)
+        await bench.desk.submit(ENTRY)
+        await asyncio.sleep(1)
+        assert bench.executed[0] == (ORDER_ID, D("0.7"), False)
+        await asyncio.sleep(300)
+        assert bench.status(Leg.ENTRY) is Status.UNKNOWN
+        assert bench.desk.contested == {ENTRY.client_order_id}
+        bench.venue.positions = ()
+        await asyncio.sleep(40)
+        assert bench.status(Leg.ENTRY) is Status.REJECTED
+
+    run_virtually(run())
+
+
+def test_entry_whose_stop_has_traded_is_never_recorded_as_absent() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        await bench.desk.submit(ENTRY)
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        bench.desk.on_trade(
+            TradeReport(
+                "t-1", f"algo:{STOP}", STOP, "BTCUSDT", Side.SELL, D(1), D(39_000), D(0), "USDT", D(0), False, START
+            )
+        )
+        await asyncio.sleep(300)
+        assert bench.status(Leg.ENTRY) is Status.UNKNOWN
+
+    run_virtually(run())
+
+
+def test_position_of_the_other_side_speaks_for_no_entry() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        bench.venue.positions = (PositionReport("BTCUSDT", D(-1), D(1), D(1), D(0), 5, isolated=True),)
+        await bench.desk.submit(ENTRY)
+        await asyncio.sleep(125)
+        assert bench.executed == []
+        assert bench.status(Leg.ENTRY) is Status.REJECTED
+
+    run_virtually(run())
+
+
+def test_entry_that_only_a_list_knows_is_taken_from_the_list() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        await bench.desk.submit(ENTRY)
+        await asyncio.sleep(100)
+        bench.venue.lists_only = {ENTRY.client_order_id}
+        bench.venue.has(ENTRY.client_order_id, VenueStatus.NEW)
+        await asyncio.sleep(25)
         assert bench.status(Leg.ENTRY) is Status.ACCEPTED
+
+    run_virtually(run())
+
+
+def test_leg_of_unknown_outcome_is_asked_for_once_before_its_fate_is_unknown() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        bench.venue.has(STOP, VenueStatus.NEW)
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        assert bench.status(Leg.STOP) is Status.ACCEPTED
+
+        del bench.venue.orders[STOP]
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 2, Decimal(1))
+        assert bench.venue.asked[-2:] == ["place s2", "find s2"]
+        assert bench.status(Leg.STOP, 2) is Status.UNKNOWN
 
     run_virtually(run())
 
@@ -214,6 +311,20 @@ def test_cancel_noted_before_a_crash_is_carried_out_after_it() -> None:
     run_virtually(run())
 
 
+def test_leg_whose_note_of_being_sent_was_lost_is_noted_as_sent_before_the_exchange_tells_of_it() -> None:
+    async def run() -> None:
+        before = Bench()
+        await before.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        noted = [event for event in before.events if isinstance(event, OrderCreated | OrderApproved)]
+        after = Bench(*noted[-2:])
+        after.venue.orders = before.venue.orders
+        await after.desk.recover(takeover=True)
+        told = [type(event).__name__ for event in after.events if event.order_id == after.created(Leg.STOP).order_id]
+        assert told == ["OrderCreated", "OrderApproved", "OrderSubmitted", "OrderAccepted"]
+
+    run_virtually(run())
+
+
 def test_stop_turned_down_at_its_trigger_rests_no_more() -> None:
     async def run() -> None:
         bench = Bench()
@@ -234,7 +345,7 @@ def test_leg_of_a_dead_predecessor_is_adopted_when_it_turns_up() -> None:
         assert bench.status(Leg.STOP, 2) is Status.ACCEPTED
         assert bench.created(Leg.STOP, 2).quantity == D("0.5")
         assert bench.status(Leg.STOP, 1) is Status.UNKNOWN  # without a gap before it, and asked about
-        await asyncio.sleep(10)
+        await asyncio.sleep(125)
         assert bench.status(Leg.STOP, 1) is Status.REJECTED
 
     run_virtually(run())
@@ -270,7 +381,7 @@ def test_order_given_up_as_absent_is_taken_back_when_it_turns_up() -> None:
         bench = Bench()
         bench.venue.placing = [OutcomeUnknown("lost")]
         await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
-        await asyncio.sleep(10)
+        await asyncio.sleep(125)
         assert bench.status(Leg.STOP) is Status.REJECTED
         bench.desk.forget(ORDER_ID)
         bench.desk.on_order(bench.venue.has(STOP, VenueStatus.NEW))
@@ -316,6 +427,7 @@ def test_stop_that_vanished_without_a_word_rests_no_more(fate: VenueStatus | Non
         await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
         await look(bench.desk)
         assert bench.status(Leg.STOP) is Status.ACCEPTED
+        await asyncio.sleep(61)
         if fate is None:
             del bench.venue.orders[STOP]
         else:
@@ -323,9 +435,25 @@ def test_stop_that_vanished_without_a_word_rests_no_more(fate: VenueStatus | Non
         await look(bench.desk)
         return bench.status(Leg.STOP)
 
-    assert run_virtually(run(lambda desk: desk.check_resting())) in OVER
+    gone = Status.UNKNOWN if fate is None else Status.CANCELED  # what is only not found may come back
+    assert run_virtually(run(lambda desk: desk.check_resting())) in (gone, Status.EXPIRED)
     if fate is not VenueStatus.UNKNOWN:  # only the list of resting orders tells that it does not rest
-        assert run_virtually(run(lambda desk: desk.recover(takeover=False))) is Status.CANCELED
+        assert run_virtually(run(lambda desk: desk.recover(takeover=False))) is gone
+
+
+def test_stop_that_vanished_is_over_after_two_minutes_of_asking() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.has(ENTRY.client_order_id, VenueStatus.NEW)
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        await asyncio.sleep(61)
+        del bench.venue.orders[STOP]
+        await bench.desk.check_resting()
+        assert bench.status(Leg.STOP) is Status.UNKNOWN
+        await asyncio.sleep(125)
+        assert bench.status(Leg.STOP) is Status.CANCELED
+
+    run_virtually(run())
 
 
 def test_order_absent_for_a_moment_still_rests() -> None:

@@ -200,6 +200,11 @@ def show(console: Console, summary: Summary) -> None:
     table = Table(title="What happened", show_header=False)
     for name, meaning in MEANINGS.items():
         table.add_row(name, str(getattr(summary, name)), meaning)
+    table.add_row(
+        "lost_entries",
+        ", ".join(summary.lost_entries) or "none",
+        "entries noted as sent when a process died",
+    )
     rest = {amount for amount in summary.unexplained.values() if amount != "0"}
     table.add_row(
         "unexplained", ", ".join(sorted(rest)) or "0", "equity the exchange reports minus equity the events give"

@@ -42,7 +42,8 @@ from patriot.trading.steps import Reached, pass_by
 
 MODEL_DAYS = 3
 LISTEN_SECONDS = 60.0
-REPLAY_PATIENCE = DeskPatience(answer=5.0)  # a busy machine answers late, and what that sets off would change the fills
+# a busy machine answers late, and what that sets off would change the fills; the stepped exchange does not lag
+REPLAY_PATIENCE = DeskPatience(answer=5.0, entry=(0.3, 1, 2, 6), protection=(0.1, 0.3, 0.6, 1, 2, 4, 7), lag=0)
 SET_UP_FILE = "demo.json"
 T = TypeVar("T")
 

@@ -102,6 +102,12 @@ class Bracket:
         return self.entry_over and self.position <= 0 and not live and not self.details_missing
 
     @property
+    def at_rest(self) -> bool:
+        """Return whether nothing is under way that could change the position without having been told."""
+        moving = LIVE - {LegState.RESTING}
+        return self.entry_over and not self.details_missing and not any(o.state in moving for o in self.legs.values())
+
+    @property
     def closing(self) -> bool:
         """Return whether someone asked for the way out."""
         return any(leg in (Leg.CLOSE, Leg.EMERGENCY) for leg, _ in self.legs)
@@ -275,21 +281,20 @@ def _target(bracket: Bracket) -> list[Open | Cancel]:
     if entry is None or entry.take_profit_price is None:
         return []
     targets = bracket.of(Leg.TARGET)
-    if any(t.state in (LegState.SENDING, LegState.UNKNOWN, LegState.TRIGGERED) for t in targets):
+    if any(t.state in (LegState.SENDING, LegState.TRIGGERED) for t in targets):
         return []
     covering = [t for t in targets if t.state is LegState.RESTING and t.created.quantity == bracket.position]
     if covering:
         return _cancel_resting([t for t in targets if t is not covering[-1]], CancelReason.RESIZED)
-    if sum(1 for t in targets if t.state is LegState.FAILED) >= MAX_STOP_FAILURES:
+    if sum(1 for t in targets if t.state in (LegState.FAILED, LegState.UNKNOWN)) >= MAX_STOP_FAILURES:
         return []  # a position without a target is protected all the same
     return [Open(Leg.TARGET, bracket.position)]
 
 
 def _close(bracket: Bracket, leg: Leg) -> list[Open | Cancel]:
-    waited_for = LIVE if leg is Leg.CLOSE else LIVE - {LegState.UNKNOWN}
-    if any(order.state in waited_for for order in bracket.of(leg)):
+    if any(order.state in LIVE - {LegState.UNKNOWN} for order in bracket.of(leg)):
         return []
-    return [Open(leg, bracket.position)]  # reduce-only: a lost emergency and its successor cannot close twice
+    return [Open(leg, bracket.position)]  # reduce-only: a lost one and its successor cannot close twice
 
 
 def _clear(bracket: Bracket) -> list[Open | Cancel]:

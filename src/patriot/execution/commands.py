@@ -47,6 +47,18 @@ class RecordAdjustment:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordUnexplained:
+    """`group_id` stands for the position: execution/events.py `unexplained_stream_id`."""
+
+    group_id: OrderId
+    account_id: AccountId
+    user_id: UserId
+    symbol: str
+    quantity: Decimal  # signed; 0 when it is gone
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RecordProtectionFailed:
     group_id: OrderId
     account_id: AccountId
@@ -76,4 +88,6 @@ class CloseBracket:
 
 
 ExecutionCommand = RecordRouting
-ProtectionCommand = RecordProtected | RequestClose | RecordAdjustment | RecordProtectionFailed | CloseBracket
+ProtectionCommand = (
+    RecordProtected | RequestClose | RecordAdjustment | RecordUnexplained | RecordProtectionFailed | CloseBracket
+)

@@ -11,6 +11,7 @@ from patriot.execution.commands import (
     RecordAdjustment,
     RecordProtected,
     RecordProtectionFailed,
+    RecordUnexplained,
     RequestClose,
 )
 from patriot.execution.events import (
@@ -19,6 +20,7 @@ from patriot.execution.events import (
     PositionAdjusted,
     PositionClosed,
     PositionProtected,
+    PositionUnexplained,
     ProtectionEvent,
     ProtectionFailed,
     SignalRouted,
@@ -43,6 +45,7 @@ class Protection:
     protected: bool = False
     close_requested: bool = False
     closed_elsewhere: Decimal = ZERO  # base asset
+    unexplained: Decimal = ZERO  # of a stream that stands for such a position
     failed: bool = False
     closed: bool = False
 
@@ -64,6 +67,10 @@ def decide(state: Protection, command: ProtectionCommand) -> list[ProtectionEven
             if state.closed or c.closed_elsewhere <= state.closed_elsewhere:
                 return []
             return [PositionAdjusted(c.group_id, c.account_id, c.symbol, c.expected, c.found, c.closed_elsewhere, c.at)]
+        case RecordUnexplained() as c:
+            if c.quantity == state.unexplained:
+                return []
+            return [PositionUnexplained(c.account_id, c.user_id, c.symbol, c.quantity, c.at)]
         case RecordProtectionFailed() as c:
             if state.failed:
                 return []
@@ -101,6 +108,8 @@ def evolve(state: Protection, event: ProtectionEvent) -> Protection:
             return replace(state, close_requested=True)
         case PositionAdjusted():
             return replace(state, closed_elsewhere=event.closed_elsewhere)
+        case PositionUnexplained():
+            return replace(state, unexplained=event.quantity)
         case ProtectionFailed():
             return replace(state, failed=True)
         case PositionClosed():

@@ -18,7 +18,7 @@ from patriot.kernel.eventstore import SYSTEM
 from patriot.kernel.money import ZERO, Money
 from patriot.kernel.tasks import Background
 from patriot.orders.events import OrderAccepted, OrderCreated, OrderEvent, OrderFilled, OrderRejected
-from patriot.risk.commands import ReleaseExposure
+from patriot.risk.commands import ReleaseExposure, RestoreExposure
 from patriot.trading.steps import Reached, Step, pass_by
 from patriot.trading.terms import Leg, OrderId, StrategyId
 
@@ -50,6 +50,7 @@ class BracketKeeper:
         self._stopped_at: dict[OrderId, datetime] = {}  # since when a stop rests
         self._wanted_out: set[OrderId] = set()
         self._leaving: set[OrderId] = set()  # a close is being sent
+        self._restored: set[OrderId] = set()  # brackets that were over and are open again
         self._over: dict[OrderId, Bracket] = {}  # the newest that ended: a late execution opens one again
         self._acting: set[OrderId] = set()
         self._changed: set[OrderId] = set()
@@ -121,8 +122,21 @@ class BracketKeeper:
                 return False
             del self._over[group_id]
             self._alerts.critical("position.opened_again", group_id=group_id, position=after.position)
+            self.restore(after)
         self._brackets[group_id] = after
         return True
+
+    def restore(self, bracket: Bracket) -> None:
+        """Have what a bracket that was held for over has at stake counted again; a restart finds it by that."""
+        entry = bracket.entry
+        if entry is None or entry.reference_price is None:
+            raise LookupError("a bracket is restored only with its entry")
+        notional = entry.quantity * entry.reference_price
+        restored = RestoreExposure(
+            entry.account_id, entry.order_id, entry.strategy_id, entry.symbol, notional, self._clock.now()
+        )
+        self._writer.put(restored, SYSTEM)
+        self._restored.add(entry.order_id)
 
     def adjust(self, group_id: OrderId, closed_elsewhere: Decimal) -> None:
         """Take note how much of a position somebody else closed, all together."""
@@ -239,7 +253,8 @@ class BracketKeeper:
             raise LookupError("a bracket ends only with its entry and a desk")
         if bracket.entered > 0:
             self._writer.put(_closing(bracket, entry, self._clock.now()), SYSTEM)
-        else:
+        if bracket.entered == 0 or group_id in self._restored:  # the first close of a bracket releases, no later one
+            self._restored.discard(group_id)
             self._writer.put(ReleaseExposure(entry.account_id, group_id, self._clock.now()), SYSTEM)
         self._reached(Step.POSITION_CLOSED)
         self._desk.forget(group_id)

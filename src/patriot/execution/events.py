@@ -26,6 +26,11 @@ def protection_stream(group_id: OrderId) -> StreamKey:
     return StreamKey(PROTECTION_STREAM_TYPE, group_id)
 
 
+def unexplained_stream_id(account_id: AccountId, symbol: str) -> OrderId:
+    """Return what stands in the place of a bracket for a position that no bracket explains."""
+    return OrderId(derived_id("unexplained", account_id, symbol))
+
+
 class Routing(StrEnum):
     SENT = "SENT"  # an order was decided on; see the order's own stream for its fate
     SKIPPED = "SKIPPED"
@@ -92,6 +97,21 @@ class PositionAdjusted:
     adjusted_at: datetime
 
 
+@event("position.unexplained")
+@dataclass(frozen=True, slots=True)
+class PositionUnexplained:
+    """The exchange holds a position that no order of ours explains: a person must look, entries on it are refused.
+
+    Units: base asset, signed; 0 when it is gone. Stream: one per account and symbol.
+    """
+
+    account_id: AccountId
+    user_id: UserId
+    symbol: str
+    quantity: Decimal
+    seen_at: datetime
+
+
 @event("execution.protection_failed")
 @dataclass(frozen=True, slots=True)
 class ProtectionFailed:
@@ -135,4 +155,6 @@ def _with_commissions(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 ExecutionEvent = SignalRouted
-ProtectionEvent = PositionProtected | CloseRequested | PositionAdjusted | ProtectionFailed | PositionClosed
+ProtectionEvent = (
+    PositionProtected | CloseRequested | PositionAdjusted | PositionUnexplained | ProtectionFailed | PositionClosed
+)

@@ -1,6 +1,6 @@
 """What execution needs from orders, risk and the account's session, without knowing how they do it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Protocol
 
@@ -18,15 +18,25 @@ class Desk(Protocol):
     """The way of one account's orders to its exchange (`orders/desk.py`)."""
 
     tasks: Background
+    on_answered: Callable[[str], None]  # told the client id of each order that the exchange has answered for
 
     @property
     def strays(self) -> list[str]:
         """Return client ids of ours that no open bracket explains."""
         ...
 
+    def bracket_of(self, client_id: str) -> OrderId:
+        """Return the bracket that a client id of ours names, known here or not."""
+        ...
+
     @property
     def foreign(self) -> set[str]:
         """Return client ids of resting orders that are not ours."""
+        ...
+
+    @property
+    def contested(self) -> set[str]:
+        """Return client ids of orders that the exchange does not know although its books speak for them."""
         ...
 
     def adopt(self, events: Iterable[OrderEvent]) -> None:
@@ -62,7 +72,15 @@ class Desk(Protocol):
         ...
 
     async def recover(self, *, takeover: bool) -> None:
-        """Compare open brackets with the exchange."""
+        """Learn of open brackets what protection needs."""
+        ...
+
+    async def catch_up(self, *, search: bool) -> None:
+        """Fetch the executions of open brackets, and find lost orders of theirs."""
+        ...
+
+    async def search(self, symbol: str, *, strays: bool = False) -> None:
+        """Find lost orders of ours on a symbol; with `strays` also of brackets that are not known here."""
         ...
 
 

@@ -15,7 +15,7 @@ from patriot.execution.sizing import SizingInput, entry_quantity
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
-from patriot.kernel.errors import ExchangeError, ExchangeRefused, LeaseLost
+from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
 from patriot.kernel.money import ZERO
@@ -142,7 +142,7 @@ class SignalRouter:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await worker.prepare(signal.symbol, int(leverage))
                 equity = await worker.read_equity()
-        except ExchangeRefused:
+        except (CommandRefused, ExchangeRefused):
             return _skipped(follower, ReasonCode.SYMBOL_IN_USE)
         except (ExchangeError, TimeoutError):
             return _skipped(follower, ReasonCode.EXCHANGE_UNAVAILABLE)

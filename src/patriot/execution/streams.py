@@ -9,6 +9,7 @@ from patriot.execution.commands import (
     RecordProtected,
     RecordProtectionFailed,
     RecordRouting,
+    RecordUnexplained,
     RequestClose,
 )
 from patriot.execution.decider import EXECUTION, PROTECTION
@@ -26,7 +27,7 @@ def register(bus: CommandBus, risk: Decider[Any, Any, Any]) -> None:
         lambda c: routing_stream(c.signal_id, c.account.account_id), EXECUTION, None, lambda c: c.at
     )
     bus.handle(RecordRouting, routing)
-    for command_type in (RecordProtected, RequestClose, RecordAdjustment, RecordProtectionFailed):
+    for command_type in (RecordProtected, RequestClose, RecordAdjustment, RecordUnexplained, RecordProtectionFailed):
         bus.handle(command_type, Handler(_protection_stream, PROTECTION, None, lambda c: c.at))
     gate: Gate[CloseBracket] = Gate(
         stream_of=lambda c: risk_stream(c.account_id),

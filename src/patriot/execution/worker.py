@@ -14,29 +14,33 @@ from typing import Protocol
 
 from patriot.accounts.events import SampleReason
 from patriot.execution.bracket import Bracket
-from patriot.execution.commands import RecordAdjustment, RequestClose
+from patriot.execution.commands import RecordAdjustment, RecordUnexplained, RequestClose
 from patriot.execution.effects import BracketKeeper
+from patriot.execution.events import unexplained_stream_id
 from patriot.execution.ports import Alerts, CommandWriter, Desk, Ledger
+from patriot.execution.position_check import Difference, PositionCheck, differences, unexplained
+from patriot.execution.stream_watch import StreamWatch
 from patriot.kernel.bus import Decided
 from patriot.kernel.clock import Clock
-from patriot.kernel.errors import ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
+from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import SYSTEM, Context
-from patriot.kernel.money import ZERO
 from patriot.kernel.patience import patiently
-from patriot.kernel.tasks import Background, without_end
+from patriot.kernel.tasks import Background, when_stored, without_end
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 from patriot.trading.reports import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport
-from patriot.trading.terms import AccountId, OrderId, StrategyId, UserId
+from patriot.trading.terms import AccountId, OrderId, StrategyId, Urgency, UserId
 
+LOOK_SECONDS = 1.0  # between thoughts about whether to ask
 CHECK_SECONDS = 30.0
+IDLE_CHECK_SECONDS = 300.0  # of an account that holds nothing
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
 class Session(Protocol):
     """The account's private side of the exchange."""
 
-    async def snapshot(self) -> AccountSnapshot:
+    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
         """Return balances and positions of this moment."""
         ...
 
@@ -48,6 +52,10 @@ class Session(Protocol):
         """Yield private reports for ever."""
         ...
 
+    def reopen_stream(self, reason: str) -> None:
+        """Open the private stream again; StreamResumed follows."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class OpenBracket:
@@ -57,6 +65,7 @@ class OpenBracket:
     events: list[OrderEvent]
     close_requested: bool
     closed_elsewhere: Decimal
+    closed: bool  # once: it lived again after that
 
 
 class AccountWorker:
@@ -73,6 +82,7 @@ class AccountWorker:
         keeper: BracketKeeper,
         writer: CommandWriter,
         load_open: Callable[[], Awaitable[list[OpenBracket]]],
+        load_bracket: Callable[[OrderId], Awaitable[list[OrderEvent]]],
         dispatch: Callable[[PlaceOrder, Context], Awaitable[Decided]],
         venue_said: Callable[[datetime], None],
         clock: Clock,
@@ -95,18 +105,24 @@ class AccountWorker:
         self._desk = desk
         self._writer = writer
         self._load_open = load_open
+        self._load_bracket = load_bracket
         self._clock = clock
         self._alerts = alerts
         self._takeover_seconds = takeover_seconds
         self._took_over = False
         self._settled_at = 0.0
         self._handling = 0
-        self._told_of: set[str] = set()  # client ids of orders that are not ours
+        self._told_of: set[str] = set()  # client ids of orders that a person was told of
+        self._looked_at = 0.0
+        self._stream = StreamWatch()
+        self._positions = PositionCheck()
+        self._caught_up = asyncio.Event()  # what a predecessor sent and did not record is known
         self._prepared: dict[str, int] = {}
         self._preparing = asyncio.Lock()
         self._tasks = Background()
         keeper.on_closed = partial(self._tasks.soon, self.refresh)
-        keeper.on_exit_refused = partial(self._tasks.soon, self._check_again)
+        keeper.on_exit_refused = partial(self._tasks.soon, partial(self._check_again, exit_refused=True))
+        desk.on_answered = self._expect_event
 
     @property
     def busy(self) -> dict[str, int]:
@@ -135,6 +151,8 @@ class AccountWorker:
             self._desk.adopt(bracket.events)
             if bracket.closed_elsewhere:
                 self.keeper.adjust(bracket.group_id, bracket.closed_elsewhere)
+            if bracket.closed:
+                self.keeper.restore(self.keeper.open_brackets[bracket.group_id])
         self._took_over = bool(brackets)
         self._settled_at = self._clock.monotonic() + (self._takeover_seconds if brackets else 0.0)
         self._loaded.set()
@@ -163,6 +181,9 @@ class AccountWorker:
         await self._stopping.wait()
         raise LeaseLost(f"account {self.account_id} is no longer ours to work for")
 
+    def _expect_event(self, client_id: str) -> None:
+        self._stream.answered(client_id, self._clock.monotonic())
+
     async def _follow(self) -> None:
         async for report in self._session.reports():
             self._handling += 1
@@ -172,46 +193,89 @@ class AccountWorker:
                 self._handling -= 1
 
     async def _keep_checking(self) -> None:
-        """Look now and then whether protection still rests: the one message that says otherwise may have been lost."""
+        """Look when the stream may be dead, and now and then: the one message that matters may have been lost."""
         while True:
-            await asyncio.sleep(CHECK_SECONDS)
-            if self.acting.is_set() and self.keeper.open_brackets:
-                await self._patiently(self._desk.check_resting)
-                self._alert_of_unknown_orders()
+            await asyncio.sleep(LOOK_SECONDS)
+            if not self.acting.is_set():
+                continue
+            holding = bool(self.keeper.open_brackets or self._positions.unexplained)
+            now = self._clock.monotonic()
+            if self._stream.is_due(now, holding=holding) or now - self._looked_at >= (
+                CHECK_SECONDS if holding else IDLE_CHECK_SECONDS
+            ):
+                await self._look()
+
+    async def _look(self) -> None:
+        """Ask whether what we believe to rest does, and whether what is held is what we believe."""
+        self._looked_at = self._clock.monotonic()
+        if self._stream.owes(self._looked_at):
+            self._session.reopen_stream("it did not tell of an order that the exchange answered for")
+        self._stream.looked(self._looked_at)
+        await self._patiently(self._desk.check_resting)
+        await self._check_again()
+        self._alert_of_unknown_orders()
 
     async def _take(self, report: PrivateReport) -> None:
         self._venue_said(report.at)
+        now = self._clock.monotonic()
         match report:
             case StreamResumed():
+                self._stream.resumed(now)
                 await self._resync()
             case OrderReport():
+                self._stream.heard(now, report.client_order_id)
                 self._desk.on_order(report)
             case TradeReport():
+                self._stream.heard(now, report.client_order_id)
                 self._desk.on_trade(report)
             case MoneyMoved():
+                self._stream.heard(now)
                 self._tasks.start(self._take_money())
         self._alert_of_unknown_orders()
 
     def _alert_of_unknown_orders(self) -> None:
         if self._desk.strays:
-            self._alerts.critical("order.stray_report", account_id=self.account_id, client_ids=list(self._desk.strays))
+            self._tasks.start(self._find_brackets_of(list(self._desk.strays)))
             self._desk.strays.clear()
-        foreign = self._desk.foreign - self._told_of
-        self._told_of = set(self._desk.foreign)  # as bounded as the desk's
-        if foreign:
-            self._alerts.critical("order.foreign", account_id=self.account_id, client_ids=sorted(foreign))
+        for name, client_ids in (("order.foreign", self._desk.foreign), ("order.contested", self._desk.contested)):
+            new = client_ids - self._told_of
+            if new:
+                self._alerts.critical(name, account_id=self.account_id, client_ids=sorted(new))
+        self._told_of = self._desk.foreign | self._desk.contested  # as bounded as the desk's
+
+    async def _find_brackets_of(self, client_ids: list[str]) -> None:
+        """Look after brackets again that were over and forgotten; tell a person of ids that no bracket explains."""
+        unknown = []
+        for client_id in client_ids:
+            group_id = self._desk.bracket_of(client_id)
+            events = await when_stored(partial(self._load_bracket, group_id))
+            entry = events[0] if events else None
+            if not isinstance(entry, OrderCreated) or entry.account_id != self.account_id:
+                unknown.append(client_id)
+            elif group_id not in self.keeper.open_brackets:
+                self._desk.adopt(events)
+                self.keeper.restore(self.keeper.open_brackets[group_id])
+                await self._desk.search(entry.symbol)
+        if unknown:
+            self._alerts.critical("order.stray_report", account_id=self.account_id, client_ids=unknown)
 
     async def _resync(self) -> None:
-        await self._patiently(self._recover)
-        self._took_over = False
+        """Be ready as soon as positions are protected; what is only to be recorded follows."""
+        took_over, self._took_over = self._took_over, False
+        await self._patiently(partial(self._desk.recover, takeover=took_over))
         self.keeper.resume()
         self.acting.set()
-        await self._patiently(self._ledger.sync_income)
         await self.refresh()
         self.ready.set()
+        self._tasks.start(self._catch_up())
 
-    async def _recover(self) -> None:
-        await self._desk.recover(takeover=self._took_over)
+    async def _catch_up(self) -> None:
+        await self._patiently(partial(self._desk.catch_up, search=False))
+        self._caught_up.set()
+        if self.snapshot is not None:
+            await self.check_positions(self.snapshot)
+        await self._patiently(self._ledger.sync_income)
+        await self.refresh()
 
     async def _take_money(self) -> None:
         await self._patiently(self._ledger.sync_income)
@@ -229,50 +293,63 @@ class AccountWorker:
         return self.snapshot.equity if self.snapshot is not None else None
 
     async def _read_snapshot(self) -> None:
-        self.snapshot = await self._session.snapshot()
+        holding = self.keeper.open_brackets or not self.ready.is_set()
+        self.snapshot = await self._session.snapshot(urgency=Urgency.POSITION if holding else Urgency.NORMAL)
 
-    async def _check_again(self) -> None:
+    async def _check_again(self, *, exit_refused: bool = False) -> None:
         await self.refresh()
         if self.snapshot is not None:
-            await self.check_positions(self.snapshot)
+            await self.check_positions(self.snapshot, exit_refused=exit_refused)
 
-    async def check_positions(self, snapshot: AccountSnapshot) -> None:
+    async def check_positions(self, snapshot: AccountSnapshot, *, exit_refused: bool = False) -> None:
         """Compare the exchange's positions with our brackets; what somebody else closed is no longer ours to protect.
 
-        A difference is looked into first: an execution may have been missed. Only a quiet bracket is judged.
+        A difference is looked into first: an order or an execution may have been missed. `exit_refused`: the exchange
+        refused to reduce the position, so that its own word on it need not stand for long.
         """
-        if not self._differences(snapshot):
-            return
-        await self._patiently(self._recover)
-        await self.refresh()
-        if self.snapshot is None or self._desk.tasks.busy or self._writer.pending:
-            return  # something is under way: the next look decides
-        for entry, expected, found in self._differences(self.snapshot):
-            self._alerts.critical(
-                "position.differs", account_id=self.account_id, symbol=entry.symbol, expected=expected, found=found
-            )
-            if found < expected:
-                at = self._clock.now()
-                elsewhere = self.keeper.open_brackets[entry.order_id].closed_elsewhere + expected - found
-                command = RecordAdjustment(
-                    entry.order_id, self.account_id, entry.symbol, expected, found, elsewhere, at
-                )
-                self._writer.put(command, SYSTEM)
-                self.keeper.adjust(entry.order_id, elsewhere)
+        brackets = self.keeper.open_brackets
+        if differences(brackets.values(), snapshot) or unexplained(brackets.values(), snapshot):
+            await self._patiently(partial(self._desk.recover, takeover=False))
+            await self._patiently(partial(self._desk.catch_up, search=True))
+            for symbol in unexplained(brackets.values(), snapshot):
+                await self._patiently(partial(self._desk.search, symbol, strays=True))
+            await self.refresh()
+            snapshot = self.snapshot or snapshot
+        different = differences(brackets.values(), snapshot)
+        confirmed = self._positions.confirmed(different, self._clock.monotonic())
+        for difference in different if exit_refused else confirmed:
+            self._take_difference(difference)
+        for symbol, quantity in self._positions.changed(unexplained(brackets.values(), snapshot)).items():
+            self._take_unexplained(symbol, quantity)
 
-    def _differences(self, snapshot: AccountSnapshot) -> list[tuple[OrderCreated, Decimal, Decimal]]:
-        """Return entry, expected and found position, unsigned, of each bracket that the exchange sees otherwise."""
-        held = {position.symbol: position.quantity for position in snapshot.positions}
-        different = []
-        for bracket in self.keeper.open_brackets.values():
-            if bracket.entry is not None and bracket.entry_over:
-                found = max(ZERO, held.get(bracket.entry.symbol, ZERO) * bracket.entry.side.sign)
-                if found != bracket.position:
-                    different.append((bracket.entry, bracket.position, found))
-        return different
+    def _take_difference(self, difference: Difference) -> None:
+        entry, expected, found = difference.entry, difference.expected, difference.found
+        self._alerts.critical(
+            "position.differs", account_id=self.account_id, symbol=entry.symbol, expected=expected, found=found
+        )
+        if found < expected:
+            elsewhere = self.keeper.open_brackets[entry.order_id].closed_elsewhere + expected - found
+            adjustment = RecordAdjustment(
+                entry.order_id, self.account_id, entry.symbol, expected, found, elsewhere, self._clock.now()
+            )
+            self._writer.put(adjustment, SYSTEM)
+            self.keeper.adjust(entry.order_id, elsewhere)
+
+    def _take_unexplained(self, symbol: str, quantity: Decimal) -> None:
+        if quantity:
+            self._alerts.critical("position.unexplained", account_id=self.account_id, symbol=symbol, quantity=quantity)
+        stream_id = unexplained_stream_id(self.account_id, symbol)
+        at = self._clock.now()
+        noted = RecordUnexplained(stream_id, self.account_id, self.user_id, symbol, quantity, at)
+        self._writer.put(noted, SYSTEM)
 
     async def prepare(self, symbol: str, leverage: int) -> None:
-        """Set leverage and isolated margin for a symbol, once. Errors: ExchangeError."""
+        """Set leverage and isolated margin for a symbol, once.
+
+        Errors: ExchangeError; CommandRefused while somebody else's position stands on the symbol.
+        """
+        if symbol in self._positions.unexplained:
+            raise CommandRefused(f"{symbol}: expected no position, found {self._positions.unexplained[symbol]}")
         async with self._preparing:
             if self._prepared.get(symbol) != leverage:
                 await self._session.prepare_symbol(symbol, leverage)
@@ -361,5 +438,6 @@ class AccountWorker:
     async def _close_when_settled(self, groups: list[OrderId]) -> None:
         """Close once nothing that a dead predecessor sent can still arrive."""
         await self.acting.wait()
+        await self._caught_up.wait()
         await asyncio.sleep(max(0.0, self._settled_at - self._clock.monotonic()))
         self.keeper.want_out(groups)

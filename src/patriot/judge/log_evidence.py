@@ -25,6 +25,7 @@ from patriot.execution.followers import BookEvent, FollowerBook
 from patriot.kernel.eventstore import START, Place
 from patriot.kernel.feed import LogFeed
 from patriot.kernel.projection import Recorded
+from patriot.orders.decider import PROVEN_ABSENT
 from patriot.orders.events import (
     OrderAccepted,
     OrderApproved,
@@ -39,7 +40,7 @@ from patriot.orders.events import (
 from patriot.portfolio.valuation import AccountBook
 from patriot.risk.events import ExposureReleased, ExposureReserved
 from patriot.strategies.events import SignalGenerated
-from patriot.trading.terms import AccountId, OrderId, SignalId
+from patriot.trading.terms import AccountId, Leg, OrderId, SignalId
 
 
 @dataclass(slots=True)
@@ -171,6 +172,16 @@ class LogEvidence:
         """Return what an order is called on the exchange, or by its own id if the log has lost its creation."""
         created = self.intents.get(order_id)
         return created.client_order_id if created is not None else f"order {order_id}"
+
+    def lost_entries(self) -> list[str]:
+        """Return the client ids of entries that were noted as sent and never reached the exchange: not sent again."""
+        return sorted(
+            created.client_order_id
+            for order_id, created in self.intents.items()
+            if created.leg is Leg.ENTRY
+            and order_id in self.rejected
+            and self.rejected[order_id].reason_code == PROVEN_ABSENT
+        )
 
     def sent(self) -> dict[OrderId, OrderCreated]:
         """Return the intents that reached the exchange: sent, and not refused."""

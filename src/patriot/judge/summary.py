@@ -46,6 +46,7 @@ class Summary(msgspec.Struct):
     intents: int
     intents_denied: int
     intents_refused: int
+    lost_entries: list[str]
     orders_on_exchange: int
     duplicate_orders: int
     max_unprotected_seconds: str
@@ -137,6 +138,7 @@ async def judge_run(
         intents=len(log.sent()),
         intents_denied=len(log.intents) - len(log.approved),
         intents_refused=len(log.rejected),
+        lost_entries=log.lost_entries(),
         orders_on_exchange=count.on_exchange,
         duplicate_orders=count.duplicates,
         max_unprotected_seconds=plain(max_unprotected_seconds(case)),

@@ -1,8 +1,13 @@
-"""What became of an order: asked of the exchange by client order id, patiently."""
+"""What became of an order: asked of the exchange by client order id, patiently, and never against what can be seen.
+
+An order whose outcome is unknown is not sent again. It is watched, with its trades and its position, until it is found
+or was absent long enough to be recorded so.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
@@ -16,10 +21,10 @@ from patriot.orders.events import OrderCreated, RejectStage
 from patriot.orders.known import KnownOrders
 from patriot.orders.legs import is_conditional
 from patriot.orders.patience import DeskPatience
-from patriot.orders.ports import OrderVenue
+from patriot.orders.ports import OrderVenue, PositionReader
 from patriot.orders.reports import ReportTaker
 from patriot.trading.reports import OrderReport
-from patriot.trading.terms import Leg, OrderId
+from patriot.trading.terms import Leg, OrderId, Urgency
 
 T = TypeVar("T")
 TRADE_OVERLAP = timedelta(seconds=5)  # trades are asked for from a little before the order they belong to
@@ -31,52 +36,96 @@ class OrderInquiry:
     def __init__(
         self,
         venue: OrderVenue,
+        positions: PositionReader,
         known: KnownOrders,
         taker: ReportTaker,
         clock: Clock,
         patience: DeskPatience,
         tasks: Background,
     ) -> None:
-        self.resend: Callable[[OrderCreated], Awaitable[None]]
         self._venue = venue
+        self._positions = positions
         self._known = known
         self._taker = taker
         self._clock = clock
         self._patience = patience
         self._tasks = tasks
-        self._asking: set[OrderId] = set()
+        self._watched: set[OrderId] = set()
 
-    def is_asking(self, order_id: OrderId) -> bool:
+    def is_watching(self, order_id: OrderId) -> bool:
         """Return whether an order's fate is being asked for."""
-        return order_id in self._asking
+        return order_id in self._watched
 
-    def find_out(self, created: OrderCreated, reason: str, delays: tuple[float, ...] | None = None) -> None:
+    def find_out(self, created: OrderCreated, reason: str) -> None:
         """Note that an order's outcome is unknown, and ask until it is known."""
         self._known.decide(RecordUnknown(created.order_id, reason, self._clock.now()))
-        if created.order_id in self._asking:
-            return
-        self._asking.add(created.order_id)
-        if delays is None:
-            delays = self._patience.entry if created.leg is Leg.ENTRY else self._patience.protection
-        self._tasks.start(self._ask_until_known(created, delays))
+        if created.order_id not in self._watched:
+            self._watched.add(created.order_id)
+            self._tasks.start(self._watch(created))
 
-    async def _ask_until_known(self, created: OrderCreated, delays: tuple[float, ...]) -> None:
-        """Ask by client order id. Absent after the last delay is proven absent: the receive window has lapsed."""
-        waited, found = 0.0, False
-        for delay in delays:
-            await asyncio.sleep(delay - waited)
-            waited = delay
-            found = await self.until_answered(partial(self.find, created)) is not None
-            if found:
-                break
-        self._asking.discard(created.order_id)
-        if found or self._known[created.order_id].status not in SENT:
-            return
-        if created.valid_until is not None and self._clock.now() <= created.valid_until:
-            await self.resend(created)
+    async def _watch(self, created: OrderCreated) -> None:
+        try:
+            waited = self._age(created)
+            delays = self._patience.entry if created.leg is Leg.ENTRY else self._patience.protection
+            for delay in [delay for delay in delays if delay > waited] or [waited]:
+                await asyncio.sleep(delay - waited)
+                waited = delay
+                if await self._is_known(created):
+                    return
+            while not await self._is_absent(created):
+                await asyncio.sleep(self._patience.evidence)
+                if await self._is_known(created):
+                    return
+        finally:
+            self._watched.discard(created.order_id)
+        now = self._clock.now()
+        if self._known[created.order_id].venue_order_ids:
+            self._known.decide(RecordCanceled(created.order_id, now))  # the exchange had it once
         else:
-            now = self._clock.now()
             self._known.decide(RecordRejected(created.order_id, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, now))
+
+    def _age(self, created: OrderCreated) -> float:
+        sent_at = self._known[created.order_id].submitted_at or created.created_at
+        return max(0.0, (self._clock.now() - sent_at).total_seconds())
+
+    async def _is_known(self, created: OrderCreated) -> bool:
+        """Ask once; meanwhile an entry's position, if there is one, counts as executed, so that it is protected."""
+        if self._is_settled(created) or await self.until_answered(partial(self.find, created)) is not None:
+            return True
+        if created.leg is Leg.ENTRY:
+            held = await self.until_answered(partial(self._held, created))
+            if held > 0 and not self._is_settled(created):
+                quantity = min(held, created.quantity)
+                self._known.tell_executed(created.order_id, quantity, over=False)
+        return self._is_settled(created)
+
+    def _is_settled(self, created: OrderCreated) -> bool:
+        return self._known[created.order_id].status not in SENT
+
+    async def _is_absent(self, created: OrderCreated) -> bool:
+        """Tell whether nothing speaks for an order that queries do not know: no list, no position, no exit's trade."""
+        listed = await self.until_answered(partial(self._list_recent, created.symbol))
+        if created.client_order_id in listed or self._is_settled(created):
+            return False
+        if created.leg is not Leg.ENTRY:
+            return True
+        held = await self.until_answered(partial(self._held, created))
+        if held > 0 or self._known.exit_traded(created.group_id):
+            self._known.contested.add(created.client_order_id)
+            return False
+        return not self._is_settled(created)
+
+    async def _list_recent(self, symbol: str) -> set[str]:
+        reports = await self._venue.recent_orders(symbol, urgency=Urgency.POSITION)
+        for report in reports:
+            if self._known.is_known(report.client_order_id):
+                self._taker.on_order(report)
+        return {report.client_order_id for report in reports}
+
+    async def _held(self, created: OrderCreated) -> Decimal:
+        """Return the position on an order's symbol; negative if it is the other way."""
+        snapshot = await self._positions.snapshot(urgency=Urgency.PROTECTION)
+        return snapshot.position(created.symbol) * created.side.sign
 
     async def find(self, created: OrderCreated) -> OrderReport | None:
         """Ask the exchange for one order and take what it says; None if it has none with this client id.
@@ -84,22 +133,37 @@ class OrderInquiry:
         Errors: ExchangeError.
         """
         report = await self._venue.find_order(
-            created.symbol, created.client_order_id, conditional=is_conditional(created)
+            created.symbol,
+            created.client_order_id,
+            conditional=is_conditional(created),
+            urgency=Urgency.PROTECTION,
         )
         if report is not None:
             self._taker.on_order(report)
         return report
 
+    async def is_there(self, created: OrderCreated) -> bool:
+        """Ask once, and not for long; False if the exchange does not know the order, or does not say in time."""
+        try:
+            async with asyncio.timeout(self._patience.question):
+                return await self.find(created) is not None
+        except (ExchangeError, TimeoutError):
+            return False
+
     async def find_again(self, created: OrderCreated) -> OrderReport | None:
-        """Ask for an order; one that rested and that the exchange does not know any more, asked twice, is over."""
+        """Ask for an order; the fate of one that rested and is not known to the exchange, asked twice, is unknown.
+
+        Queries may lag behind an acceptance; what was accepted longer ago than that they must know.
+        """
         for pause in (self._patience.gone, None):
             report = await self.until_answered(partial(self.find, created))
             if report is not None or self._known[created.order_id].status not in WORKING:
                 return report
             if pause is not None:
                 await asyncio.sleep(pause)
-        if not self._taker.awaits_trades_of(created.order_id):
-            self._known.decide(RecordCanceled(created.order_id, self._clock.now()))
+        age = (self._clock.now() - self._known.accepted_at(created.order_id)).total_seconds()
+        if age > self._patience.lag and not self._taker.awaits_trades_of(created.order_id):
+            self.find_out(created, "Vanished")
         return None
 
     async def until_answered(self, question: Callable[[], Awaitable[T]]) -> T:
@@ -113,7 +177,7 @@ class OrderInquiry:
 
     async def collect_trades(self, symbol: str, since: datetime) -> None:
         """Take the executions of a symbol from a time on. Errors: ExchangeError."""
-        for trade in await self._venue.trades(symbol, since - TRADE_OVERLAP):
+        for trade in await self._venue.trades(symbol, since - TRADE_OVERLAP, urgency=Urgency.POSITION):
             self._taker.on_trade(trade)
 
     async def collect_reported_trades(self, created: OrderCreated) -> None:

@@ -46,6 +46,15 @@ def client_id_prefix(group_id: UUID) -> str:
     return "p" + base64.b32encode(group_id.bytes).decode().rstrip("=").lower()
 
 
+def group_of(client_order_id: str) -> OrderId:
+    """Return the bracket that a client order id of PATRIOT's belongs to.
+
+    >>> group_of("pl4fdyur4bznexhiopjos624mces12")
+    UUID('5f0a3c52-3c0e-5a4b-9d0e-7a5d2f6b8c11')
+    """
+    return OrderId(UUID(bytes=base64.b32decode(client_order_id[1:_PREFIX_LENGTH].upper() + "======")))
+
+
 def client_order_id(prefix: str, leg: Leg, sequence: int) -> str:
     """Return the client order id of the n-th order of a leg."""
     return f"{prefix}{_LETTER[leg]}{sequence}"

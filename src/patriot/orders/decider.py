@@ -239,8 +239,8 @@ def _record_report(order: Order, created: OrderCreated, command: OrderCommand) -
             )
             return [rejected]
         case RecordUnknown() as c:
-            if order.status is not Status.SUBMITTED:
-                return []
+            if order.status is not Status.SUBMITTED and order.status not in WORKING:
+                return []  # one that worked may be gone without a word: then nothing is known of it
             return [OrderSubmissionUnknown(c.order_id, created.client_order_id, c.error_class, c.at)]
         case RecordCanceled() as c:
             if order.status in OVER:

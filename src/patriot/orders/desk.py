@@ -5,17 +5,18 @@ What the desk knows is in `known.py`, and each of its trades in a module of its 
 desk sees it, and is noted as submitted before the wire is touched.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from patriot.kernel.clock import Clock
 from patriot.kernel.tasks import Background
 from patriot.orders.asking import OrderInquiry
+from patriot.orders.client_ids import LegId, group_of
 from patriot.orders.events import CancelReason, OrderCreated, OrderEvent
 from patriot.orders.journal import Journal
 from patriot.orders.known import KnownOrders, OrderListener
 from patriot.orders.patience import DeskPatience
-from patriot.orders.ports import OrderVenue
+from patriot.orders.ports import OrderVenue, PositionReader
 from patriot.orders.recovery import OrderRecovery
 from patriot.orders.reports import ReportTaker
 from patriot.orders.sending import OrderSender
@@ -30,6 +31,7 @@ class OrderDesk:
     def __init__(
         self,
         venue: OrderVenue,
+        positions: PositionReader,
         journal: Journal,
         clock: Clock,
         listener: OrderListener,
@@ -38,30 +40,40 @@ class OrderDesk:
     ) -> None:
         patience = patience or DeskPatience()
         self.tasks = Background()
+        self.on_answered: Callable[[str], None] = _nobody_listens
         self.known = KnownOrders(journal, listener)
         self.taker = ReportTaker(self.known, reached, self._fetch_trades, self._adopt_lost_leg)
-        self.inquiry = OrderInquiry(venue, self.known, self.taker, clock, patience, self.tasks)
-        self.sender = OrderSender(venue, self.known, self.taker, self.inquiry, clock, patience, reached)
-        self.inquiry.resend = self.submit
-        self._recovery = OrderRecovery(
-            venue, self.known, self.taker, self.inquiry, self.sender, clock, patience, self.tasks
-        )
+        self.inquiry = OrderInquiry(venue, positions, self.known, self.taker, clock, patience, self.tasks)
+        self.sender = OrderSender(venue, self.known, self.taker, self.inquiry, clock, patience, reached, self._answered)
+        self._recovery = OrderRecovery(venue, self.known, self.taker, self.inquiry, self.sender, clock, self.tasks)
+
+    def _answered(self, client_id: str) -> None:
+        self.on_answered(client_id)
 
     def _fetch_trades(self, created: OrderCreated) -> None:
         self.tasks.start(self.inquiry.collect_reported_trades(created))
 
-    def _adopt_lost_leg(self, entry: OrderCreated, leg: Leg, sequence: int) -> None:
-        self.tasks.start(self._recovery.adopt_lost_leg(entry, leg, sequence))
+    def _adopt_lost_leg(self, entry: OrderCreated, named: LegId, report: OrderReport | None) -> None:
+        self.tasks.start(self._recovery.adopt_lost_leg(entry, named, report))
 
     @property
     def strays(self) -> list[str]:
         """Return client ids of ours that no open bracket here explains."""
         return self.known.strays
 
+    def bracket_of(self, client_id: str) -> OrderId:
+        """Return the bracket that a client id of ours names, known here or not."""
+        return group_of(client_id)
+
     @property
     def foreign(self) -> set[str]:
         """Return client ids of resting orders that are not ours: seen, never touched."""
         return self.known.foreign
+
+    @property
+    def contested(self) -> set[str]:
+        """Return client ids of orders that the exchange does not know although its books speak for them."""
+        return self.known.contested
 
     def adopt(self, events: Iterable[OrderEvent]) -> None:
         """Take over durable events: of an entry just placed, or of open brackets at a start."""
@@ -96,5 +108,20 @@ class OrderDesk:
         await self._recovery.check_resting()
 
     async def recover(self, *, takeover: bool) -> None:
-        """Compare open brackets with the exchange. Errors: ExchangeError."""
+        """Learn of open brackets what protection needs. Errors: ExchangeError."""
         await self._recovery.recover(takeover=takeover)
+
+    async def catch_up(self, *, search: bool) -> None:
+        """Fetch the executions of open brackets, and find lost orders of theirs. Errors: ExchangeError."""
+        await self._recovery.catch_up(search=search)
+
+    async def search(self, symbol: str, *, strays: bool = False) -> None:
+        """Find lost orders of ours on a symbol; with `strays` also of brackets that are not known here.
+
+        Errors: ExchangeError.
+        """
+        await self._recovery.search(symbol, strays=strays)
+
+
+def _nobody_listens(_client_id: str) -> None:
+    """Do nothing."""

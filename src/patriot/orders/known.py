@@ -2,13 +2,14 @@
 
 from collections import deque
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
 from patriot.kernel.eventstore import SYSTEM, Actor, ActorType
-from patriot.orders.client_ids import LegId, client_id_prefix, leg_order_id
+from patriot.orders.client_ids import LegId, client_id_prefix, leg_order_id, parse_client_order_id
 from patriot.orders.commands import OrderCommand
-from patriot.orders.decider import ORDER, WORKING, Order
+from patriot.orders.decider import ORDER, OVER, UNSENT, WORKING, Order
 from patriot.orders.events import OrderAccepted, OrderCreated, OrderEvent, OrderFilled
 from patriot.orders.journal import Journal
 from patriot.trading.terms import Leg, OrderId
@@ -39,10 +40,12 @@ class KnownOrders:
     def __init__(self, journal: Journal, listener: OrderListener) -> None:
         self.strays: list[str] = []  # client ids of ours that no open bracket here explains
         self.foreign: set[str] = set()  # client ids of resting orders that are not ours: seen, never touched
+        self.contested: set[str] = set()  # client ids that the exchange does not know and its books speak for
         self.sending: set[OrderId] = set()
         self._journal = journal
         self._listener = listener
         self._orders: dict[OrderId, Order] = {}
+        self._accepted_at: dict[OrderId, datetime] = {}
         self._by_venue_id: dict[str, OrderId] = {}
         self._entries: dict[str, OrderCreated] = {}  # prefix of the client ids -> the bracket's entry
         self._open: dict[str, None] = {}  # of those prefixes, the brackets that are not over
@@ -81,6 +84,8 @@ class KnownOrders:
         self._orders[event.order_id] = order
         for venue_id in order.venue_order_ids[-1:]:
             self._by_venue_id[venue_id] = event.order_id
+        if isinstance(event, OrderAccepted):
+            self._accepted_at[event.order_id] = event.accepted_at
         if isinstance(event, OrderCreated) and event.leg is Leg.ENTRY:
             self._entries[event.client_id_prefix] = event
             self._open[event.client_id_prefix] = None
@@ -110,8 +115,17 @@ class KnownOrders:
         for order_id, order in list(self._orders.items()):
             if order.created is not None and order.created.group_id == oldest:
                 del self._orders[order_id]
+                self._accepted_at.pop(order_id, None)
                 for venue_id in order.venue_order_ids:
                     self._by_venue_id.pop(venue_id, None)
+
+    def exit_traded(self, group_id: OrderId) -> bool:
+        """Return whether an order that reduces a bracket's position has traded: then there was a position."""
+        return any(
+            order.filled > 0
+            for order in self._orders.values()
+            if order.created is not None and order.created.group_id == group_id and order.created.reduce_only
+        )
 
     def name_working_order(self, venue_order_id: str, order_id: OrderId) -> None:
         """Take the exchange's own id of the order that a conditional one became."""
@@ -145,6 +159,18 @@ class KnownOrders:
             raise LookupError(f"order {order_id} has no creation")
         return created
 
+    def accepted_at(self, order_id: OrderId) -> datetime:
+        """Return when the exchange last accepted an order, or when it was created."""
+        return self._accepted_at.get(order_id) or self.created(order_id).created_at
+
+    def is_known(self, client_id: str) -> bool:
+        """Return whether a client id names an order that is known here."""
+        named = parse_client_order_id(client_id)
+        entry = self._entries.get(named.prefix) if named is not None else None
+        if named is None or entry is None:
+            return False
+        return leg_order_id(entry.order_id, named.leg, named.sequence) in self._orders
+
     def entry_of(self, leg: LegId) -> OrderCreated | None:
         """Return the entry of the bracket that a client id names, if it is remembered."""
         return self._entries.get(leg.prefix)
@@ -166,15 +192,29 @@ class KnownOrders:
         return [self._entries[prefix] for prefix in self._open]
 
     def open_symbols(self) -> list[str]:
-        """Return each symbol with an open bracket once."""
-        return list(dict.fromkeys(entry.symbol for entry in self.open_entries()))
+        """Return each symbol with an open bracket once, those with a position and no resting stop first."""
+        entries = sorted(self.open_entries(), key=self._is_covered)
+        return list(dict.fromkeys(entry.symbol for entry in entries))
 
-    def under_way(self, over: frozenset[object]) -> list[OrderCreated]:
-        """Return the orders whose status is none of these, and that are not being sent."""
+    def _is_covered(self, entry: OrderCreated) -> bool:
+        """Return whether a bracket has no position, or a stop that works, as far as is known."""
+        if self._orders[entry.order_id].filled == 0 and self._orders[entry.order_id].status in UNSENT:
+            return True
+        return any(
+            order.status in WORKING
+            for order in self._orders.values()
+            if order.created is not None and order.created.group_id == entry.order_id and order.created.leg is Leg.STOP
+        )
+
+    def under_way(self, symbol: str) -> list[OrderCreated]:
+        """Return the orders of a symbol that are not over and not being sent."""
         return [
             order.created
             for order_id, order in self._orders.items()
-            if order.created is not None and order.status not in over and order_id not in self.sending
+            if order.created is not None
+            and order.created.symbol == symbol
+            and order.status not in OVER
+            and order_id not in self.sending
         ]
 
     def working(self, symbol: str) -> list[OrderCreated]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from patriot.trading.reports import OrderReport, TradeReport, VenueOrder
+from patriot.trading.reports import AccountSnapshot, OrderReport, TradeReport, VenueOrder
 from patriot.trading.terms import Urgency
 
 
@@ -32,6 +32,18 @@ class OrderVenue(Protocol):
         """Return every resting order, plain and conditional, ours or not; of one symbol it costs a fraction."""
         ...
 
+    async def recent_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
+        """Return the newest orders of a symbol, resting or over, plain and conditional, ours or not."""
+        ...
+
     async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
         """Return executions from a time on, ascending, all pages."""
+        ...
+
+
+class PositionReader(Protocol):
+    """What the account holds: the evidence that stands when queries and lists of orders lag."""
+
+    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
+        """Return balances and positions of this moment. Errors: ExchangeError."""
         ...

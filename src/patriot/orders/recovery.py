@@ -7,18 +7,17 @@ from functools import partial
 from patriot.kernel.clock import Clock
 from patriot.kernel.tasks import Background
 from patriot.orders.asking import OrderInquiry
-from patriot.orders.client_ids import client_order_id, leg_order_id
+from patriot.orders.client_ids import LegId, client_order_id, leg_order_id, parse_client_order_id
 from patriot.orders.commands import RecordExpired, RecordSubmitted
-from patriot.orders.decider import OVER, UNSENT, WORKING
+from patriot.orders.decider import SENT, UNSENT, WORKING
 from patriot.orders.events import OrderCreated
-from patriot.orders.known import KnownOrders
+from patriot.orders.known import REMEMBERED_BRACKETS, KnownOrders
 from patriot.orders.legs import CONDITIONAL_LEGS, fits, is_conditional, leg_command
-from patriot.orders.patience import DeskPatience
 from patriot.orders.ports import OrderVenue
-from patriot.orders.reports import LOST_LEGS, ReportTaker
+from patriot.orders.reports import ReportTaker
 from patriot.orders.sending import OrderSender
-from patriot.trading.reports import VenueStatus
-from patriot.trading.terms import Leg, OrderId
+from patriot.trading.reports import OrderReport, VenueStatus
+from patriot.trading.terms import Leg, OrderId, Urgency
 
 
 class OrderRecovery:
@@ -32,7 +31,6 @@ class OrderRecovery:
         inquiry: OrderInquiry,
         sender: OrderSender,
         clock: Clock,
-        patience: DeskPatience,
         tasks: Background,
     ) -> None:
         self._venue = venue
@@ -41,26 +39,58 @@ class OrderRecovery:
         self._inquiry = inquiry
         self._sender = sender
         self._clock = clock
-        self._patience = patience
         self._tasks = tasks
 
     async def recover(self, *, takeover: bool) -> None:
-        """Compare every order of open brackets with the exchange, and take what it says.
+        """Learn what rests, and what became of each order of open brackets that does not: all that protection needs.
 
-        `takeover`: another process may have sent requests that are still on their way, for a receive window.
+        `takeover`: another process may have sent requests that are still on their way, for a receive window, and legs
+        that the log does not know: an id of theirs must not be used again, which an exchange allows once they are over.
         """
         if takeover:
             self._sender.inherited |= {entry.order_id for entry in self._known.open_entries()}
-            await asyncio.gather(*(self._adopt_lost_legs(entry) for entry in self._known.open_entries()))
-        under_way = self._known.under_way(OVER)
-        await asyncio.gather(*(self._recover_order(created, takeover=takeover) for created in under_way))
+        for symbol in self._known.open_symbols():
+            for created in self._known.under_way(symbol):
+                if created.leg is not Leg.ENTRY and self._known[created.order_id].status in UNSENT:
+                    # a leg goes out at once: only the note of it was lost
+                    self._known.decide(RecordSubmitted(created.order_id, 1, created.created_at))
+            if takeover:
+                await self.search(symbol)
+            listed = await self._inquiry.until_answered(partial(self._list_resting, symbol, Urgency.PROTECTION))
+            under_way = self._known.under_way(symbol)
+            await asyncio.gather(*(self._recover_order(created, listed) for created in under_way))
+
+    async def catch_up(self, *, search: bool) -> None:
+        """Fetch the executions of open brackets; with `search` also orders of theirs that the log does not know."""
         since: dict[str, datetime] = {}
         for entry in self._known.open_entries():
             since[entry.symbol] = min(since.get(entry.symbol, entry.created_at), entry.created_at)
         for symbol, moment in since.items():
+            if search:
+                await self.search(symbol)
             await self._inquiry.until_answered(partial(self._inquiry.collect_trades, symbol, moment))
-        for symbol in since:
-            await self._list_resting(symbol)
+
+    async def search(self, symbol: str, *, strays: bool = False) -> None:
+        """Take every recent order of a symbol that has an id of ours: lost legs, and orders given up as absent.
+
+        With `strays` the newest of brackets that are not known here are noted too.
+        """
+        recent = partial(self._venue.recent_orders, symbol, urgency=Urgency.PROTECTION)
+        reports = await self._inquiry.until_answered(recent)
+        unknown: dict[str, str] = {}
+        for report in sorted(reports, key=lambda report: report.at, reverse=True):
+            named = parse_client_order_id(report.client_order_id)
+            entry = self._known.entry_of(named) if named is not None else None
+            if named is None:
+                continue
+            if entry is None:
+                unknown.setdefault(named.prefix, report.client_order_id)
+            elif self._known.is_known(report.client_order_id):
+                self._taker.on_order(report)
+            else:
+                await self.adopt_lost_leg(entry, named, report)
+        for client_id in list(unknown.values())[:REMEMBERED_BRACKETS] if strays else ():
+            self._known.note_stray(client_id)
 
     async def check_resting(self) -> None:
         """See that the working orders of open brackets still work: what ended them may not have been told.
@@ -69,15 +99,15 @@ class OrderRecovery:
         """
         for symbol in self._known.open_symbols():
             working = [  # before the list is asked for: what is accepted meanwhile need not be on it
-                created for created in self._known.working(symbol) if not self._inquiry.is_asking(created.order_id)
+                created for created in self._known.working(symbol) if not self._inquiry.is_watching(created.order_id)
             ]
-            listed = await self._list_resting(symbol)
+            listed = await self._list_resting(symbol, Urgency.POSITION)
             missing = [created for created in working if created.client_order_id not in listed]
             await asyncio.gather(*(self._check_missing(created) for created in missing))
 
-    async def _list_resting(self, symbol: str) -> set[str]:
+    async def _list_resting(self, symbol: str, urgency: Urgency) -> set[str]:
         """Take every resting order of a symbol, and return their client ids."""
-        reports = await self._venue.open_orders(symbol)
+        reports = await self._venue.open_orders(symbol, urgency=urgency)
         for report in reports:
             self._taker.on_order(report)
         return {report.client_order_id for report in reports}
@@ -90,19 +120,16 @@ class OrderRecovery:
         if report is not None and report.status is VenueStatus.UNKNOWN and is_conditional(created):
             self._known.decide(RecordExpired(created.order_id, self._clock.now()))
 
-    async def _recover_order(self, created: OrderCreated, *, takeover: bool) -> None:
+    async def _recover_order(self, created: OrderCreated, listed: set[str]) -> None:
         order_id = created.order_id
-        status = self._known[order_id].status
-        if status in UNSENT and created.leg is Leg.ENTRY:
+        if self._known[order_id].status in UNSENT:
             self._tasks.start(self._sender.submit(created))  # never sent: being sent would have been written first
             return
-        if status in UNSENT:  # a leg goes out at once: only the note of it was lost
-            self._known.decide(RecordSubmitted(order_id, 1, created.created_at))
-        found = await self._inquiry.find_again(created)
-        if found is not None or status in WORKING or self._inquiry.is_asking(order_id):
-            self._cancel_again(order_id, created)
-        else:
-            self._inquiry.find_out(created, "Restarted", (self._patience.predecessor,) if takeover else None)
+        if created.client_order_id not in listed and not self._inquiry.is_watching(order_id):
+            found = await self._inquiry.find_again(created)
+            if found is None and self._known[order_id].status in SENT:
+                self._inquiry.find_out(created, "Restarted")
+        self._cancel_again(order_id, created)
 
     def _cancel_again(self, order_id: OrderId, created: OrderCreated) -> None:
         """Carry out a wish to cancel that was noted and perhaps never sent."""
@@ -110,32 +137,30 @@ class OrderRecovery:
         if order.cancel_reason is not None and order.status in WORKING:
             self._tasks.start(self._sender.cancel(created, order.cancel_reason))
 
-    async def _adopt_lost_legs(self, entry: OrderCreated) -> None:
-        """Find legs that reached the exchange and not the log: their ids were fixed by the entry."""
-        for leg in (Leg.STOP, Leg.TARGET, Leg.CLOSE, Leg.EMERGENCY):
-            first = self._known.next_sequence(entry, leg)
-            for sequence in range(first, first + LOST_LEGS):
-                if not await self.adopt_lost_leg(entry, leg, sequence):
-                    break
+    async def adopt_lost_leg(self, entry: OrderCreated, named: LegId, listed: OrderReport | None) -> None:
+        """Take over a leg that reached the exchange and not the log, and as not known those before it.
 
-    async def adopt_lost_leg(self, entry: OrderCreated, leg: Leg, sequence: int) -> bool:
-        """Take over one order of a leg, and as not known those before it; False if there is none."""
-        if leg_order_id(entry.order_id, leg, sequence) in self._known:
-            return True
-        client_id = client_order_id(entry.client_id_prefix, leg, sequence)
-        find = partial(self._venue.find_order, entry.symbol, client_id, conditional=leg in CONDITIONAL_LEGS)
-        report = await self._inquiry.until_answered(find)
-        if report is None:
-            return False
-        if not fits(entry, self._known[entry.order_id].filled, leg, report):
+        `listed` stands where a query does not know the order yet.
+        """
+        client_id = client_order_id(entry.client_id_prefix, named.leg, named.sequence)
+        find = partial(
+            self._venue.find_order,
+            entry.symbol,
+            client_id,
+            conditional=named.leg in CONDITIONAL_LEGS,
+            urgency=Urgency.PROTECTION,
+        )
+        report = await self._inquiry.until_answered(find) or listed
+        if report is None or self._known.is_known(client_id):
+            return
+        if not fits(entry, self._known[entry.order_id].filled, named.leg, report):
             self._known.note_foreign(client_id)
-            return False
-        for number in range(1, sequence + 1):  # without a gap, so that a reader of the log finds them all
-            order_id = leg_order_id(entry.order_id, leg, number)
+            return
+        for number in range(1, named.sequence + 1):  # without a gap, so that a reader of the log finds them all
+            order_id = leg_order_id(entry.order_id, named.leg, number)
             if order_id not in self._known:
-                self._known.decide(leg_command(entry, leg, number, report.quantity, report.at))
+                self._known.decide(leg_command(entry, named.leg, number, report.quantity, report.at))
                 self._known.decide(RecordSubmitted(order_id, 1, report.at))
-                if number < sequence:
+                if number < named.sequence:
                     self._inquiry.find_out(self._known.created(order_id), "Restarted")
         self._taker.on_order(report)
-        return True

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
-from patriot.orders.client_ids import leg_order_id, parse_client_order_id
+from patriot.orders.client_ids import LegId, leg_order_id, parse_client_order_id
 from patriot.orders.commands import (
     RecordAccepted,
     RecordCanceled,
@@ -17,7 +17,7 @@ from patriot.orders.events import OrderCreated, RejectStage
 from patriot.orders.known import KnownOrders
 from patriot.trading.reports import OrderReport, TradeReport, VenueStatus
 from patriot.trading.steps import Reached, Step
-from patriot.trading.terms import Leg, OrderId
+from patriot.trading.terms import OrderId
 
 LOST_LEGS = 8  # how many orders of one leg can have reached the exchange and not the log; a higher number is forged
 OVER_ON_EXCHANGE = frozenset({VenueStatus.FILLED, VenueStatus.CANCELED, VenueStatus.REJECTED, VenueStatus.EXPIRED})
@@ -31,7 +31,7 @@ class ReportTaker:
         known: KnownOrders,
         reached: Reached,
         on_trades_missing: Callable[[OrderCreated], None],
-        on_lost_leg: Callable[[OrderCreated, Leg, int], None],
+        on_lost_leg: Callable[[OrderCreated, LegId, OrderReport | None], None],
     ) -> None:
         self._known = known
         self._reached = reached
@@ -45,7 +45,7 @@ class ReportTaker:
 
     def on_order(self, report: OrderReport) -> None:
         """Take the state of an order."""
-        created = self._ours(report.client_order_id, report.venue_order_id)
+        created = self._ours(report.client_order_id, report.venue_order_id, report)
         if created is None:
             return
         order_id, at = created.order_id, report.at
@@ -101,7 +101,7 @@ class ReportTaker:
             del self._expected[created.order_id]
             self.on_order(expected)
 
-    def _ours(self, client_id: str, venue_order_id: str) -> OrderCreated | None:
+    def _ours(self, client_id: str, venue_order_id: str, report: OrderReport | None = None) -> OrderCreated | None:
         """Return the order that a report speaks of, by client id or, where the exchange leaves that out, by its own."""
         named = parse_client_order_id(client_id)
         if named is None:
@@ -117,7 +117,7 @@ class ReportTaker:
         if order_id in self._known:
             return self._known.created(order_id)
         if named.sequence < self._known.next_sequence(entry, named.leg) + LOST_LEGS:
-            self._on_lost_leg(entry, named.leg, named.sequence)  # a predecessor's, late on the wire
+            self._on_lost_leg(entry, named, report)  # a predecessor's, late on the wire
         else:
             self._known.note_foreign(client_id)
         return None

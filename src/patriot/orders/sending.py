@@ -1,8 +1,10 @@
 """Orders on their way out: entries once their submission is durable, legs at once, cancels until they are done."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 import structlog
 
@@ -36,6 +38,7 @@ class OrderSender:
         clock: Clock,
         patience: DeskPatience,
         reached: Reached,
+        on_answered: Callable[[str], None],
     ) -> None:
         self.inherited: set[OrderId] = set()  # brackets that a predecessor may have sent requests for
         self._venue = venue
@@ -45,6 +48,7 @@ class OrderSender:
         self._clock = clock
         self._patience = patience
         self._reached = reached
+        self._on_answered = on_answered
         self._canceling: set[OrderId] = set()
 
     async def submit(self, created: OrderCreated) -> None:
@@ -107,33 +111,31 @@ class OrderSender:
             return False
         except (OutcomeUnknown, TimeoutError) as unknown:
             log.warning("order.outcome_unknown", order_id=str(created.order_id), leg=created.leg, error=str(unknown))
-            self._inquiry.find_out(created, type(unknown).__name__)
+            # a leg goes out under its next id as soon as this one's fate is noted as unknown: ask once before
+            if created.leg is Leg.ENTRY or not await self._inquiry.is_there(created):
+                self._inquiry.find_out(created, type(unknown).__name__)
         else:
             self._reached(_SENT_STEP.get(created.leg, Step.CLOSE_SENT))
             self._taker.on_order(report)
+            self._on_answered(created.client_order_id)
             self._reached(Step.STOP_ACCEPTED if created.leg is Leg.STOP else Step.ORDER_ACCEPTED)
         return True
 
     async def _take_refusal(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
-        """Take a refusal as final, unless an earlier request with the same client id is what it collided with."""
-        found = False
-        if created.group_id in self.inherited or self._known[created.order_id].attempt > 1:
-            try:
-                async with asyncio.timeout(self._patience.answer):
-                    found = await self._inquiry.find(created) is not None
-            except (ExchangeError, TimeoutError):
+        """Take a refusal as final, unless an earlier request with the same client id may be what it collided with."""
+        if created.group_id in self.inherited:
+            if not await self._inquiry.is_there(created):
                 self._inquiry.find_out(created, "RefusedUnproven")
-                return
-        if not found:
-            rejected = RecordRejected(
-                created.order_id,
-                RejectStage.EXCHANGE,
-                "EXCHANGE_REFUSED",
-                refusal.code,
-                refusal.reason,
-                self._clock.now(),
-            )
-            self._known.record(rejected)
+            return
+        rejected = RecordRejected(
+            created.order_id,
+            RejectStage.EXCHANGE,
+            "EXCHANGE_REFUSED",
+            refusal.code,
+            refusal.reason,
+            self._clock.now(),
+        )
+        self._known.record(rejected)
 
     async def cancel(self, created: OrderCreated, reason: CancelReason) -> None:
         """Cancel a resting order. The exchange's report, not the request, makes it canceled."""
@@ -151,13 +153,15 @@ class OrderSender:
         while self._known[created.order_id].status not in OVER:
             try:
                 await self._venue.cancel(created.symbol, created.client_order_id, conditional=is_conditional(created))
-                self._reached(Step.CANCEL_SENT)
-            except ExchangeRefused:
-                pass  # it is not resting any more: the look-up below learns why
+            except ExchangeRefused:  # it is not resting, or not yet known: the question learns which
+                await self._inquiry.find_again(created)
             except ExchangeError:
                 await asyncio.sleep(next(pauses, self._patience.retry[-1]))
                 continue
-            await self._inquiry.find_again(created)
+            else:
+                self._reached(Step.CANCEL_SENT)
+                if await self._inquiry.until_answered(partial(self._inquiry.find, created)) is None:
+                    self._known.record(RecordCanceled(created.order_id, self._clock.now()))  # it said so itself
             if self._known[created.order_id].status in UNSENT:
                 return  # it is not sent any more
             if self._known[created.order_id].status not in OVER:

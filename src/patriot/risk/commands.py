@@ -45,6 +45,18 @@ class ReserveExposure:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreExposure:
+    """An entry that was held for over lives: what it has at stake counts again, whatever the limits say."""
+
+    account_id: AccountId
+    order_id: OrderId
+    strategy_id: StrategyId | None
+    symbol: str
+    notional: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseExposure:
     account_id: AccountId
     order_id: OrderId
@@ -64,7 +76,7 @@ class RecordViolation:
     at: datetime
 
 
-RiskCommand = ReserveExposure | ReleaseExposure | RecordViolation
+RiskCommand = ReserveExposure | RestoreExposure | ReleaseExposure | RecordViolation
 
 
 @dataclass(frozen=True, slots=True)

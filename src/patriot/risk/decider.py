@@ -19,6 +19,7 @@ from patriot.risk.commands import (
     RecordViolation,
     ReleaseExposure,
     ReserveExposure,
+    RestoreExposure,
     RiskCommand,
 )
 from patriot.risk.events import (
@@ -83,6 +84,10 @@ def decide(state: RiskState, command: RiskCommand) -> list[RiskEvent]:
             if refusal is None:
                 return [ExposureReserved(c.account_id, c.order_id, c.strategy_id, c.symbol, c.notional)]
             return [ExposureRefused(c.account_id, c.order_id, c.strategy_id, c.symbol, *refusal)]
+        case RestoreExposure() as c:
+            if c.order_id in state.reserved:
+                return []
+            return [ExposureReserved(c.account_id, c.order_id, c.strategy_id, c.symbol, c.notional)]
         case ReleaseExposure() as c:
             held = state.reserved.get(c.order_id)
             return [ExposureReleased(c.account_id, c.order_id, held.symbol)] if held else []

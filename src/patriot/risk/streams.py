@@ -8,6 +8,7 @@ from patriot.risk.commands import (
     RecordViolation,
     ReleaseExposure,
     ReserveExposure,
+    RestoreExposure,
     ResumeTrading,
     RiskCommand,
     SetLimit,
@@ -32,6 +33,7 @@ def register(bus: CommandBus) -> None:
         stream_of=lambda c: StreamKey(LIMITS_STREAM_TYPE, c.limits_id), decider=LIMITS, occurred_at=lambda c: c.at
     )
     bus.handle(ReserveExposure, exposure)
+    bus.handle(RestoreExposure, exposure)
     bus.handle(ReleaseExposure, exposure)
     bus.handle(RecordViolation, exposure)
     bus.handle(HaltTrading, halt)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from patriot.accounts.effects import AccountLedger
@@ -74,7 +75,7 @@ def put_to_work(
 
     journal = Journal(write)
     keeper = BracketKeeper(journal, ports.clock, ports.alerts, ports.reached)
-    desk = OrderDesk(session.orders, journal, ports.clock, keeper, patience, ports.reached)
+    desk = OrderDesk(session.orders, session.account, journal, ports.clock, keeper, patience, ports.reached)
     keeper.attach(desk)
     ledger = AccountLedger(account_id, user_id, session.account, ports.bus, ports.clock, ports.store, ports.reached)
     worker = AccountWorker(
@@ -86,6 +87,7 @@ def put_to_work(
         keeper=keeper,
         writer=journal,
         load_open=load_open,
+        load_bracket=partial(load_bracket, ports.store),
         dispatch=place,
         venue_said=pace.venue_said,
         clock=ports.clock,
@@ -101,8 +103,8 @@ async def open_brackets(ports: Ports, account_id: AccountId) -> list[OpenBracket
     for group_id in await _reserved(ports, account_id):
         events = await load_bracket(ports.store, group_id)
         milestones = PROTECTION.fold(decode_all(await ports.store.read_stream(protection_stream(group_id))))
-        if not milestones.closed:
-            brackets.append(OpenBracket(group_id, events, milestones.close_requested, milestones.closed_elsewhere))
+        wanted_out = milestones.close_requested and not milestones.closed
+        brackets.append(OpenBracket(group_id, events, wanted_out, milestones.closed_elsewhere, milestones.closed))
     return brackets
 
 

@@ -162,6 +162,10 @@ class AccountSnapshot:
         """Return wallet balance plus unrealized PnL."""
         return self.wallet_balance + self.unrealized_pnl
 
+    def position(self, symbol: str) -> Decimal:
+        """Return the signed position on a symbol, 0 if there is none."""
+        return sum((position.quantity for position in self.positions if position.symbol == symbol), Decimal(0))
+
 
 class IncomeType(StrEnum):
     TRANSFER = "TRANSFER"

@@ -25,7 +25,7 @@ ALGO_PATH = "/fapi/v1/algoOrder"
 PAGE = 1_000
 TRADE_WINDOW_MS = 7 * 86_400_000  # the venue's longest range of userTrades, read 2026-11-22
 ALL_SYMBOLS_WEIGHT = 40
-PAGE_WEIGHT = 5  # userTrades, allAlgoOrders
+PAGE_WEIGHT = 5  # userTrades, allOrders, allAlgoOrders
 
 _TYPES = {
     OrderType.MARKET: "MARKET",
@@ -91,6 +91,14 @@ class BinanceOrders:
             self._working.learn(report)
         return [self._working.own_order(report) for report in plain_orders] + conditional
 
+    async def recent_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
+        """Return the newest orders of a symbol, resting or over, plain and conditional, ours or not."""
+        parameters: Parameters = {"symbol": symbol, "limit": PAGE}
+        request = Request("GET", "/fapi/v1/allOrders", parameters, weight=PAGE_WEIGHT, urgency=urgency)
+        conditional = await self._conditional_history(symbol, urgency)
+        plain_orders = await self._session.call(request, self._reader.orders)
+        return [self._working.own_order(report) for report in plain_orders] + conditional
+
     async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
         """Return executions from a time on, ascending, all pages."""
         now, start = to_epoch_ms(self._session.time.now()), self._session.time.reading_from(since)
@@ -126,11 +134,17 @@ class BinanceOrders:
 
     async def _find_in_history(self, symbol: str, client_order_id: str, urgency: Urgency) -> OrderReport | None:
         # a finished conditional order leaves the query by client id before it leaves the list (nautilus_trader PR 4449)
+        listed = await self._conditional_history(symbol, urgency)
+        same = [report for report in listed if report.client_order_id == client_order_id]
+        return max(same, key=lambda report: report.at, default=None)
+
+    async def _conditional_history(self, symbol: str, urgency: Urgency) -> list[OrderReport]:
         parameters: Parameters = {"symbol": symbol, "limit": PAGE}
         request = Request("GET", "/fapi/v1/allAlgoOrders", parameters, weight=PAGE_WEIGHT, urgency=urgency)
         listed = await self._session.call(request, self._reader.algos)
-        same = [report for report in listed if report.client_order_id == client_order_id]
-        return max(same, key=lambda report: report.at, default=None)
+        for report in listed:
+            self._working.learn(report)
+        return listed
 
     async def _with_working_order(self, algo: OrderReport, urgency: Urgency) -> OrderReport:
         """Return a fired order with what became of its working order: only that one's record is complete."""

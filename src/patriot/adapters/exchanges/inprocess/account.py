@@ -97,6 +97,15 @@ class InProcessOrders:
         plain = [order_report(order) for order in engine.open_orders(self._uid, symbol)]
         return plain + [algo_report(algo) for algo in engine.open_algo_orders(self._uid, symbol)]
 
+    async def recent_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
+        """See `OrderVenue.recent_orders`."""
+        return await self._exchange.request(lambda: self._recent_orders(symbol))
+
+    def _recent_orders(self, symbol: str) -> list[OrderReport]:
+        engine = self._exchange.engine
+        plain = [order_report(order) for order in engine.orders(self._uid) if order.symbol == symbol]
+        return plain + [algo_report(algo) for algo in engine.algo_orders(self._uid) if algo.symbol == symbol]
+
     async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
         """See `OrderVenue.trades`. Like the venue's list, it names no client order ids."""
         since_ms = to_epoch_ms(since)
