@@ -24,6 +24,7 @@ class Scene:
     def __init__(self, weight_per_minute: int | None = 100) -> None:
         self.clock = VirtualClock()
         self.budget = RateBudget(self.clock, weight_per_minute)
+        self.budget.answered()
         self.sent: list[tuple[str, float]] = []
 
     async def ask(self, name: str, weight: int, urgency: Urgency, account: object = None) -> None:
@@ -177,6 +178,32 @@ def test_request_given_up_in_its_very_turn_gives_its_weight_back() -> None:
         return scene.budget.used
 
     assert play(script) == 0
+
+
+def test_first_request_goes_alone_until_its_answer_tells_what_is_left() -> None:
+    async def script(scene: Scene) -> list[tuple[str, float]]:
+        scene.budget = RateBudget(scene.clock, 100)
+        tasks = [scene.soon("first", 1, NORMAL), scene.soon("naked", 1, PROTECTION), scene.soon("read", 1, NORMAL)]
+        await asyncio.sleep(2)
+        scene.budget.reported(90, asked_at=0)
+        scene.budget.answered()
+        await asyncio.gather(*tasks)
+        return scene.sent
+
+    assert play(script) == [("first", 0), ("naked", 2), ("read", 60)]
+
+
+def test_first_request_that_is_given_up_does_not_hold_up_the_others() -> None:
+    async def script(scene: Scene) -> list[tuple[str, float]]:
+        scene.budget = RateBudget(scene.clock, 100)
+        scene.budget.throttled(5)
+        first, second = scene.soon("first", 1, NORMAL), scene.soon("second", 1, NORMAL)
+        await asyncio.sleep(4)
+        asyncio.get_running_loop().call_later(1, first.cancel)  # after the queue's own timer of the same instant
+        await second
+        return scene.sent
+
+    assert play(script) == [("second", 5)]
 
 
 def test_replay_counts_without_holding_back() -> None:

@@ -61,6 +61,7 @@ class RateBudget:
         self._served_tag = 0.0
         self._tags: dict[object, float] = {}  # by account: the later, the more it has had of the queue
         self._timer: asyncio.TimerHandle | None = None
+        self._scout_sent = self._scout_back = False  # what a life before this one has used, the first answer tells
 
     @property
     def used(self) -> int:
@@ -93,7 +94,14 @@ class RateBudget:
         except asyncio.CancelledError:
             if not turn.cancelled() and turn.exception() is None:
                 self._used -= weight  # its turn had come, and it was not sent
+                self.answered()
             raise
+
+    def answered(self) -> None:
+        """Let all others through after the first request came back, with the venue's count or without."""
+        if not self._scout_back:
+            self._scout_back = True
+            self._serve()
 
     def reported(self, used: int, *, asked_at: float) -> None:
         """Take over the venue's count of its minute, from the answer to a request sent at a monotonic time.
@@ -146,6 +154,8 @@ class RateBudget:
         while self._waiting:
             first = self._waiting[0]
             if not first.turn.done():
+                if self._scout_sent and not self._scout_back:
+                    return
                 wait = self._seconds_until_turn(first)
                 if wait > 0:
                     self._timer = asyncio.get_running_loop().call_later(wait, self._serve)
@@ -166,6 +176,7 @@ class RateBudget:
         return self._background_at - now if one.urgency is Urgency.BACKGROUND else 0.0
 
     def _spend(self, one: _Waiting) -> None:
+        self._scout_sent = True
         self._used += one.weight
         self._served_tag = max(self._served_tag, one.turn_tag)
         if one.urgency is Urgency.BACKGROUND and self._limit is not None:

@@ -18,7 +18,7 @@ from patriot.market.events import Bar, MarkPrice
 from patriot.trading.terms import Instrument
 
 MOST_BARS = 1_500  # of one request
-KLINES_WEIGHT = 10  # of the largest page
+KLINE_WEIGHTS = ((99, 1), (499, 2), (1_000, 5), (MOST_BARS, 10))  # of a page of up to so many
 EXCHANGE_INFO_WEIGHT = 1
 
 
@@ -144,7 +144,8 @@ class BinanceMarket:
 
     async def _closed_bars(self, parameters: Parameters, symbol: str, interval: str) -> list[Bar]:
         now = await self._session.sync_time()  # asked first: what had closed by then is closed for certain
-        request = _public("/fapi/v1/klines", KLINES_WEIGHT, parameters)
+        weight = next(weight for most, weight in KLINE_WEIGHTS if int(parameters["limit"]) <= most)
+        request = _public("/fapi/v1/klines", weight, parameters)
         return await self._session.call(request, lambda body: read_bars(body, symbol, interval, now))
 
 

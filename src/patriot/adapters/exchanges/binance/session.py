@@ -130,9 +130,12 @@ class BinanceSession:
 
     async def _answer(self, request: Request) -> HttpAnswer:
         await self._budget.admit(request.weight, request.urgency, self)
-        if request.is_order:
-            self._orders.take(way_out=request.urgency is Urgency.PROTECTION)
-        answer = await self._send(request)
+        try:
+            if request.is_order:
+                self._orders.take(way_out=request.urgency is Urgency.PROTECTION)
+            answer = await self._send(request)
+        finally:
+            self._budget.answered()
         if answer.status != OK:
             await self._learn(answer)
         return answer
