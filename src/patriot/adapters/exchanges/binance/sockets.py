@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 from aiohttp import WSMsgType
@@ -29,17 +30,18 @@ class Socket:
         self._silence_seconds = silence_seconds
         self._receiving: asyncio.Task[aiohttp.WSMessage] | None = None
         self._asked = False  # we sent a ping into the silence and wait for any sign of life
-        self._given_up = asyncio.Event()
+        self._given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def give_up(self) -> None:
         """Take the line for dead from now on."""
-        self._given_up.set()
+        if not self._given_up.done():
+            self._given_up.set_result(None)
 
     async def next_message(self) -> bytes | None:
         """Return the next message; None when the line is dead; b"" after a silence, to do what is due."""
         while True:
             message = await self._receive()
-            if self._given_up.is_set():
+            if self._given_up.done():
                 return None
             if message is None:
                 return await self._ask_into_silence()
@@ -62,11 +64,8 @@ class Socket:
         if self._receiving is None:
             self._receiving = asyncio.ensure_future(self._socket.receive())
         patience = PONG_TIMEOUT_SECONDS if self._asked else self._silence_seconds
-        giving_up = asyncio.ensure_future(self._given_up.wait())
-        try:
-            await asyncio.wait({self._receiving, giving_up}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            giving_up.cancel()
+        ending: set[asyncio.Future[Any]] = {self._receiving, self._given_up}
+        await asyncio.wait(ending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         if not self._receiving.done():
             return None
         task, self._receiving = self._receiving, None
