@@ -58,6 +58,17 @@ async def test_soak_that_is_interrupted_ends_all_it_started(folder: Path, tmp_pa
     await eventually(lambda: runs_on(folder) == [], "something still runs")
 
 
+async def test_soak_whose_platform_is_killed_says_so_and_is_judged_nonetheless(folder: Path, tmp_path: Path) -> None:
+    running = soak(folder, tmp_path, "5")
+    await running.says("disturbing its exchange")
+    os.kill(int((folder / "patriot.pid").read_text()), signal.SIGKILL)
+    await eventually(lambda: running.process.poll() is not None, running, seconds=120)
+    assert running.process.returncode == 1
+    assert "broken: the platform ended with status -9" in running.said
+    assert "one intent, at most one order" in running.said
+    assert runs_on(folder) == []
+
+
 async def test_soak_on_a_folder_with_something_in_it_is_refused(folder: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "mine.txt").write_text("not yours")

@@ -48,7 +48,8 @@ async def _soak(minutes: float, seed: int, speed: Speed, accounts: int, home: Pa
     console.print(f"data folder {folder.path}")
     options = SoakOptions(folder, minutes * 60, int(speed), seed, accounts)
     with console.status("starting") as status:
-        report = await Soak(options, SystemClock(), status.update).run()
+        phase = status.update if console.is_terminal else console.print
+        report = await Soak(options, SystemClock(), phase).run()
     _show(console, report, options)
     if home is None and not report.broken:
         shutil.rmtree(folder.path)

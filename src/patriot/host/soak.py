@@ -84,8 +84,11 @@ class Soak:
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
                 await self._start(http)
                 control = await self._control(http)
-                await self._disturb(control)
-                await self._come_to_rest(http, control)
+                try:
+                    await self._disturb(control)
+                    await self._come_to_rest(http, control)
+                except SimGone as error:
+                    self.report.broken.append(f"nothing to ask any more: {error}")
                 await self._end()
             self._phase("judging")
             await self._judge()
@@ -118,8 +121,8 @@ class Soak:
         uids = sorted(int(uid) for uid, held in keys.items() if all("withdraw" not in k["permissions"] for k in held))
         end = self._clock.monotonic() + self._options.seconds
         plan = rounds(self._options.seed, uids)
+        self._phase(f"disturbing its exchange for {self._options.seconds / 60:g} minutes")
         while (left := end - self._clock.monotonic()) > 0 and self._lives():
-            self._phase(f"{self.report.faults.total()} faults, {left / 60:.1f} minutes left")
             following = next(plan)
             await asyncio.sleep(min(following.pause_seconds, left))
             made = [name for name, fault in following.faults if await _put_in_force(control, fault)]
@@ -154,6 +157,7 @@ class Soak:
             return
         if status != 0:
             self.report.broken.append(f"the platform ended with status {status}: see up.log in the folder")
+            await bring_down(self._folder)  # a server that it left behind
 
     async def _judge(self) -> None:
         status, judgment, complaints = await self._said("verify", str(self._folder.path), "--json")
