@@ -1,5 +1,6 @@
 """What the contract suites of the event store and of the log feed stand on."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from patriot.kernel.clock import FakeClock
@@ -18,6 +19,7 @@ class Stored:
     leases: Leases
     ids: Ids
     clock: FakeClock
+    let_expire: Callable[[str], Awaitable[object]]  # a lease, by its name
 
     def stream(self, stream_type: str = "ORDER") -> StreamKey:
         return StreamKey(stream_type, self.ids.new())

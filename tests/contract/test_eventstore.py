@@ -177,6 +177,52 @@ async def test_fence_of_a_deposed_owner_is_refused_alone(given: Stored) -> None:
     assert await given.events_in_log() == 1
 
 
+async def test_of_two_living_owners_the_stale_one_can_do_nothing(given: Stored) -> None:
+    stale = await given.leases.acquire("account-1", "worker-a")
+    assert stale is not None
+    stream = given.stream()
+    await given.store.append([StreamAppend(stream, 0, given.events(1))], fence=stale)
+    await given.let_expire("account-1")
+    fresh = await given.leases.acquire("account-1", "worker-b")
+    assert fresh is not None
+
+    with pytest.raises(LeaseLost):
+        await given.store.append([StreamAppend(stream, 1, given.events(1))], fence=stale)
+    with pytest.raises(LeaseLost):  # the same stream is remembered by now, and another one was never seen
+        await given.store.append([StreamAppend(given.stream(), 0, given.events(1))], fence=stale)
+    with pytest.raises(LeaseLost):
+        await given.leases.renew(stale, "worker-a")
+    assert await given.leases.acquire("account-1", "worker-a") is None
+    await given.leases.release(stale, "worker-a")
+
+    assert await given.leases.acquire("account-1", "worker-c") is None
+    await given.leases.renew(fresh, "worker-b")
+    written = await given.store.append([StreamAppend(stream, 1, given.events(1))], fence=fresh)
+    assert written.versions == (2,)
+    assert await given.events_in_log() == 2
+
+
+async def test_owner_whose_lease_ran_out_and_that_nobody_replaced_may_still_write(given: Stored) -> None:
+    fence = await given.leases.acquire("account-1", "worker-a")
+    await given.let_expire("account-1")
+    answer = await given.store.append([StreamAppend(given.stream(), 0, given.events(1))], fence=fence)
+    assert answer.versions == (1,)
+    assert fence is not None
+    await given.leases.renew(fence, "worker-a")
+
+
+async def test_stale_fence_is_refused_even_for_an_answer_that_was_stored(given: Stored) -> None:
+    stale = await given.leases.acquire("account-1", "worker-a")
+    assert stale is not None
+    result = IdempotentResult("PlaceOrder", "key-1", "hash-a", "1")
+    append = [StreamAppend(given.stream(), 0, given.events(1))]
+    await given.store.append(append, result=result, fence=stale)
+    await given.leases.release(stale, "worker-a")
+    await given.leases.acquire("account-1", "worker-b")
+    with pytest.raises(LeaseLost):
+        await given.store.append(append, result=result, fence=stale)
+
+
 async def test_fence_of_a_lease_never_given_is_refused(given: Stored) -> None:
     with pytest.raises(LeaseLost):
         await given.store.append([StreamAppend(given.stream(), 0, given.events(1))], fence=Fence("account-9", 1))

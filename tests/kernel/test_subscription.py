@@ -151,3 +151,73 @@ async def test_tails_are_at_rest_only_when_nothing_new_came_of_their_work(world:
     await watching.drain()
     assert await at_rest(world.feed, [answering, watching])
     assert world.amounts == [4, 3, 2, 1]
+
+
+async def test_checkpoint_is_never_ahead_of_the_handler(world: World) -> None:
+    await world.credit(5, 6, 7)
+    handled: list[Place] = []
+
+    async def handle(recorded: Recorded) -> None:
+        saved = await world.checkpoints.load("careful")
+        assert saved == START or saved in handled
+        handled.append(recorded.envelope.place)
+
+    subscription = Subscription(world.feed, world.checkpoints, "careful", handle, CREDITS)
+    await subscription.drain()
+    await world.credit(8)
+    await subscription.drain()
+    assert len(handled) == 4
+    assert await world.checkpoints.load("careful") == handled[-1]
+
+
+@pytest.mark.parametrize("dies_at", [5, 6, 7])
+async def test_process_that_dies_in_its_handler_leaves_the_event_to_the_next(world: World, dies_at: int) -> None:
+    await world.credit(5, 6, 7)
+    dying = asyncio.Event()
+
+    async def handle(recorded: Recorded) -> None:
+        if recorded.event.amount == dies_at:
+            dying.set()
+            await asyncio.Event().wait()
+
+    first = asyncio.create_task(Subscription(world.feed, world.checkpoints, "amounts", handle, CREDITS).run())
+    await dying.wait()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await world.subscribe().drain()
+    assert dies_at in world.amounts
+    assert world.amounts == sorted(set(world.amounts))
+
+
+async def test_cancelled_run_ends_while_it_waits_and_while_the_store_is_away(world: World) -> None:
+    for failures in (0, 1_000):
+        world.feed.failures = failures
+        running = asyncio.create_task(world.subscribe().run())
+        await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(1):
+                await running
+
+
+async def test_checkpoint_that_cannot_be_saved_is_saved_with_the_next_event(world: World) -> None:
+    class Away(MemoryCheckpoints):
+        failures = 1
+
+        async def save(self, name: str, place: Place) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise StoreUnavailable("the server is starting up")
+            await super().save(name, place)
+
+    checkpoints = Away()
+    subscription = Subscription(world.feed, checkpoints, "amounts", world.note, CREDITS)
+    await world.credit(5, 6)
+    with pytest.raises(StoreUnavailable):
+        await subscription.drain()
+    assert await checkpoints.load("amounts") == START
+    await world.credit(7)
+    await subscription.drain()
+    assert world.amounts == [5, 6, 7]
+    assert await checkpoints.load("amounts") == await world.feed.newest()

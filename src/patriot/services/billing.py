@@ -15,11 +15,11 @@ from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import CommandRefused
 from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import derived_id
+from patriot.kernel.policy import PolicyRunner
 from patriot.kernel.projection import Recorded
 from patriot.kernel.sql import Sql
-from patriot.kernel.subscription import Subscription
+from patriot.risk.commands import HaltCommand
 from patriot.services.ports import Ports
-from patriot.services.tails import fold_to_checkpoint
 from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, UserId
 
@@ -40,26 +40,27 @@ class BillingService:
         self._owners: dict[AccountId, UserId] = {}
         self._closed_until = ""
         self._reviewed_on: date | None = None
-        self.tail = Subscription(ports.feed, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = PolicyRunner(ports.feed, ports.checkpoints, TAIL, EVENT_TYPES, self._fold, self._react)
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        await fold_to_checkpoint(self._ports, TAIL, EVENT_TYPES, lambda one: self._fold(one.event))
         await self.tail.run()
 
-    def _fold(self, event: object) -> None:
+    def _fold(self, recorded: Recorded) -> list[HaltCommand]:
+        event = recorded.event
         if isinstance(event, TermsAgreed):
             self._owners[event.account_id] = event.user_id
+        commands = halt_overdue(self._suspensions, event)
         self._suspensions = self._suspensions.after(event)
+        return commands
 
-    async def _take(self, recorded: Recorded) -> None:
+    async def _react(self, recorded: Recorded, commands: list[HaltCommand]) -> None:
         cause = recorded.envelope
-        for command in halt_overdue(self._suspensions, recorded.event):
+        for command in commands:
             context = Context(
                 derived_id("billing", cause.event_id), cause.event_id, account_id=cause.context.account_id
             )
             await self._ports.bus.dispatch(command, context)
-        self._fold(recorded.event)
 
     async def tick(self, now: datetime) -> None:
         """Close the month that is due, once; look at open invoices once a day."""

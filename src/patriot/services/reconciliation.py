@@ -1,16 +1,13 @@
 """The reconciliation part of the accounts service: money without a record becomes an event and an alarm."""
 
-from uuid import UUID
-
 from patriot.accounts.commands import RecordReconciliation
 from patriot.accounts.policies import MoneyEvent, MoneyWatch, reconcile
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import derived_id
+from patriot.kernel.policy import PolicyRunner
 from patriot.kernel.projection import Recorded
-from patriot.kernel.subscription import Subscription
 from patriot.services.ports import Ports
-from patriot.services.tails import fold_to_checkpoint
 
 TAIL = "reconciliation"
 EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in MoneyEvent.__args__)
@@ -22,24 +19,18 @@ class ReconciliationService:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._watch = MoneyWatch()
-        self._newest: UUID | None = None
-        self._found: list[RecordReconciliation] = []
-        self.tail = Subscription(ports.feed, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = PolicyRunner(ports.feed, ports.checkpoints, TAIL, EVENT_TYPES, self._fold, self._react)
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        await fold_to_checkpoint(self._ports, TAIL, EVENT_TYPES, self._fold)
         await self.tail.run()
 
-    def _fold(self, recorded: Recorded) -> None:
-        if recorded.envelope.event_id != self._newest:  # it comes again when the store went away meanwhile
-            self._newest = recorded.envelope.event_id
-            self._found = reconcile(self._watch, recorded.event)
+    def _fold(self, recorded: Recorded) -> list[RecordReconciliation]:
+        return reconcile(self._watch, recorded.event)
 
-    async def _take(self, recorded: Recorded) -> None:
-        self._fold(recorded)
+    async def _react(self, recorded: Recorded, commands: list[RecordReconciliation]) -> None:
         cause = recorded.envelope
-        for command in self._found:
+        for command in commands:
             if command.unexplained:
                 self._ports.alerts.critical(
                     "money.unexplained",

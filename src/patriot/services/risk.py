@@ -3,11 +3,10 @@
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
+from patriot.kernel.policy import PolicyRunner
 from patriot.kernel.projection import Recorded
-from patriot.kernel.subscription import Subscription
-from patriot.risk.policies import RiskWatch, WatchedEvent, watch_money
+from patriot.risk.policies import RiskWatch, WatchCommand, WatchedEvent, watch_money
 from patriot.services.ports import Ports
-from patriot.services.tails import fold_to_checkpoint
 
 TAIL = "risk"
 EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in WatchedEvent.__args__)
@@ -20,16 +19,18 @@ class RiskService:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._watch = RiskWatch()
-        self.tail = Subscription(ports.feed, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = PolicyRunner(ports.feed, ports.checkpoints, TAIL, EVENT_TYPES, self._fold, self._react)
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        await fold_to_checkpoint(self._ports, TAIL, EVENT_TYPES, lambda one: self._watch.apply(one.event))
         await self.tail.run()
 
-    async def _take(self, recorded: Recorded) -> None:
+    def _fold(self, recorded: Recorded) -> list[WatchCommand]:
+        return watch_money(self._watch, recorded.event)
+
+    async def _react(self, recorded: Recorded, commands: list[WatchCommand]) -> None:
         cause = recorded.envelope
-        for command in watch_money(self._watch, recorded.event):
+        for command in commands:
             context = Context(
                 correlation_id=derived_id("risk", cause.event_id),
                 causation_id=cause.event_id,

@@ -9,13 +9,12 @@ import structlog
 
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import NotFound
+from patriot.kernel.policy import PolicyRunner
 from patriot.kernel.projection import Recorded
-from patriot.kernel.subscription import Subscription
 from patriot.kernel.tasks import Background, when_stored, without_end
 from patriot.market.events import Bar
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
-from patriot.services.tails import fold_to_checkpoint
 from patriot.strategies.effects import StrategyHost
 from patriot.strategies.events import (
     StrategyConfigChanged,
@@ -106,7 +105,7 @@ class StrategiesService:
         self._following: list[asyncio.Task[None]] = []
         self._tasks = Background()
         self.host = StrategyHost(ports.bus, ports.clock, VenuePast(ports), spawn, _report, patience, ports.reached)
-        self.tail = Subscription(ports.feed, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = PolicyRunner(ports.feed, ports.checkpoints, TAIL, EVENT_TYPES, self._fold, self._react)
         self.bars_seen = 0
 
     @property
@@ -116,7 +115,7 @@ class StrategiesService:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        await fold_to_checkpoint(self._ports, TAIL, EVENT_TYPES, self._read)
+        await when_stored(self.tail.begin)
         try:
             await when_stored(self._follow)
             async with asyncio.TaskGroup() as group:
@@ -127,11 +126,11 @@ class StrategiesService:
             await self._tasks.close()
             await self.host.close()
 
-    def _read(self, recorded: Recorded) -> None:
-        self._strategies.apply(recorded.event)
+    def _fold(self, recorded: Recorded) -> bool:
+        return self._strategies.apply(recorded.event)
 
-    async def _take(self, recorded: Recorded) -> None:
-        if self._strategies.apply(recorded.event):
+    async def _react(self, recorded: Recorded, changed: bool) -> None:
+        if changed:
             await self._follow()
 
     async def _follow(self) -> None:
