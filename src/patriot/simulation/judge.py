@@ -15,13 +15,14 @@ from patriot.orders.events import STREAM_TYPE
 from patriot.sim.engine.events import Result
 from patriot.sim.engine.operations import MovePrice, Operation, PlaceAlgoOrder, PlaceOrder
 from patriot.sim.engine.venue import Venue
-from patriot.sim.engine.words import OrderType
+from patriot.sim.engine.words import MarginType, OrderType
 from patriot.simulation.faults import Dice
 from patriot.simulation.loop import Life
 from patriot.simulation.tap import ORDER_PATHS, client_id_of
 from patriot.simulation.wire import Request
 from patriot.trading.terms import AccountId, Leg, SignalId
 
+MAX_LEVERAGE = 5  # of every strategy of a run
 PROTECTED_WITHIN_SECONDS = 2.0
 WORKING_WITHIN_SECONDS = 40.0  # a lease runs out, another process takes it, reads its log and the exchange
 NOTICED_WITHIN_SECONDS = 15.0  # a lost lease, by its owner: its time to live and a little
@@ -94,12 +95,20 @@ class Judge:
         if named is None:
             return
         is_entry = named["leg"] == "e"
+        if is_entry:
+            self._see_settings(operation.uid, operation.symbol, client_id)
         intent = f"{named['prefix']} {named['leg']} {1 if is_entry else named['sequence']}"
         self.placed[intent] += 1
         if self.placed[intent] > 1:
             self.blame(1, f"{self.placed[intent]} orders for the intent {intent}")
         if named["prefix"] not in self._prefixes():
             self.blame(1, f"order {client_id} belongs to no signal")
+
+    def _see_settings(self, uid: int, symbol: str, client_id: str) -> None:
+        """Let no entry go in under a leverage or margin type that the operator did not choose (law 11)."""
+        settings = self.engine.symbol_settings(uid, symbol)
+        if settings.leverage > MAX_LEVERAGE or settings.margin_type is not MarginType.ISOLATED:
+            self.blame(11, f"entry {client_id} went in {settings.margin_type} at {settings.leverage}x")
 
     def _prefixes(self) -> set[str]:
         return {

@@ -17,7 +17,7 @@ from patriot.orders.client_ids import parse_client_order_id
 from patriot.sim.engine import operations
 from patriot.sim.engine.words import MarginType, OrderType, Side, TimeInForce
 from patriot.simulation.faults import Fault
-from patriot.simulation.judge import Client
+from patriot.simulation.judge import MAX_LEVERAGE, Client
 from patriot.simulation.loop import START
 from patriot.simulation.venue import SimulatedVenue
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
@@ -26,7 +26,6 @@ from patriot.trading.terms import Environment, Exchange, SignalId, StrategyId, U
 D = Decimal
 SYMBOLS = {StrategyId(UUID(int=21)): "BTCUSDT", StrategyId(UUID(int=22)): "ETHUSDT"}
 STRATEGY_STREAM = "STRATEGY"
-MAX_LEVERAGE = 5
 THEIR_SYMBOL = "SOLUSDT"  # that no strategy trades
 
 
