@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, OutcomeUnknown
+from patriot.simulation.loop import VirtualClock
 from patriot.trading.reports import (
     AccountSettings,
     AccountSnapshot,
@@ -27,7 +28,6 @@ from patriot.trading.reports import (
     VenueStatus,
 )
 from patriot.trading.terms import OrderType, Side, Urgency
-from tests.laws.virtual_time import VirtualClock
 from tests.orders.kit import PREFIX
 
 D = Decimal

@@ -26,9 +26,9 @@ from patriot.services.account import LinkedAccount, put_to_work
 from patriot.services.commands import full_bus
 from patriot.services.pace import LivePace
 from patriot.services.ports import Ports
+from patriot.simulation.loop import START, VirtualClock
 from patriot.trading.terms import Leg, VenueId
 from tests.execution.exchange import D, Exchange
-from tests.laws.virtual_time import START, VirtualClock
 from tests.orders import kit
 from tests.orders.kit import ACCOUNT, ORDER_ID, PREFIX, USER
 

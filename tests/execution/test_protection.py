@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from patriot.kernel.errors import CommandRefused
+from patriot.simulation.loop import run_virtually
 from patriot.trading.terms import Leg, Side
 from tests.execution.exchange import D, Exchange, lost
 from tests.execution.kit import STOP, Account
-from tests.laws.virtual_time import run_virtually
 from tests.orders.kit import ORDER_ID
 
 pytestmark = pytest.mark.unit

@@ -15,10 +15,10 @@ from patriot.adapters.exchanges.inprocess.faults import FaultRates
 from patriot.execution.effects import BracketKeeper
 from patriot.kernel.eventstore import START
 from patriot.orders.desk import OrderDesk
+from patriot.simulation.loop import run_virtually
 from patriot.trading.steps import Step
 from tests.laws import broken
 from tests.laws.judge import Judge
-from tests.laws.virtual_time import run_virtually
 from tests.laws.world import Trouble, World
 
 pytestmark = pytest.mark.integration

@@ -46,6 +46,7 @@ from patriot.sim.engine import records as sim_records
 from patriot.sim.engine import words as sim_words
 from patriot.sim.engine.instruments import BTCUSDT, ETHUSDT, LISTED
 from patriot.sim.engine.venue import Venue
+from patriot.simulation.loop import START, VirtualClock
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
 from patriot.trading.steps import Step
 from patriot.trading.terms import (
@@ -61,7 +62,6 @@ from patriot.trading.terms import (
 )
 from tests.laws.judge import Judge
 from tests.laws.mortal import Life, MortalAccount, MortalOrders, MortalStore, Witness
-from tests.laws.virtual_time import START, VirtualClock
 
 D = Decimal
 USER, ACCOUNT = UserId(UUID(int=1)), AccountId(UUID(int=2))

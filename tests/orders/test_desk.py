@@ -18,6 +18,7 @@ from patriot.orders.decider import ORDER, Status
 from patriot.orders.desk import OrderDesk
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 from patriot.orders.journal import Journal
+from patriot.simulation.loop import START, VirtualClock, run_virtually
 from patriot.trading.reports import (
     AccountSnapshot,
     OrderReport,
@@ -27,7 +28,6 @@ from patriot.trading.reports import (
     VenueStatus,
 )
 from patriot.trading.terms import Leg, OrderId, Side, Urgency
-from tests.laws.virtual_time import START, VirtualClock, run_virtually
 from tests.orders import kit
 from tests.orders.kit import ORDER_ID, PREFIX, D
 

@@ -7,7 +7,7 @@ import pytest
 from patriot.kernel.errors import CommandRefused, StoreUnavailable
 from patriot.kernel.eventstore import SYSTEM, Actor
 from patriot.orders.journal import Journal
-from tests.laws.virtual_time import run_virtually
+from patriot.simulation.loop import run_virtually
 
 pytestmark = pytest.mark.unit
 
