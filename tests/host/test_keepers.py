@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from patriot.host import keepers
-from patriot.host.keepers import PlatformKeeper
-from patriot.kernel.errors import StoreUnavailable
+from patriot.host.embedded import EmbeddedPostgres
+from patriot.host.keepers import PlatformKeeper, PostgresKeeper
+from patriot.kernel.errors import StartupError, StoreUnavailable
 
 pytestmark = pytest.mark.unit
 
@@ -124,6 +125,34 @@ async def test_keeper_that_is_canceled_ends_although_its_services_fail_meanwhile
         async with asyncio.timeout(5):
             await keeping
     assert (keeper.restarts, raised.alerts) == (0, [])
+
+
+class Server:
+    """A database server that was killed, and cannot be started as often as it is told."""
+
+    def __init__(self, failures: list[Exception]) -> None:
+        self.runs = False
+        self._failures = failures
+
+    async def running(self) -> object | None:
+        return self if self.runs else None
+
+    async def start(self) -> None:
+        if self._failures:
+            raise self._failures.pop(0)
+        self.runs = True
+
+
+async def test_database_that_cannot_be_started_is_tried_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keepers, "LOOK_SECONDS", 0.0)
+    server = Server([StartupError("the disk is full"), OSError("no memory")])
+    keeper = PostgresKeeper(cast(EmbeddedPostgres, server))
+    keeping = asyncio.create_task(keeper.run())
+    await until(lambda: server.runs)
+    assert keeper.restarts == 3
+    keeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
 
 
 async def test_pauses_grow_and_begin_anew_after_a_steady_minute(monkeypatch: pytest.MonkeyPatch) -> None:
