@@ -171,6 +171,16 @@ async def test_root_that_does_not_follow_the_one_before_is_found(history: Histor
     assert "root 2: it does not follow root 1" in (await judged(history.log, kept)).problems
 
 
+async def test_root_that_was_published_twice_differently_is_found(history: History) -> None:
+    """As a log does that went back in time, and on from there."""
+    second = decode_all([e for e in history.log if e.stream == ROOTS])[1]
+    again = encode(replace(second, root="ab" * 32))
+
+    assert (await judged(history.log, [*history.kept, again])).problems == [
+        "root 2 stands twice in roots.jsonl, and not the same"
+    ]
+
+
 async def test_line_that_cannot_be_read_is_found(history: History) -> None:
     assert "roots.jsonl line 3 cannot be read" in (await judged(history.log, [*history.kept, "{}"])).problems
 

@@ -100,7 +100,8 @@ def _read(kept: Sequence[str], problems: list[str]) -> dict[int, RootPublished]:
         except (HistoryDamaged, ValueError):
             problems.append(f"{SHELF} line {line_number} cannot be read")
             continue
-        roots[root.number] = root
+        if roots.setdefault(root.number, root) != root:
+            problems.append(f"root {root.number} stands twice in {SHELF}, and not the same")
     return roots
 
 
