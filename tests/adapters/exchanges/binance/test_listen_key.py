@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 import pytest
+import structlog
 from aiohttp import web
 
 from patriot.accounts.ports import ApiKey
@@ -18,6 +19,7 @@ from patriot.trading.reports import PrivateReport, SettingsChanged, StreamLost, 
 from tests.simulation.test_network import serving
 
 pytestmark = pytest.mark.unit
+PLANTED = ("planted-key-of-a-client", "planted-secret-of-a-client", "key-1", "key-2")
 LEVERAGE = '{"e":"ACCOUNT_CONFIG_UPDATE","E":1,"T":1,"ac":{"s":"BTCUSDT","l":100}}'
 
 
@@ -26,6 +28,7 @@ class Venue:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, float]] = []
+        self.seen: list[str] = []  # what the wire carries
         self.sockets: list[web.WebSocketResponse] = []
         self.keys = 0
         self.active: str | None = None
@@ -33,6 +36,7 @@ class Venue:
         self.refuses_sockets = False
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append(f"{request.headers} {request.raw_path}")
         if request.path == "/private/ws":
             return await self.stream(request)
         if request.path == "/fapi/v1/time":
@@ -91,7 +95,7 @@ def play(script: Callable[[Scene], Awaitable[None]]) -> Scene:
     async def run() -> Scene:
         venue, clock = Venue(), VirtualClock()
         async with serving(venue.answer) as url, open_session() as http:
-            signer = Signer(ApiKey("key", "secret"))
+            signer = Signer(ApiKey(*PLANTED[:2]))
             session = BinanceSession(url, url, http, signer, clock=clock, budget=RateBudget(clock))
             scene = Scene(venue, BinanceAccountSession.open(session))
             listening = asyncio.create_task(scene.listen())
@@ -222,3 +226,25 @@ def test_settings_that_somebody_changed_are_told(message: str, symbol: str) -> N
 
     told = [report for report, _ in play(script).heard if not isinstance(report, StreamResumed)]
     assert [(type(report), getattr(report, "symbol", None)) for report in told] == [(SettingsChanged, symbol)]
+
+
+async def lose_everything(scene: Scene) -> None:
+    """Lead the stream through each way in which it can fail."""
+    await scene.venue.sockets[0].send_str('{"e":"ORDER_TRADE_UPDATE","o":"key-1 planted-key-of-a-client"}')
+    scene.venue.active = None
+    await asyncio.sleep(70)
+    scene.venue.put = lambda: web.json_response({"code": -1125, "msg": "no planted-key-of-a-client"}, status=400)
+    await asyncio.sleep(70)
+    scene.venue.refuses_sockets = True
+    scene.account.reopen_stream("an order was not told")
+    await asyncio.sleep(70)
+
+
+def test_no_failure_of_a_stream_shows_a_key() -> None:
+    with structlog.testing.capture_logs() as lines:
+        scene = play(lose_everything)
+
+    shown = f"{lines} {scene.counters} {scene.account.stream.last_problem} {scene.heard} {scene.account.unknown_seen}"
+    assert len(lines) > 3
+    assert [one for one in PLANTED if one in shown] == []
+    assert [one for one in PLANTED if one in f"{shown} {scene.venue.seen}"] == [PLANTED[0], *PLANTED[2:]], "it can find"
