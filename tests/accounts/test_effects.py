@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from patriot.accounts import streams
-from patriot.accounts.effects import AccountLedger
+from patriot.accounts.effects import STEADY_READS, AccountLedger
 from patriot.accounts.events import (
     EquitySampled,
     FundingPaid,
@@ -155,7 +155,7 @@ class RestlessVenue:
         return AccountSnapshot("USDT", wallet, wallet, Decimal(0), (), NOON)
 
 
-@pytest.mark.parametrize("changes", [0, 1, 3])
+@pytest.mark.parametrize("changes", [0, 1, STEADY_READS - 1])
 async def test_books_open_only_on_a_wallet_that_stood_still(changes: int) -> None:
     clock = FakeClock(NOON)
     store = MemoryEventStore(clock)
@@ -173,7 +173,7 @@ async def test_wallet_that_never_stands_still_is_read_again_later() -> None:
     store = MemoryEventStore(clock)
     bus = CommandBus(store, clock, Ids(clock))
     streams.register(bus)
-    ledger = AccountLedger(ONE, OWNER, RestlessVenue(100), bus, clock, store)  # type: ignore[arg-type]
+    ledger = AccountLedger(ONE, OWNER, RestlessVenue(STEADY_READS), bus, clock, store)  # type: ignore[arg-type]
 
     with pytest.raises(ExchangeUnavailable):
         await ledger.sync_income()

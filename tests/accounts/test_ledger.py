@@ -107,6 +107,15 @@ def test_records_from_before_the_opening_are_not_booked_again() -> None:
     assert LEDGER.decide(LEDGER.fold(events), funding("F:0", "-3", NOON - 2 * SETTLING)) == []
 
 
+def test_record_that_the_exchange_shows_an_hour_late_is_kept_apart_from_what_the_opening_settled() -> None:
+    settled = [income(f"F:{minutes}", IncomeType.FUNDING_FEE, "-1", NOON - minutes * MINUTE) for minutes in (59, 61)]
+    events = told(opening("998", *settled))
+    assert isinstance(events[0], LedgerOpened)
+    assert events[0].settled_records == ("F:59",)
+    late = [funding("F:58", "-1", NOON - 58 * MINUTE), funding("F:62", "-1", NOON - 62 * MINUTE)]
+    assert [len(LEDGER.decide(LEDGER.fold(events), one)) for one in late] == [1, 0]
+
+
 def test_transfer_of_the_very_instant_of_the_opening_is_booked() -> None:
     events = told(opening("1000", income("T:1", IncomeType.TRANSFER, "1000", NOON)), transfer("T:2", "500", NOON))
     assert wallet_of(events) == 1500
