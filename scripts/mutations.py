@@ -149,7 +149,7 @@ def faults(node: ast.AST, place: list[str]) -> Iterator[tuple[str, ast.AST, str]
             yield "removed assignment", node, "pass"
         case ast.Return(value=None) | ast.Raise():
             yield "removed exit", node, "pass"
-        case ast.Return(value=value) if not (isinstance(value, ast.Constant) and value.value is None):
+        case ast.Return(value=value) if not (isinstance(value, ast.Constant) and not value.value):
             yield "early return", node, "return None"
         case ast.Continue() | ast.Break():
             yield "loop", node, "break" if isinstance(node, ast.Continue) else "continue"
@@ -198,9 +198,11 @@ def _is_shape(decorator: ast.expr) -> bool:
 
 
 def _is_left_alone(value: object) -> bool:
-    """Tell what is no behavior: a log line, a block for types only, a protocol, the branch that cannot be reached."""
+    """Tell what is no behavior: a log line, a block for types, a protocol, how a class is made, the unreachable."""
     if isinstance(value, ast.Expr):
         return ast.unparse(value.value).removeprefix("self.").startswith((*LOGS, "assert_never("))
+    if isinstance(value, ast.Call):
+        return _is_shape(value)  # frozen and slots are for mypy and memory
     if isinstance(value, ast.If):
         return ast.unparse(value.test) == "TYPE_CHECKING"
     if isinstance(value, ast.ClassDef):

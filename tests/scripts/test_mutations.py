@@ -26,6 +26,7 @@ PLANTED = {
     "[b for b in a if b.c]": ["condition: b.c -> (not (b.c))"],
     "while a: break": ["condition: a -> (not (a))", "loop: break -> continue"],
     "return a": ["early return: return a -> return None"],
+    "return False": ["constant: False -> True"],
     "return": ["removed exit: return -> pass"],
     "raise a": ["removed exit: raise a -> pass"],
     "log.info('a', b=1)": [],
@@ -42,10 +43,9 @@ def test_each_kind_of_fault_is_planted_where_it_belongs(code: str) -> None:
     assert all(mutant.lines == range(2, 3) for mutant in mutants)
 
 
-def test_decorator_goes_with_its_sign_and_what_shapes_a_function_stays() -> None:
-    source = b"@retried(3)\n@property\ndef f(self): ...\n"
-    planted = [mutant.planted(source) for mutant in mutants_of("x.py", source) if mutant.kind == "decorator"]
-    assert planted == [b"\n@property\ndef f(self): ...\n"]
+def test_decorator_goes_with_its_sign_and_what_shapes_a_class_stays() -> None:
+    source = b"@retried(a)\n@dataclass(frozen=True)\nclass C: ...\n"
+    assert [one.planted(source) for one in mutants_of("x.py", source)] == [b"\n@dataclass(frozen=True)\nclass C: ...\n"]
 
 
 def test_every_fault_in_the_source_compiles_and_has_a_name_of_its_own() -> None:
