@@ -1,36 +1,109 @@
-"""Read `coverage.json` and fail when a package that moves money has too many branches that no test takes."""
+"""Read `coverage.json` and fail when a module of a gated package has too many branches or lines that no test takes.
+
+Each module is held to it alone: a file that is covered well hides no naked one beside it. One branch and one line may
+always be missing, else a small file could not miss any.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-GATED = ("kernel", "orders", "execution", "risk", "billing")
+SOURCE = "src/patriot/"
+GATED = ("kernel", "trading", "orders", "execution", "risk", "billing", "accounts", "services", "judge", "host",
+         "adapters/postgres", "adapters/exchanges")  # fmt: skip
 LEAST_PERCENT = 90.0
+# What is below that today, in percent of branches and lines; most of it is what only acceptance tests run. A figure may
+# only rise: one that its module has passed by STEP is to be written anew, one that reached the gate struck out.
+STEP = 5.0
+SHORT: dict[str, tuple[float, float]] = {
+    "adapters/exchanges/binance/market.py": (71, 83),
+    "adapters/exchanges/binance/order_wire.py": (80, 97),
+    "adapters/exchanges/binance/orders.py": (89, 98),
+    "adapters/exchanges/binance/venue.py": (100, 74),
+    "adapters/exchanges/inprocess/account.py": (85, 94),
+    "adapters/postgres/evidence.py": (100, 55),
+    "adapters/postgres/shadow.py": (80, 98),
+    "execution/effects.py": (88, 95),
+    "execution/fleet.py": (25, 65),
+    "execution/routing.py": (85, 95),
+    "execution/worker.py": (87, 97),
+    "host/crash.py": (37, 63),
+    "host/down.py": (37, 59),
+    "host/embedded.py": (80, 92),
+    "host/halts.py": (0, 62),
+    "host/keepers.py": (0, 40),
+    "host/offline_verifier.py": (100, 54),
+    "host/onboarding.py": (0, 48),
+    "host/opened.py": (22, 60),
+    "host/paper_clients.py": (0, 61),
+    "host/reading.py": (5, 48),
+    "host/self_report.py": (0, 41),
+    "host/serve.py": (16, 60),
+    "host/sim_process.py": (0, 46),
+    "host/soak.py": (15, 39),
+    "host/unprivileged.py": (40, 64),
+    "host/up.py": (0, 54),
+    "host/verify.py": (0, 38),
+    "judge/invoices.py": (0, 40),
+    "judge/leaks.py": (0, 36),
+    "judge/log_evidence.py": (77, 88),
+    "judge/summary.py": (100, 75),
+    "kernel/tasks.py": (71, 82),
+    "orders/sending.py": (89, 100),
+    "services/account.py": (57, 92),
+    "services/alerts.py": (100, 62),
+    "services/all_in_one.py": (0, 44),
+    "services/billing.py": (0, 46),
+    "services/execution.py": (69, 86),
+    "services/plugged_in.py": (100, 75),
+    "services/strategies.py": (0, 35),
+}
 
 
 def main() -> int:
-    """Print one line per package, by branch and by line; return 1 when one is below the gate."""
+    """Print one line per module that falls short, and per package; return 1 when one is below its gate."""
     files = json.loads((ROOT / "coverage.json").read_text())["files"]
-    failed = False
-    for package in GATED:
-        prefix = f"src/patriot/{package}/"
-        summaries = [measured["summary"] for path, measured in files.items() if path.startswith(prefix)]
-        branches = percent(summaries, "covered_branches", "num_branches")
-        lines = percent(summaries, "covered_lines", "num_statements")
-        is_enough = bool(summaries) and min(branches, lines) >= LEAST_PERCENT
-        failed = failed or not is_enough
-        verdict = "ok" if is_enough else f"below {LEAST_PERCENT:.0f} %" if summaries else "not measured"
-        print(f"{package:10} branches {branches:6.2f} %   lines {lines:6.2f} %   {verdict}")
-    return int(failed)
+    measured = {path.removeprefix(SOURCE): file["summary"] for path, file in files.items()}
+    by_package: defaultdict[str, list[str]] = defaultdict(list)
+    failures = [f"{path}: is no module any more; strike it out" for path in SHORT if path not in measured]
+    for path, summary in sorted(measured.items()):
+        package = next((name for name in GATED if path.startswith(f"{name}/")), None)
+        if package:
+            by_package[package].append(path)
+            failures += judged(path, share(summary, "branches"), share(summary, "lines"))
+    failures += [f"{package}: not measured" for package in GATED if package not in by_package]
+    for package, paths in by_package.items():
+        short = sum(path in SHORT for path in paths)
+        print(f"{package:20} {len(paths):3} modules, {short} short of {LEAST_PERCENT:.0f} %")
+    print("\n".join(failures) or "Every module reaches its gate.")
+    return int(bool(failures))
 
 
-def percent(summaries: list[dict[str, float]], covered: str, total: str) -> float:
-    """Return the covered share of all files together; nothing to cover is covered."""
-    whole = sum(summary[total] for summary in summaries)
-    return 100 * sum(summary[covered] for summary in summaries) / whole if whole else 100.0
+def share(summary: dict[str, int], what: str) -> float:
+    """Return the percentage covered; nothing to cover, or one thing missing, is enough."""
+    whole = summary["num_branches" if what == "branches" else "num_statements"]
+    covered = summary["covered_branches" if what == "branches" else "covered_lines"]
+    return 100.0 if whole - covered <= 1 else 100 * covered / whole
+
+
+def judged(path: str, branches: float, lines: float) -> list[str]:
+    """Return what is wrong with a module's figures, in sentences that say what to do."""
+    found = f"{path}: branches {branches:.1f} %, lines {lines:.1f} %"
+    is_enough = min(branches, lines) >= LEAST_PERCENT
+    if path not in SHORT:
+        return [] if is_enough else [f"{found}: expected {LEAST_PERCENT:.0f} % of each; cover it"]
+    least_branches, least_lines = SHORT[path]
+    if is_enough:
+        return [f"{found}: strike it out of SHORT"]
+    if branches < least_branches or lines < least_lines:
+        return [f"{found}: fell below {least_branches} % and {least_lines} %; cover it"]
+    if branches > least_branches + STEP or lines > least_lines + STEP:
+        return [f"{found}: rose; raise its figures in SHORT to ({int(branches)}, {int(lines)})"]
+    return []
 
 
 if __name__ == "__main__":
