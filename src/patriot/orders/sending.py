@@ -122,8 +122,8 @@ class OrderSender:
         return True
 
     async def _take_refusal(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
-        """Take a refusal as final, unless an earlier request with the same client id may be what it collided with."""
-        if created.group_id in self.inherited:
+        """Take a refusal as final, unless a predecessor's order that rests under the same id may be the reason."""
+        if created.group_id in self.inherited and is_conditional(created):
             if not await self._inquiry.is_there(created):
                 self._inquiry.find_out(created, "RefusedUnproven")
             return
