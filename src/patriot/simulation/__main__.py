@@ -118,9 +118,10 @@ def main(arguments: list[str]) -> int:
 
 def _outcomes(seeds: Iterable[int], jobs: int) -> Iterable[Outcome]:
     if jobs == 1:
-        return map(run_seed, seeds)
+        yield from map(run_seed, seeds)
+        return
     with ProcessPoolExecutor(jobs) as pool:
-        return list(pool.map(run_seed, seeds, chunksize=5))
+        yield from pool.map(run_seed, seeds)
 
 
 def _say(line: str) -> None:
