@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import get_args
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -252,3 +253,15 @@ def test_watch_forgets_what_no_later_sample_needs() -> None:
 
 def test_every_event_of_the_policy_is_folded() -> None:
     assert set(get_args(MoneyEvent)) == {LedgerOpened, TransferRecorded, FundingPaid, OrderFilled, EquitySampled}
+
+
+def test_watch_that_was_kept_is_the_same_and_goes_on_alike() -> None:
+    watch = MoneyWatch()
+    for event in (OPENED, transfer("1000.00"), sample("1000", NOON), fill("1.10", "0.0100", NOON + SECOND)):
+        reconcile(watch, event)
+    kept = msgspec.msgpack.decode(msgspec.msgpack.encode(watch), type=MoneyWatch)
+    assert repr(kept) == repr(watch)
+    later = [sample("1001.09", NOON + HOUR), sample("1005", NOON + 2 * HOUR), sample("1005", NOON + 3 * HOUR)]
+    found = [reconcile(watch, event) for event in later]
+    assert found[-1] != []
+    assert [reconcile(kept, event) for event in later] == found

@@ -4,9 +4,17 @@ from decimal import Decimal
 from typing import get_args
 from uuid import UUID
 
+import msgspec
 import pytest
 
-from patriot.accounts.events import AccountReconciled, EquitySampled, SampleReason, TransferRecorded
+from patriot.accounts.events import (
+    AccountLinked,
+    AccountReconciled,
+    EquitySampled,
+    PositionMode,
+    SampleReason,
+    TransferRecorded,
+)
 from patriot.kernel.codec import EVENTS
 from patriot.risk.commands import HaltTrading, RecordViolation, ResumeTrading
 from patriot.risk.events import (
@@ -16,10 +24,12 @@ from patriot.risk.events import (
     Scope,
     Severity,
     TradingHalted,
+    TradingResumed,
 )
 from patriot.risk.halts import HALT
 from patriot.risk.policies import WATCHED, RiskWatch, WatchCommand, WatchedEvent, severity, watch_money
-from patriot.trading.terms import AccountId, UserId
+from patriot.strategies.events import StrategyAssigned
+from patriot.trading.terms import AccountId, Environment, Exchange, StrategyId, UserId
 
 pytestmark = pytest.mark.unit
 
@@ -154,3 +164,27 @@ def test_halt_of_a_person_stays_when_money_is_explained() -> None:
     halt = HALT.fold([standing, replace(standing, reason_code=UNEXPLAINED)])
     lifted = HALT.decide(halt, ResumeTrading(Scope.ACCOUNT, str(ACCOUNT), UNEXPLAINED, NOON + HOUR))
     assert list(HALT.fold(lifted, halt).standing) == ["OPERATOR"]
+
+
+def test_watch_that_was_kept_is_the_same_and_goes_on_alike() -> None:
+    strategy = StrategyId(UUID(int=3))
+    watch = RiskWatch()
+    for event in (
+        AccountLinked(ACCOUNT, USER, Exchange.BINANCE, Environment.SIM, PositionMode.ONE_WAY, "USDT", 1, NOON),
+        LimitSet(Scope.GLOBAL, "", "max_total_exposure", Decimal("1.50"), NOON),
+        LimitSet(Scope.USER, str(USER), "max_daily_loss_fraction", Decimal("0.0100"), NOON),
+        StrategyAssigned(strategy, UUID(int=30), USER, ACCOUNT, Decimal("0.5"), Decimal(1), NOON, NOON),
+        sample("1000.10"),
+        TransferRecorded(ACCOUNT, USER, "T:1", "USDT", Decimal("-10.00"), NOON + HOUR),
+        halted(DAILY_LOSS, NOON),
+        halted("OPERATOR", NOON),
+        TradingResumed(Scope.USER, str(USER), "OPERATOR", NOON + HOUR),
+    ):
+        watch.apply(event)
+    state = msgspec.msgpack.encode(watch)
+    kept = msgspec.msgpack.decode(state, type=RiskWatch)
+    assert kept == watch
+    assert msgspec.msgpack.encode(kept) == state  # to the last digit
+    falling = sample("900", NOON + DAY), sample("850", NOON + DAY + HOUR)
+    assert [watch_money(kept, event) for event in falling] == [watch_money(watch, event) for event in falling]
+    assert kept == watch

@@ -1,4 +1,4 @@
-"""Event store, log feed, checkpoints and leases in memory: what PostgreSQL does, for tests and for simulation.
+"""Event store, log feed, checkpoints, snapshots, leases in memory: what PostgreSQL does, for tests and for simulation.
 
 One append is one step of the event loop, so it is atomic and every event is readable as soon as it is written.
 """
@@ -25,6 +25,7 @@ from patriot.kernel.eventstore import (
 )
 from patriot.kernel.feed import PAGE_EVENTS, Page
 from patriot.kernel.lease import LEASE_TTL
+from patriot.kernel.policy import Snapshot
 
 
 @dataclass(slots=True)
@@ -84,6 +85,21 @@ class MemoryCheckpoints:
     async def save(self, name: str, place: Place) -> None:
         """See `Checkpoints.save`."""
         self._places[name] = place
+
+
+class MemorySnapshots:
+    """`Snapshots` in a dictionary, which this code alone has filled."""
+
+    def __init__(self) -> None:
+        self._snapshots: dict[str, Snapshot] = {}
+
+    async def load(self, name: str) -> Snapshot | None:
+        """See `Snapshots.load`."""
+        return self._snapshots.get(name)
+
+    async def save(self, name: str, snapshot: Snapshot) -> None:
+        """See `Snapshots.save`."""
+        self._snapshots[name] = snapshot
 
 
 class MemoryFeed:

@@ -14,6 +14,7 @@ from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.leases import PostgresLeases
 from patriot.adapters.postgres.migrate import migrate
 from patriot.adapters.postgres.projections import PostgresReadModels
+from patriot.adapters.postgres.snapshots import PostgresSnapshots
 from patriot.kernel.clock import Clock
 from patriot.kernel.ids import Ids
 from patriot.services.alerts import LogAlerts
@@ -68,6 +69,7 @@ async def plug_in(
                 venues={Exchange.BINANCE: BinanceVenue(binance.base_url, binance.ws_url, http, clock, budget)},
                 alerts=alerts,
                 reached=reached,
+                snapshots=PostgresSnapshots(database),
             )
             yield PluggedIn(ports, database, store, leases, PostgresReadModels(database, store.feed), alerts)
         await database.close()

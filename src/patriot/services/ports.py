@@ -1,7 +1,7 @@
 """What every service is made of: ports. Which adapters stand behind them is said in `services/plugged_in.py` alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from patriot.accounts.ports import AccountVenue, ApiKey, KeyProbe
@@ -13,6 +13,8 @@ from patriot.kernel.eventstore import EventStore
 from patriot.kernel.feed import Checkpoints, LogFeed
 from patriot.kernel.ids import Ids
 from patriot.kernel.lease import Leases
+from patriot.kernel.memory import MemorySnapshots
+from patriot.kernel.policy import Snapshots
 from patriot.kernel.projection import Projection
 from patriot.kernel.sql import Sql
 from patriot.kernel.subscription import Tail
@@ -81,6 +83,7 @@ class Ports:
     venues: Mapping[VenueId, Venue]
     alerts: Alerts
     reached: Reached = pass_by
+    snapshots: Snapshots = field(default_factory=MemorySnapshots)  # these end with the process
 
     def venue(self, venue_id: VenueId) -> Venue:
         """Return an exchange. Errors: NotFound for one that is not plugged in."""

@@ -5,7 +5,7 @@ from patriot.accounts.policies import MoneyEvent, MoneyWatch, reconcile
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import derived_id
-from patriot.kernel.policy import PolicyRunner
+from patriot.kernel.policy import Keep, PolicyRunner
 from patriot.kernel.projection import Recorded
 from patriot.services.ports import Ports
 
@@ -19,11 +19,15 @@ class ReconciliationService:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._watch = MoneyWatch()
-        self.tail = PolicyRunner(ports.feed, ports.checkpoints, TAIL, EVENT_TYPES, self._fold, self._react)
+        keep = Keep(ports.snapshots, MoneyWatch, lambda: self._watch, self._take_up)
+        self.tail = PolicyRunner(ports.feed, ports.checkpoints, TAIL, EVENT_TYPES, self._fold, self._react, keep)
 
     async def run(self) -> None:
         """Serve until cancelled."""
         await self.tail.run()
+
+    def _take_up(self, watch: MoneyWatch) -> None:
+        self._watch = watch
 
     def _fold(self, recorded: Recorded) -> list[RecordReconciliation]:
         return reconcile(self._watch, recorded.event)

@@ -160,6 +160,7 @@ async def test_reader_ahead_of_the_log_is_refused_and_after_adoption_misses_noth
         newest = position_of(await store.feed.newest())
     lost = place_of(Position(newest.transaction + 500, newest.number + 40))  # events that were not restored
     await save(database, "risk", lost)
+    await execute(database, "INSERT INTO eventing.snapshots VALUES ('risk', 'code', '1.1', 'of events that are gone')")
     with pytest.raises(StartupError, match=r"risk read further than .* run `patriot db adopt`"):
         await start_and_end(database)
 
@@ -171,6 +172,9 @@ async def test_reader_ahead_of_the_log_is_refused_and_after_adoption_misses_noth
         new = await append(store, 2)
         assert ids_of(await store.feed.read(lost)) == new
         assert await everything(store) == old + new
+    owner = await Database.connect(database, role=None)
+    assert await owner.fetch("SELECT name FROM eventing.snapshots") == []
+    await owner.close()
 
 
 async def test_log_whose_numbers_would_repeat_is_refused_and_counts_on_after_adoption(database: str) -> None:

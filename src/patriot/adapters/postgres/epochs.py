@@ -156,4 +156,5 @@ async def _open_epoch(session: "asyncpg.Connection[asyncpg.Record]", state: LogS
     # From the oldest transaction that still runs: readers stop there, and old events must lie below it at once.
     ahead = max(state.ahead, highest.transaction + 1 - state.oldest_running)
     await session.execute(_OPEN_EPOCH, ahead, state.oldest_running + ahead)
+    await session.execute("DELETE FROM eventing.snapshots")  # they may hold what the log does not
     await session.execute(_NUMBER_ON, max(state.next_number - 1, 1))
