@@ -2,8 +2,8 @@
 
 To add one, as the only change of its commit and additive first:
 
-1. `.venv/bin/alembic revision --rev-id 0012 -m "add something"`, with the number after the last one in `versions/`.
-   It writes `versions/0012_add_something.py` from `script.py.mako`.
+1. `.venv/bin/alembic revision --rev-id 0014 -m "add something"`, with the number after the last one in `versions/`.
+   It writes `versions/0014_add_something.py` from `script.py.mako`.
 2. Fill `UPGRADE`: any number of statements, with `$$ ... $$` bodies and `::casts` as they are. It runs in one
    transaction, so no `BEGIN`, no `COMMIT`, and nothing that refuses a transaction (`CREATE INDEX CONCURRENTLY`).
 3. Run `.venv/bin/pytest tests/adapters/postgres/test_migrate.py`.
