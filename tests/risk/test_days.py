@@ -57,6 +57,10 @@ def test_figure_newer_than_the_last_sample_counts() -> None:
     assert book(sample("1000")).risk_of(ACCOUNT, Decimal(990)) == risk("990", "1000", "1000")
 
 
+def test_newer_sample_of_the_same_instant_counts() -> None:
+    assert book(sample("1000"), sample("1010"), sample("990")).risk_of(ACCOUNT) == risk("990", "1000", "1010")
+
+
 def test_deposit_moves_every_reference() -> None:
     assert book(sample("1000"), transfer("500")).risk_of(ACCOUNT) == risk("1500", "1500", "1500")
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.kernel.errors import InvalidInput
+from patriot.risk.commands import EffectiveLimits
 from patriot.risk.events import LimitSet, Scope, limits_stream_id
 from patriot.risk.limits import GLOBAL_DEFAULTS, LIMIT_NAMES, LIMITS, LimitBook, set_limit
 from patriot.trading.terms import AccountId, StrategyId, UserId
@@ -37,6 +38,18 @@ def book(*events: LimitSet) -> LimitBook:
 
 def test_limits_that_nobody_set_are_the_defaults() -> None:
     assert book().effective(USER, ACCOUNT, STRATEGY) == GLOBAL_DEFAULTS
+    assert (
+        EffectiveLimits(Decimal(50_000), Decimal(250_000), Decimal(10), Decimal("0.05"), Decimal("0.20"))
+        == GLOBAL_DEFAULTS
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("max_leverage", "above 0 and at most 125"), ("max_position_notional", "above 0")]
+)
+def test_refusal_of_a_limit_says_what_was_expected(name: str, expected: str) -> None:
+    with pytest.raises(InvalidInput, match=f"expected a number {expected} for {name}"):
+        LIMITS.decide({}, set_limit(Scope.GLOBAL, "", name, Decimal(0), NOON))
 
 
 @pytest.mark.parametrize("scope", list(Scope))
