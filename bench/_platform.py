@@ -1,7 +1,8 @@
 """The platform that the order path is measured on; `python -m bench._platform` is one of its own, to be restarted.
 
-All services in one process, as in `patriot demo`; runners and simulator beside it. The venue's clock stands still, so
-prices do not move and its rate limits are off: what is measured is the way, not the market.
+All services in one process, as in `patriot demo`; runners and simulator beside it. Where a place is not live, the
+venue's clock stands still, so prices do not move and its rate limits are off: what is measured is the way, not the
+market.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from patriot.demo.replay import ReplayPace
 from patriot.host.logs import log_to
 from patriot.host.paper_clients import DemoPlan, PlannedClient, PlannedStrategy
 from patriot.host.root_file import RootFile
-from patriot.kernel.clock import ReplayClock
+from patriot.host.venue_clock import VenueClock
+from patriot.kernel.clock import ReplayClock, SystemClock
 from patriot.kernel.ids import derived_id
 from patriot.kernel.tasks import while_serving
 from patriot.services.all_in_one import Platform
+from patriot.services.pace import LivePace
 from patriot.services.plugged_in import ExchangeAddress, plug_in
 from patriot.services.ports import Ports
 from patriot.trading.steps import Reached, pass_by
@@ -52,6 +55,7 @@ class Place:
     control_url: str
     token: str
     folder: str
+    live: bool = False  # the venue's clock runs, prices move, and requests are counted as the venue counts them
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +89,16 @@ async def open_platform(place: Place, reached: Reached = pass_by) -> AsyncIterat
     log_to(folder / "platform.log", "WARNING")
     async with aiohttp.ClientSession() as http:
         control = SimControl(http, place.control_url, place.token)
-        clock = ReplayClock((await control.health()).now)
-        address = ExchangeAddress(place.base_url, place.ws_url, replayed=True)
+        now = (await control.health()).now
+        replayed = ReplayClock(now)
+        pace = LivePace() if place.live else ReplayPace(replayed)
+        clock = VenueClock(SystemClock(), now, 1) if place.live else replayed
+        address = ExchangeAddress(place.base_url, place.ws_url, replayed=not place.live)
         async with plug_in(place.dsn, address, clock, reached) as plugged:
             vault = Vault(PostgresShelf(plugged.database), load_master_key(folder / "master.key", None))
             spawn = SubprocessRunners(folder / "runners.log")
             shelf = RootFile(folder / "roots.jsonl")
-            platform = Platform(plugged.ports, plugged.read_models, vault, ReplayPace(clock), spawn, shelf)
+            platform = Platform(plugged.ports, plugged.read_models, vault, pace, spawn, shelf)
             yield Running(plugged.ports, place.base_url, http, vault, control, platform)
 
 
