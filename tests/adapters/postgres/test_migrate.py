@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from importlib import import_module
 from pathlib import Path
 
 import asyncpg
@@ -61,3 +62,19 @@ def test_no_migration_leaves_its_transaction() -> None:
     for path in (FOLDER / "versions").glob("*.py"):
         text = path.read_text()
         assert not re.search(r"^\s*(COMMIT|ROLLBACK|BEGIN)\s*;|CONCURRENTLY", text, re.IGNORECASE | re.MULTILINE), path
+
+
+async def test_rows_of_an_older_fold_are_emptied_and_folded_from_the_start(database: str) -> None:
+    some = "00000000-0000-0000-0000-000000000001"
+    await execute(
+        database,
+        f"INSERT INTO read.ledger_accounts VALUES ('{some}', '{some}', 'USDT')",
+        "INSERT INTO eventing.projections (name, place, status) VALUES ('ledger', '0.7.9', 'RUNNING')",
+        "INSERT INTO eventing.projections (name, place, status) VALUES ('strategies', '0.7.9', 'RUNNING')",
+        import_module("patriot.adapters.postgres.migrations.versions.0014_fold_again").UPGRADE,
+    )
+    connection = await asyncpg.connect(database)
+    rows = await connection.fetch("SELECT name, place FROM eventing.projections")
+    left = await connection.fetchval("SELECT count(*) FROM read.ledger_accounts")
+    await connection.close()
+    assert ({row["name"]: row["place"] for row in rows}, left) == ({"ledger": "", "strategies": "0.7.9"}, 0)
