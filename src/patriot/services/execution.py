@@ -21,8 +21,8 @@ from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import Context, Fence
 from patriot.kernel.ids import derived_id
+from patriot.kernel.policy import PolicyRunner
 from patriot.kernel.projection import Recorded
-from patriot.kernel.subscription import Subscription
 from patriot.kernel.tasks import when_stored, without_end
 from patriot.orders.patience import DeskPatience
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
@@ -31,7 +31,6 @@ from patriot.services.account import LinkedAccount, close_signalled, put_to_work
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
 from patriot.services.risk_facts import WatchedRisk
-from patriot.services.tails import fold_to_checkpoint
 from patriot.strategies.events import SignalGenerated, StrategyAssigned, StrategyStatus, StrategyStopped
 from patriot.trading.terms import AccountId, Instrument, StrategyId, VenueId
 
@@ -67,7 +66,7 @@ class ExecutionService:
             partial(was_placed, ports),
         )
         self._router = SignalRouter(self._book, needs, ports.bus, ports.clock, ports.reached)
-        self.tail = Subscription(ports.feed, ports.checkpoints, TAIL, self._take, EVENT_TYPES)
+        self.tail = PolicyRunner(ports.feed, ports.checkpoints, TAIL, EVENT_TYPES, self._fold, self._react)
         self.started = asyncio.Event()
 
     @property
@@ -86,7 +85,7 @@ class ExecutionService:
             for venue_id, venue in self._ports.venues.items():
                 for instrument in await venue.market.instruments():
                     self._instruments[venue_id, instrument.symbol] = instrument
-            await when_stored(lambda: fold_to_checkpoint(self._ports, TAIL, EVENT_TYPES, self._fold))
+            await when_stored(self.tail.begin)
             self._watch.halts.ready = True
             for account_id in self._linked:
                 self._take_on(account_id)
@@ -111,10 +110,8 @@ class ExecutionService:
         if self._book.accounts[account_id] is not AccountStatus.UNLINKED:
             self.fleet.take_on(account_id, self._linked[account_id].user_id)
 
-    async def _take(self, recorded: Recorded) -> None:
-        event = recorded.event
-        self._fold(recorded)
-        match event:
+    async def _react(self, recorded: Recorded, _follows: None) -> None:
+        match event := recorded.event:
             case AccountLinked():
                 self._take_on(event.account_id)
             case AccountUnlinked():
