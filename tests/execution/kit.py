@@ -107,6 +107,10 @@ class Account:
         self.begun.set()
         await self.worker.run()
 
+    async def moment(self) -> None:
+        """Let a moment pass."""
+        await asyncio.sleep(0.05)
+
     async def end(self) -> None:
         """End this life at once: what it had in memory is lost."""
         self.working.cancel()

@@ -16,7 +16,16 @@ from patriot.adapters.exchanges.inprocess.account import InProcessAccount, InPro
 from patriot.kernel.errors import ExchangeError, StoreUnavailable
 from patriot.kernel.eventstore import Appended, Envelope, Fence, IdempotentResult, StreamAppend, StreamKey
 from patriot.kernel.memory import MemoryEventStore
-from patriot.trading.reports import AccountSnapshot, IncomeRecord, OrderReport, PrivateReport, TradeReport, VenueOrder
+from patriot.trading.reports import (
+    AccountSettings,
+    AccountSnapshot,
+    IncomeRecord,
+    OrderReport,
+    PrivateReport,
+    SymbolSettings,
+    TradeReport,
+    VenueOrder,
+)
 from patriot.trading.steps import Step
 from patriot.trading.terms import Urgency
 
@@ -183,6 +192,12 @@ class MortalAccount:
 
     async def income(self, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[IncomeRecord]:
         return await self._life.lives_through(self._account.income(since, urgency=urgency))
+
+    async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
+        return await self._life.lives_through(self._account.account_settings())
+
+    async def symbol_settings(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> SymbolSettings:
+        return await self._life.lives_through(self._account.symbol_settings(symbol))
 
     async def prepare_symbol(self, symbol: str, leverage: int) -> None:
         await self._life.lives_through(self._account.prepare_symbol(symbol, leverage))

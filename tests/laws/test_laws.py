@@ -63,7 +63,7 @@ def test_laws_hold_through_faults_and_kills(first: int) -> None:
 @pytest.mark.parametrize("step", ORDER_PATH)
 def test_laws_hold_when_killed_at_each_step(step: Step) -> None:
     killed = 0
-    for seed in range(8):
+    for seed in range(16):
         world = World(seed, Trouble(rates=FaultRates(), store_away=0.0, kill=0.5, kill_at=frozenset({step})))
         assert not findings(world)
         killed += world.kills

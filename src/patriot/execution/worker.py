@@ -20,6 +20,7 @@ from patriot.execution.events import unexplained_stream_id
 from patriot.execution.ports import Alerts, CommandWriter, Desk, Ledger
 from patriot.execution.position_check import Difference, PositionCheck, differences, unexplained
 from patriot.execution.stream_watch import StreamWatch
+from patriot.execution.symbol_settings import SettingsKeeper, SettingsVenue
 from patriot.kernel.bus import Decided
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
@@ -37,15 +38,11 @@ IDLE_CHECK_SECONDS = 300.0  # of an account that holds nothing
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
-class Session(Protocol):
+class Session(SettingsVenue, Protocol):
     """The account's private side of the exchange."""
 
     async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
         """Return balances and positions of this moment."""
-        ...
-
-    async def prepare_symbol(self, symbol: str, leverage: int) -> None:
-        """Set leverage and isolated margin for a symbol; already so is success."""
         ...
 
     def reports(self) -> AsyncIterator[PrivateReport]:
@@ -117,8 +114,7 @@ class AccountWorker:
         self._stream = StreamWatch()
         self._positions = PositionCheck()
         self._caught_up = asyncio.Event()  # what a predecessor sent and did not record is known
-        self._prepared: dict[str, int] = {}
-        self._preparing = asyncio.Lock()
+        self._settings = SettingsKeeper(account_id, session, alerts)
         self._tasks = Background()
         keeper.on_closed = partial(self._tasks.soon, self.refresh)
         keeper.on_exit_refused = partial(self._tasks.soon, partial(self._check_again, exit_refused=True))
@@ -275,6 +271,7 @@ class AccountWorker:
         if self.snapshot is not None:
             await self.check_positions(self.snapshot)
         await self._patiently(self._ledger.sync_income)
+        await self._patiently(partial(self._settings.check_modes, Urgency.BACKGROUND))
         await self.refresh()
 
     async def _take_money(self) -> None:
@@ -344,16 +341,13 @@ class AccountWorker:
         self._writer.put(noted, SYSTEM)
 
     async def prepare(self, symbol: str, leverage: int) -> None:
-        """Set leverage and isolated margin for a symbol, once.
+        """See that a symbol is set as an entry needs it.
 
-        Errors: ExchangeError; CommandRefused while somebody else's position stands on the symbol.
+        Errors: ExchangeError; CommandRefused while somebody else's position stands on the symbol, or in a foreign mode.
         """
         if symbol in self._positions.unexplained:
             raise CommandRefused(f"{symbol}: expected no position, found {self._positions.unexplained[symbol]}")
-        async with self._preparing:
-            if self._prepared.get(symbol) != leverage:
-                await self._session.prepare_symbol(symbol, leverage)
-                self._prepared[symbol] = leverage
+        await self._settings.prepare(symbol, leverage)
 
     async def _patiently(self, step: Callable[[], Awaitable[object]]) -> None:
         """Repeat a step until it succeeds.

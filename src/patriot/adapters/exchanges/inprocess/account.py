@@ -22,11 +22,13 @@ from patriot.sim.engine.operations import CancelAlgoOrder, CancelOrder, SetLever
 from patriot.sim.engine.records import AlgoOrder, Order
 from patriot.sim.engine.words import MarginType, Permission
 from patriot.trading.reports import (
+    AccountSettings,
     AccountSnapshot,
     IncomeRecord,
     KeyPermissions,
     OrderReport,
     PrivateReport,
+    SymbolSettings,
     TradeReport,
     VenueOrder,
     VenueStatus,
@@ -154,6 +156,16 @@ class InProcessAccount:
     async def position_mode_is_hedge(self) -> bool:
         """See `AccountVenue.position_mode_is_hedge`."""
         return await self._exchange.request(lambda: self._exchange.engine.account(self._uid).hedge_mode)
+
+    async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
+        """See `AccountVenue.account_settings`."""
+        hedge_mode = await self._exchange.request(lambda: self._exchange.engine.account(self._uid).hedge_mode)
+        return AccountSettings(hedge_mode, multi_assets=False)
+
+    async def symbol_settings(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> SymbolSettings:
+        """See `AccountVenue.symbol_settings`."""
+        found = await self._exchange.request(lambda: self._exchange.engine.symbol_settings(self._uid, symbol))
+        return SymbolSettings(found.leverage, found.margin_type is MarginType.ISOLATED)
 
     async def prepare_symbol(self, symbol: str, leverage: int) -> None:
         """See `AccountVenue.prepare_symbol`."""

@@ -1,0 +1,69 @@
+"""What a client changes between two trades is seen before the next entry."""
+
+from __future__ import annotations
+
+import pytest
+
+from patriot.execution.symbol_settings import SettingsKeeper
+from patriot.kernel.errors import CommandRefused
+from patriot.simulation.loop import run_virtually
+from tests.execution.exchange import Exchange
+from tests.execution.kit import Account, Alarm
+from tests.orders.kit import ACCOUNT
+
+pytestmark = pytest.mark.unit
+
+
+def test_symbol_that_is_set_as_wanted_is_only_looked_at() -> None:
+    async def day() -> None:
+        exchange, alarm = Exchange(leverage=5), Alarm()
+        keeper = SettingsKeeper(ACCOUNT, exchange, alarm)
+        await keeper.prepare("BTCUSDT", 5)
+        await keeper.prepare("BTCUSDT", 5)
+        assert (exchange.prepared, alarm.names) == ([], [])
+        assert exchange.count("settings BTCUSDT") == 2
+
+    run_virtually(day())
+
+
+def test_first_settings_and_another_leverage_of_ours_are_set_without_an_alarm() -> None:
+    async def day() -> None:
+        exchange, alarm = Exchange(leverage=20, isolated=False), Alarm()
+        keeper = SettingsKeeper(ACCOUNT, exchange, alarm)
+        await keeper.prepare("BTCUSDT", 5)
+        await keeper.prepare("BTCUSDT", 3)
+        assert (exchange.prepared, alarm.names) == ([("BTCUSDT", 5), ("BTCUSDT", 3)], [])
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize(("leverage", "isolated"), [(100, True), (5, False)])
+def test_settings_that_somebody_changed_are_told_and_set_again(leverage: int, isolated: bool) -> None:
+    async def day() -> None:
+        exchange, alarm = Exchange(), Alarm()
+        keeper = SettingsKeeper(ACCOUNT, exchange, alarm)
+        await keeper.prepare("BTCUSDT", 5)
+        exchange.leverage, exchange.isolated = leverage, isolated
+        await keeper.prepare("BTCUSDT", 5)
+        assert alarm.names == ["account.settings_changed"]
+        assert (exchange.leverage, exchange.isolated) == (5, True)
+
+    run_virtually(day())
+
+
+def test_account_in_hedge_mode_takes_no_entry_until_it_is_one_way_again() -> None:
+    async def day() -> None:
+        account = Account(Exchange(hedge_mode=True))
+        worker = await account.start()
+        while worker.busy:
+            await account.moment()
+        assert account.alarm.names == ["account.modes_changed"]
+        for _ in range(2):
+            with pytest.raises(CommandRefused, match="one-way"):
+                await worker.prepare("BTCUSDT", 5)
+        assert len(account.alarm.names) == 1
+        account.exchange.hedge_mode = False
+        await worker.prepare("BTCUSDT", 5)
+        await account.end()
+
+    run_virtually(day())
