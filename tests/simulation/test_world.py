@@ -1,17 +1,33 @@
 """Seeds of the whole platform: what must hold in them, that they replay, and that trouble really comes."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from patriot.kernel.eventstore import START
-from patriot.simulation.faults import CALM, Fault, Trouble
+from patriot.simulation.faults import CALM, OF_LIVES, Fault, Trouble
 from patriot.simulation.loop import run_virtually
 from patriot.simulation.world import World
 
 pytestmark = pytest.mark.integration
 
 ROUGH = Trouble(planned=8)
+ORDER_PATH = (
+    "append order.created",
+    "append order.submitted",
+    "POST /fapi/v1/order ENTRY",
+    "append order.accepted",
+    "append order.filled",
+    "POST /fapi/v1/algoOrder STOP",
+    "POST /fapi/v1/algoOrder TARGET",
+    "POST /fapi/v1/order CLOSE",
+    "append order.cancel_requested",
+    "DELETE /fapi/v1/algoOrder STOP",
+    "append order.canceled",
+    "append position.closed",
+    "append execution.signal_routed",
+)
 
 
 def test_calm_days_break_no_law_and_protect_at_once() -> None:
@@ -21,6 +37,17 @@ def test_calm_days_break_no_law_and_protect_at_once() -> None:
     assert not [violation for judge in judges for violation in judge.violations]
     assert max(judge.longest_naked for judge in judges) < 0.5
     assert sum(judge.placed.total() for judge in judges) > 80
+
+
+@pytest.mark.parametrize("step", ORDER_PATH)
+def test_laws_hold_when_killed_at_each_step(step: str) -> None:
+    """Before or after the step, as chance has it, and again in the next life."""
+    kills = 0
+    for seed in range(6):
+        world = World(seed, replace(CALM, kinds=frozenset(OF_LIVES), kills=0.5, max_kills=4, kill_at=frozenset({step})))
+        assert not world.run().violations, f"seed {seed}"
+        kills += world.kills
+    assert kills, f"no run ever came to {step}"
 
 
 @pytest.mark.parametrize("seed", [5, 23])

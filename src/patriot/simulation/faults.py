@@ -96,6 +96,11 @@ class Trouble:
     kills: float = 0.01  # of sends and appends
     planned: int = 4
     max_kills: int = 3
+    kill_at: frozenset[str] = frozenset()  # steps; empty: at any
+
+    def may_kill_at(self, step: str) -> bool:
+        """Tell whether a kill may come at a step of the order path."""
+        return not self.kill_at or step in self.kill_at
 
 
 CALM = Trouble(frozenset(), 0, 0, 0, 0, 0, 0, 0, 0)

@@ -138,6 +138,8 @@ class Tap:
         dice = wires.dice
         if life is None or Fault.KILL_AT_SEND not in dice.trouble.kinds or not wires.may_kill(life):
             return False
+        if not dice.trouble.may_kill_at(pending.step):
+            return False
         kill_name = f"kill {pending.name}"
         random = dice.falls(kill_name, dice.trouble.kills)
         if random is None:

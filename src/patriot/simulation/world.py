@@ -176,13 +176,16 @@ class World:
 
     def _line_to_store(self, life: Life) -> StoreLine:
         def doom(appended: str, committed: bool) -> bool:
-            if Fault.KILL_AT_APPEND not in self.dice.trouble.kinds or not self._may_kill() or not life.alive:
+            trouble, step = self.dice.trouble, f"append {appended}"
+            if Fault.KILL_AT_APPEND not in trouble.kinds or not self._may_kill() or not life.alive:
+                return False
+            if not trouble.may_kill_at(step):
                 return False
             name = self.dice.numbered(f"kill {'after' if committed else 'before'} append of {appended}")
-            if self.dice.falls(name, self.dice.trouble.kills) is None:
+            if self.dice.falls(name, trouble.kills) is None:
                 return False
             now = self.loop.time()
-            self.dice.note(name, Fault.KILL_AT_APPEND, f"append {appended}", now, now, 0)
+            self.dice.note(name, Fault.KILL_AT_APPEND, step, now, now, 0)
             return True
 
         random = seeded(self.seed, "store", life.name)
