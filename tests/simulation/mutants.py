@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -20,20 +21,28 @@ from patriot.execution.worker import AccountWorker
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.errors import ExchangeError, ExchangeUnavailable, OutcomeUnknown
 from patriot.orders import decider
-from patriot.orders.commands import RecordFill
+from patriot.orders.asking import OrderInquiry
+from patriot.orders.commands import RecordFill, RecordRejected
 from patriot.orders.decider import Order
-from patriot.orders.events import OrderEvent
+from patriot.orders.desk import OrderDesk
+from patriot.orders.events import OrderCreated, OrderEvent, RejectStage
+from patriot.orders.legs import venue_order
 from patriot.orders.recovery import OrderRecovery
+from patriot.orders.reports import ReportTaker
+from patriot.orders.sending import OrderSender
 from patriot.risk.commands import ReleaseExposure
 from patriot.risk.decider import RISK
+from patriot.services.execution import ExecutionService
+from patriot.services.risk_facts import WatchedRisk
 from patriot.simulation.faults import Fault
-from patriot.trading.reports import OrderReport, VenueOrder
+from patriot.trading.reports import OrderReport, TradeReport, VenueOrder
 from patriot.trading.terms import Leg, Urgency
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 REAL_PLACE, REAL_DECIDE, REAL_ERROR_OF = BinanceOrders.place, decider.decide, answers.error_of
 REAL_DISPATCH, REAL_ADMIT, REAL_STEPS = CommandBus.dispatch, RateBudget.admit, bracket.next_steps
-REAL_FOLLOW = AccountWorker._follow
+REAL_FOLLOW, REAL_OPEN_LEG, REAL_SEND = AccountWorker._follow, OrderDesk.open_leg, OrderSender._send
+REAL_ON_TRADE, REAL_RECOVER = ReportTaker.on_trade, OrderDesk.recover
 
 
 def resend_without_asking(patch: pytest.MonkeyPatch) -> None:
@@ -107,7 +116,7 @@ def stop_at_a_gap(patch: pytest.MonkeyPatch) -> None:
     async def adopt_nothing(_self: OrderRecovery, _entry: Any, *_more: Any) -> None:
         return None
 
-    patch.setattr(OrderRecovery, "_adopt_lost_legs", adopt_nothing)
+    patch.setattr(OrderRecovery, "adopt_lost_leg", adopt_nothing)
 
 
 def do_not_resize(patch: pytest.MonkeyPatch) -> None:
@@ -120,6 +129,75 @@ def do_not_resize(patch: pytest.MonkeyPatch) -> None:
         return steps
 
     patch.setattr(effects, "next_steps", next_steps)
+
+
+def protect_late(patch: pytest.MonkeyPatch) -> None:
+    """Send every stop 3 s after its time."""
+
+    async def open_leg(self: OrderDesk, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> None:
+        if leg is Leg.STOP:
+            await asyncio.sleep(3)
+        await REAL_OPEN_LEG(self, entry, leg, sequence, quantity)
+
+    patch.setattr(OrderDesk, "open_leg", open_leg)
+
+
+def send_twins(patch: pytest.MonkeyPatch) -> None:
+    """Send every entry twice, each time under an id of its own: nothing on the exchange would notice."""
+
+    async def send(self: OrderSender, created: OrderCreated, sent_at: datetime) -> bool:
+        if created.leg is Leg.ENTRY:
+            twin = replace(venue_order(created), client_order_id=created.client_order_id[:-1] + "2")
+            await self._venue.place(twin, sent_at)
+        return await REAL_SEND(self, created, sent_at)
+
+    patch.setattr(OrderSender, "_send", send)
+
+
+def call_unknown_rejected(patch: pytest.MonkeyPatch) -> None:
+    """Call an order rejected as soon as no answer comes."""
+
+    def find_out(self: OrderInquiry, created: OrderCreated, reason: str) -> None:
+        at = self._clock.now()
+        self._known.decide(RecordRejected(created.order_id, RejectStage.EXCHANGE, reason, None, None, at))
+
+    patch.setattr(OrderInquiry, "find_out", find_out)
+
+
+def lose_executions(patch: pytest.MonkeyPatch) -> None:
+    """Lose every third execution."""
+
+    def on_trade(self: ReportTaker, trade: TradeReport) -> None:
+        if int(trade.trade_id) % 3:
+            REAL_ON_TRADE(self, trade)
+
+    patch.setattr(ReportTaker, "on_trade", on_trade)
+
+
+def cancel_what_is_not_ours(patch: pytest.MonkeyPatch) -> None:
+    """Cancel what rests when a life begins, whoever it belongs to."""
+
+    async def recover(self: OrderDesk, *, takeover: bool) -> None:
+        await REAL_RECOVER(self, takeover=takeover)
+        venue = self.inquiry._venue
+        for report in await venue.open_orders():
+            await venue.cancel(report.symbol, report.client_order_id, conditional=report.conditional)
+
+    patch.setattr(OrderDesk, "recover", recover)
+
+
+def ignore_halts(patch: pytest.MonkeyPatch) -> None:
+    """Let entries through while trading is halted."""
+    patch.setattr(WatchedRisk, "halt_for", lambda *_of_whom: None)
+
+
+def block_the_way_out(patch: pytest.MonkeyPatch) -> None:
+    """Take a halt for a reason to do nothing at all."""
+
+    async def flatten(_self: ExecutionService, *_what: Any) -> None:
+        return None
+
+    patch.setattr(ExecutionService, "_flatten", flatten)
 
 
 def release_twice(patch: pytest.MonkeyPatch) -> None:
@@ -157,6 +235,13 @@ MUTANTS: list[tuple[Plant, str, tuple[Fault, ...]]] = [
     (forget_the_trade_id, "law 4", (Fault.STREAM_REPEATED,)),
     (stop_at_a_gap, "law", (Fault.KILL_AT_SEND, Fault.KILL_AT_APPEND)),
     (do_not_resize, "law 2", (Fault.FILL_IN_PARTS, Fault.STREAM_LATE, Fault.CUT_AFTER)),
+    (protect_late, "law 2", ()),
+    (send_twins, "law 1: 2 orders for the intent", ()),
+    (call_unknown_rejected, "law 3: .* is rejected in the log and known", (Fault.CUT_AFTER, Fault.STREAM_SILENT)),
+    (lose_executions, "law 4: .* fills the log misses", ()),
+    (cancel_what_is_not_ours, "law 4: .* not ours", (Fault.FOREIGN_ORDER, Fault.KILL_AT_SEND)),
+    (ignore_halts, "law 5", (Fault.HALT,)),
+    (block_the_way_out, "law 5: .* still holds", ()),
     (release_twice, "law 8", ()),
     (swallow_cancellation, "law", ()),
 ]
