@@ -77,5 +77,5 @@ ci: ## what must be green before a merge: all tests, the coverage gate, all chec
 
 rest: lint types imports docs gate slow ## what `make ci` checks after a measured `make test`
 
-nightly: ci bench ## what takes longer: 5,000 seeds of the laws and the benchmarks, after all of `make ci`
-	PATRIOT_LAW_SEEDS=5000 $(PYTEST) -q $(PARALLEL) tests/laws
+nightly: ci bench ## what takes longer: 10,000 seeds of the simulation and the benchmarks, after all of `make ci`
+	$(MAKE) simulate SEEDS=10000 ARGS="--jobs $(WORKERS)"

@@ -24,7 +24,6 @@ SHORT: dict[str, tuple[float, float]] = {
     "adapters/exchanges/binance/order_wire.py": (80, 97),
     "adapters/exchanges/binance/orders.py": (89, 98),
     "adapters/exchanges/binance/venue.py": (100, 74),
-    "adapters/exchanges/inprocess/account.py": (85, 94),
     "adapters/postgres/evidence.py": (100, 55),
     "adapters/postgres/shadow.py": (80, 98),
     "execution/effects.py": (88, 95),

@@ -104,7 +104,7 @@ PLANTS = [*layer_plants(), *sim_plants(), *pure_plants(), *library_plants(), *se
 ALLOWED = [
     ("patriot.risk.policies", "patriot.orders.events"),
     ("patriot.risk.policies", "patriot.orders.commands"),
-    ("patriot.adapters.exchanges.inprocess.planted", "patriot.sim.engine.planted"),
+    ("patriot.simulation.planted", "patriot.sim.engine.planted"),
     ("patriot.host.planted", "patriot.sim.binance.planted"),
     ("patriot.simulation.planted", "patriot.sim.bybit.planted"),
     ("patriot.cli.planted", "patriot.demo.planted"),
