@@ -2,13 +2,15 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from patriot.kernel.eventstore import START
+from patriot.simulation.books import Books
 from patriot.simulation.faults import CALM, OF_LIVES, Fault, Trouble
 from patriot.simulation.loop import run_virtually
-from patriot.simulation.world import World
+from patriot.simulation.world import Shape, World
 
 pytestmark = pytest.mark.integration
 
@@ -80,3 +82,26 @@ def test_every_kind_of_fault_is_seen_to_happen() -> None:
             break
 
     assert set(Fault) - set(met) == set()
+
+
+def test_books_are_looked_at_only_while_somebody_works_for_every_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody works, nothing is under way, and nobody writes down what the exchange did."""
+    calm_down, conclude = World._calm_down, Books.conclude
+    at_work: list[list[bool]] = []
+
+    def lose_lease(world: World) -> None:
+        calm_down(world)
+        world.loop.create_task(world._move_lease(world.judge.clients[0], 25.0))
+
+    async def look(books: Books, *given: Any) -> None:
+        workers = [process.worker(one.account_id) for process in world.processes for one in world.judge.clients]
+        at_work.append([worker is not None and worker.acting.is_set() for worker in workers])
+        await conclude(books, *given)
+
+    monkeypatch.setattr(World, "_calm_down", lose_lease)
+    monkeypatch.setattr(Books, "conclude", look)
+    for seed in range(3):
+        world = World(seed, CALM, Shape(accounts=1, replicas=1, seconds=10, signal_every=5, jump=0))
+        world.run()
+
+    assert at_work == [[True], [True], [True]]
