@@ -26,7 +26,7 @@ from patriot.kernel.lease import LEASE_TTL
 from patriot.kernel.memory import MemoryLeases
 from patriot.simulation.loop import VirtualClock, run_virtually
 from patriot.trading.reports import AccountSnapshot
-from patriot.trading.terms import AccountId, UserId
+from patriot.trading.terms import AccountId, Urgency, UserId
 
 pytestmark = pytest.mark.unit
 
@@ -68,9 +68,11 @@ class Books:
 
     def __init__(self, failures: list[Exception]) -> None:
         self.sampled: list[tuple[float, SampleReason]] = []
+        self.urgencies: set[Urgency] = set()
         self._failures = failures
 
-    async def sync_income(self) -> None:
+    async def sync_income(self, *, urgency: Urgency = Urgency.BACKGROUND) -> None:
+        self.urgencies.add(urgency)
         await asyncio.sleep(1)
         if self._failures:
             raise self._failures.pop(0)
@@ -292,6 +294,7 @@ async def test_samples_of_many_accounts_are_paced() -> None:
         moments = Counter(put.ledger.sampled[0][0] for put in yard.put)
         assert len(moments) == 20 // fleets.SAMPLES_AT_ONCE
         assert set(moments.values()) == {fleets.SAMPLES_AT_ONCE}
+        assert {one for put in yard.put for one in put.ledger.urgencies} == {Urgency.BACKGROUND}
 
 
 @day
@@ -302,6 +305,7 @@ async def test_samples_of_a_month_end_wait_for_nobody() -> None:
         fleet.sample_equity(SampleReason.HOURLY, paced=False)
         await asyncio.sleep(60)
         assert len({put.ledger.sampled[0][0] for put in yard.put}) == 1
+        assert {one for put in yard.put for one in put.ledger.urgencies} == {Urgency.NORMAL}
 
 
 @day

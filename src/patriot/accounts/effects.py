@@ -14,7 +14,7 @@ from patriot.kernel.eventstore import Actor, ActorType, Context, EventStore
 from patriot.kernel.ids import derived_id
 from patriot.trading.reports import AccountSnapshot, IncomeRecord, IncomeType
 from patriot.trading.steps import Reached, Step, pass_by
-from patriot.trading.terms import AccountId, UserId
+from patriot.trading.terms import AccountId, Urgency, UserId
 
 INCOME_HISTORY = timedelta(days=89)  # the exchange keeps three months
 STEADY_READS = 5  # tries to read income and wallet with nothing booked in between
@@ -43,17 +43,19 @@ class AccountLedger:
         self._ledger: Ledger | None = None
         self._one_at_a_time = asyncio.Lock()
 
-    async def sync_income(self) -> None:
+    async def sync_income(self, *, urgency: Urgency = Urgency.BACKGROUND) -> None:
         """Record transfers and funding that are new, and what the account is worth if money moved in or out.
 
-        The first call of an account opens its books. Errors: ExchangeError; StoreUnavailable.
+        History costs much of the request budget and waits for everything else, unless the call says otherwise. The
+        first call of an account opens its books. Errors: ExchangeError; StoreUnavailable.
         """
         async with self._one_at_a_time:
             ledger = await self._load()
             if not ledger.opened:
                 await self._open()
             else:
-                for record in await self._venue.income(read_from(ledger, self._clock.now() - INCOME_HISTORY)):
+                since = read_from(ledger, self._clock.now() - INCOME_HISTORY)
+                for record in await self._venue.income(since, urgency=urgency):
                     await self._book(record)
             due = missing_equity(await self._load())
             if due is not None:

@@ -175,6 +175,9 @@ class BracketKeeper:
                 steps = next_steps(bracket)
                 if group_id in self._wanted_out and bracket.position > 0 and not bracket.closing:
                     steps.append(Open(Leg.CLOSE, bracket.position))
+                if any(isinstance(step, Open) for step in steps) and await self._found_lost_legs(bracket):
+                    self._changed.add(group_id)  # what was found may change what is to be done, and under which id
+                    continue
                 for step in steps:
                     if isinstance(step, Cancel):
                         self.tasks.start(self._do(bracket, step))  # no cancel holds up a stop
@@ -185,6 +188,10 @@ class BracketKeeper:
                 await asyncio.gather(*(self._do(bracket, step) for step in stops))
         finally:
             self._acting.discard(group_id)
+
+    async def _found_lost_legs(self, bracket: Bracket) -> bool:
+        entry, desk = bracket.entry, self._desk
+        return entry is not None and desk is not None and await desk.find_lost_legs(entry.symbol)
 
     async def _leave(self, group_id: OrderId, bracket: Bracket, step: Open) -> None:
         try:

@@ -6,7 +6,7 @@ What goes wrong on one account stays with it: it is logged, alarmed and tried ag
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,7 +30,7 @@ from patriot.kernel.eventstore import Fence
 from patriot.kernel.ids import Ids
 from patriot.kernel.lease import LEASE_TTL, Leases
 from patriot.kernel.tasks import Background, in_own_task
-from patriot.trading.terms import AccountId, UserId
+from patriot.trading.terms import AccountId, Urgency, UserId
 
 log = structlog.get_logger()
 RESTART_SECONDS = 0.5  # doubled with each failure in a row
@@ -229,15 +229,16 @@ class Fleet:
             waiting = account_id in self._sampling
             self._sampling[account_id] = reason
             if not waiting:
-                self._chores.start(self._sample(account_id, self._sample_slots if paced else nullcontext()))
+                self._chores.start(self._sample(account_id, paced=paced))
 
-    async def _sample(self, account_id: AccountId, turn: AbstractAsyncContextManager[object]) -> None:
-        tries = 0
+    async def _sample(self, account_id: AccountId, *, paced: bool) -> None:
+        turn = self._sample_slots if paced else nullcontext()
+        urgency, tries = Urgency.BACKGROUND if paced else Urgency.NORMAL, 0
         try:
             while account_id in self._owners:
                 try:
                     async with turn:
-                        if await self._sampled(account_id):
+                        if await self._sampled(account_id, urgency):
                             return
                     pause = RESTART_SECONDS  # nobody works for it just now
                 except (ExchangeError, LeaseLost, StoreUnavailable) as error:
@@ -251,11 +252,11 @@ class Fleet:
         finally:
             self._sampling.pop(account_id, None)
 
-    async def _sampled(self, account_id: AccountId) -> bool:
+    async def _sampled(self, account_id: AccountId, urgency: Urgency) -> bool:
         account = self._at_work.get(account_id)
         if account is None:
             return False
-        await account.ledger.sync_income()  # what the stream did not tell is found within the hour
+        await account.ledger.sync_income(urgency=urgency)  # what the stream did not tell is found within the hour
         snapshot = await account.ledger.sample_equity(self._sampling[account_id])
         if snapshot is not None:
             await account.worker.check_positions(snapshot)

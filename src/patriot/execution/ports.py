@@ -11,7 +11,7 @@ from patriot.orders.events import CancelReason, OrderCreated, OrderEvent
 from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.events import HaltLevel
 from patriot.trading.reports import AccountSnapshot, OrderReport, TradeReport
-from patriot.trading.terms import AccountId, Leg, OrderId, StrategyId, UserId
+from patriot.trading.terms import AccountId, Leg, OrderId, StrategyId, Urgency, UserId
 
 
 class Desk(Protocol):
@@ -79,6 +79,10 @@ class Desk(Protocol):
         """Fetch the executions of open brackets, and find lost orders of theirs."""
         ...
 
+    async def find_lost_legs(self, symbol: str) -> bool:
+        """Find a predecessor's legs on a symbol, unless that was done; return whether it was done now."""
+        ...
+
     async def search(self, symbol: str, *, strays: bool = False) -> None:
         """Find lost orders of ours on a symbol; with `strays` also of brackets that are not known here."""
         ...
@@ -129,7 +133,7 @@ class Alerts(Protocol):
 class Ledger(Protocol):
     """The account's money records (`accounts/effects.py`)."""
 
-    async def sync_income(self) -> None:
+    async def sync_income(self, *, urgency: Urgency = Urgency.BACKGROUND) -> None:
         """Record transfers and funding that are new."""
         ...
 

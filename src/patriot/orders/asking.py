@@ -175,9 +175,9 @@ class OrderInquiry:
             answer_seconds=self._patience.answer,
         )
 
-    async def collect_trades(self, symbol: str, since: datetime) -> None:
+    async def collect_trades(self, symbol: str, since: datetime, urgency: Urgency = Urgency.POSITION) -> None:
         """Take the executions of a symbol from a time on. Errors: ExchangeError."""
-        for trade in await self._venue.trades(symbol, since - TRADE_OVERLAP, urgency=Urgency.POSITION):
+        for trade in await self._venue.trades(symbol, since - TRADE_OVERLAP, urgency=urgency):
             self._taker.on_trade(trade)
 
     async def collect_reported_trades(self, created: OrderCreated) -> None:

@@ -1,7 +1,7 @@
 """The orders of one account's brackets as its desk knows them: folded in memory with the same decider as the log."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -196,12 +196,16 @@ class KnownOrders:
         entries = sorted(self.open_entries(), key=self._is_covered)
         return list(dict.fromkeys(entry.symbol for entry in entries))
 
-    def _is_covered(self, entry: OrderCreated) -> bool:
-        """Return whether a bracket has no position, or a stop that works, as far as is known."""
+    def is_covered(self, symbol: str, listed: Container[str]) -> bool:
+        """Return whether every bracket on a symbol has a stop on the list of what rests, or no position, it seems."""
+        return all(self._is_covered(entry, listed) for entry in self.open_entries() if entry.symbol == symbol)
+
+    def _is_covered(self, entry: OrderCreated, listed: Container[str] | None = None) -> bool:
+        """Return whether a bracket has no position, or a stop that works, as far as is known or listed."""
         if self._orders[entry.order_id].filled == 0 and self._orders[entry.order_id].status in UNSENT:
             return True
         return any(
-            order.status in WORKING
+            order.status in WORKING and (listed is None or order.created.client_order_id in listed)
             for order in self._orders.values()
             if order.created is not None and order.created.group_id == entry.order_id and order.created.leg is Leg.STOP
         )

@@ -40,12 +40,14 @@ class OrderRecovery:
         self._sender = sender
         self._clock = clock
         self._tasks = tasks
+        self._unsearched: set[str] = set()  # symbols on which a predecessor's legs may be unknown
 
     async def recover(self, *, takeover: bool) -> None:
         """Learn what rests, and what became of each order of open brackets that does not: all that protection needs.
 
         `takeover`: another process may have sent requests that are still on their way, for a receive window, and legs
         that the log does not know: an id of theirs must not be used again, which an exchange allows once they are over.
+        Where all is covered they are found by `catch_up`, or before the next leg goes out.
         """
         if takeover:
             self._sender.inherited |= {entry.order_id for entry in self._known.open_entries()}
@@ -54,9 +56,11 @@ class OrderRecovery:
                 if created.leg is not Leg.ENTRY and self._known[created.order_id].status in UNSENT:
                     # a leg goes out at once: only the note of it was lost
                     self._known.decide(RecordSubmitted(created.order_id, 1, created.created_at))
-            if takeover:
-                await self.search(symbol)
             listed = await self._inquiry.until_answered(partial(self._list_resting, symbol, Urgency.PROTECTION))
+            if takeover:
+                self._unsearched.add(symbol)  # dearer than the list: it waits where every position has its stop
+                if not self._known.is_covered(symbol, listed):
+                    await self.search(symbol)
             under_way = self._known.under_way(symbol)
             await asyncio.gather(*(self._recover_order(created, listed) for created in under_way))
 
@@ -66,17 +70,26 @@ class OrderRecovery:
         for entry in self._known.open_entries():
             since[entry.symbol] = min(since.get(entry.symbol, entry.created_at), entry.created_at)
         for symbol, moment in since.items():
-            if search:
-                await self.search(symbol)
-            await self._inquiry.until_answered(partial(self._inquiry.collect_trades, symbol, moment))
+            if search or symbol in self._unsearched:
+                await self.search(symbol, Urgency.NORMAL)
+            trades = partial(self._inquiry.collect_trades, symbol, moment, Urgency.NORMAL)
+            await self._inquiry.until_answered(trades)
 
-    async def search(self, symbol: str, *, strays: bool = False) -> None:
+    async def find_lost_legs(self, symbol: str) -> bool:
+        """Find what a predecessor sent on a symbol, if that was not done yet; return whether it was done now."""
+        if symbol not in self._unsearched:
+            return False
+        await self.search(symbol)
+        return True
+
+    async def search(self, symbol: str, urgency: Urgency = Urgency.PROTECTION, *, strays: bool = False) -> None:
         """Take every recent order of a symbol that has an id of ours: lost legs, and orders given up as absent.
 
         With `strays` the newest of brackets that are not known here are noted too.
         """
-        recent = partial(self._venue.recent_orders, symbol, urgency=Urgency.PROTECTION)
+        recent = partial(self._venue.recent_orders, symbol, urgency=urgency)
         reports = await self._inquiry.until_answered(recent)
+        self._unsearched.discard(symbol)
         unknown: dict[str, str] = {}
         for report in sorted(reports, key=lambda report: report.at, reverse=True):
             named = parse_client_order_id(report.client_order_id)

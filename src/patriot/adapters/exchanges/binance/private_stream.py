@@ -146,4 +146,5 @@ class PrivateStream:
 
 
 def _listen_key(method: str) -> Request:
-    return Request(method, LISTEN_KEY_PATH, {}, signed=False, urgency=Urgency.POSITION)
+    urgency = Urgency.PROTECTION if method == "POST" else Urgency.POSITION  # nothing is looked after before it is open
+    return Request(method, LISTEN_KEY_PATH, {}, signed=False, urgency=urgency)
