@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from patriot.accounts.events import AccountLinked, AccountStatus, AccountStatusChanged, PositionMode
-from patriot.execution.events import RoutedAccount, Routing, SignalRouted
+from patriot.execution.events import PositionClosed, RoutedAccount, Routing, SignalRouted
 from patriot.kernel.memory import MemoryCheckpoints
 from patriot.orders.client_ids import entry_order_id
 from patriot.risk.commands import HaltTrading
@@ -135,6 +135,28 @@ def test_way_out_is_open_while_all_entries_are_halted() -> None:
             await paper.signal(TREND, SignalAction.CLOSE)
             (share,) = (await paper.log(SignalRouted))[-1].accounts
             assert share.routing is Routing.SENT
+            assert paper.positions(account_id) == {}
+
+    run_virtually(run())
+
+
+def test_close_while_the_lease_is_lost_is_left_to_the_next_worker() -> None:
+    async def run() -> None:
+        paper = Paper()
+        account_id = await one_client(paper)
+        lease = f"account:{account_id}"
+        async with paper.running():
+            await paper.signal(TREND)
+            paper.leases._leases[lease].expires_at = 0.0
+            theirs = await paper.leases.acquire(lease, "another process")
+            assert theirs is not None
+            await paper.signal(TREND, SignalAction.CLOSE)
+            (share,) = (await paper.log(SignalRouted))[-1].accounts
+            assert share.routing is Routing.SENT
+            assert await paper.log(PositionClosed) == []
+            await paper.leases.release(theirs, "another process")
+            await paper.settle(30)
+            assert len(await paper.log(PositionClosed)) == 1
             assert paper.positions(account_id) == {}
 
     run_virtually(run())

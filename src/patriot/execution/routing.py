@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -109,14 +110,17 @@ class SignalRouter:
 
     async def _close(self, signal: SignalGenerated, account_id: AccountId) -> RoutedAccount:
         """Have the position of one account closed, whatever its status: the way out is always open."""
-        worker = self._needs.workers.get(account_id)
-        if worker is not None:
-            group_id = await worker.close(signal.symbol, signal.strategy_id, "SIGNAL", signal.generated_at)
-        else:
-            group_id = await self._needs.request_close(account_id, signal)
+        group_id = await self._request_close(signal, account_id)
         if group_id is None:
             return RoutedAccount(account_id, Routing.SKIPPED, None, ReasonCode.NO_POSITION, None)
         return RoutedAccount(account_id, Routing.SENT, group_id, None, None)
+
+    async def _request_close(self, signal: SignalGenerated, account_id: AccountId) -> OrderId | None:
+        worker = self._needs.workers.get(account_id)
+        if worker is not None:
+            with suppress(LeaseLost):  # then another process works for it, or will
+                return await worker.close(signal.symbol, signal.strategy_id, "SIGNAL", signal.generated_at)
+        return await self._needs.request_close(account_id, signal)
 
     async def _enter(
         self,
