@@ -103,6 +103,22 @@ def test_entry_during_a_halt_is_denied_by_risk_and_never_sent() -> None:
     assert (account.routing, account.reason_code) == (Routing.DENIED, ReasonCode.HALTED)
 
 
+def test_signal_that_comes_late_is_denied_by_a_halt_that_came_after_it() -> None:
+    async def run() -> None:
+        paper = Paper()
+        await one_client(paper)
+        async with paper.running():
+            pass
+        await paper.signal(TREND)
+        await paper.tell(HaltTrading(Scope.USER, str(ALICE), HaltLevel.H1, "MANUAL", paper.clock.now()))
+        async with paper.running():
+            (share,) = (await paper.log(SignalRouted))[-1].accounts
+            assert (share.routing, share.reason_code) == (Routing.DENIED, ReasonCode.HALTED)
+            assert paper.venue.engine.orders(1) == ()
+
+    run_virtually(run())
+
+
 async def one_client(paper: Paper) -> AccountId:
     account_id = await paper.link(ALICE)
     await paper.found([(ALICE, account_id)])

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -23,12 +23,13 @@ from patriot.kernel.money import ZERO
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import OrderDenied
 from patriot.risk.commands import EffectiveLimits
-from patriot.risk.events import ReasonCode
+from patriot.risk.events import HaltLevel, ReasonCode
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyStatus
 from patriot.trading.steps import Reached, Step, pass_by
-from patriot.trading.terms import AccountId, Instrument, Leg, OrderId, OrderType, Side, VenueId
+from patriot.trading.terms import AccountId, Instrument, Leg, OrderId, OrderType, Side, StrategyId, UserId, VenueId
 
 MAX_SIGNAL_AGE = timedelta(seconds=10)
+LATE = timedelta(seconds=1)  # of a signal; what was halted before it is known in any case
 READY_SECONDS = 2.0  # an account that is not in step with its exchange by then is left out
 ANSWER_SECONDS = 8.0  # one account whose exchange does not answer does not hold up the others for longer
 MAX_AT_ONCE = 50  # accounts served side by side; the exchange's rate budget is the narrower limit
@@ -43,6 +44,7 @@ class RoutingNeeds:
     risk: RiskFacts
     request_close: Callable[[AccountId, SignalGenerated], Awaitable[OrderId | None]]  # where nobody works just now
     was_placed: Callable[[OrderId], Awaitable[bool]]  # whether the log has the order
+    halt_in_log: Callable[[UserId, AccountId, StrategyId], Awaitable[HaltLevel | None]]  # ahead of the tail
 
 
 class SignalRouter:
@@ -155,7 +157,7 @@ class SignalRouter:
         quantity = self._quantity(signal, strategy, follower, equity, instrument)
         if quantity == ZERO:
             return _skipped(follower, ReasonCode.BELOW_MIN_NOTIONAL)
-        command = self._order(signal, follower, order_id, quantity, equity)
+        command = await self._halted_since(signal, self._order(signal, follower, order_id, quantity, equity))
         context = Context(
             correlation_id=signal.signal_id,
             user_id=follower.user_id,
@@ -225,6 +227,12 @@ class SignalRouter:
             halt=risk.halt_for(*owner),
             at=self._clock.now(),
         )
+
+    async def _halted_since(self, signal: SignalGenerated, order: PlaceOrder) -> PlaceOrder:
+        """Ask the log itself about halts for a signal that comes late: one that the tail has yet to fold is younger."""
+        if abs(self._clock.now() - signal.generated_at) <= LATE:  # before its time: by a clock that is wrong
+            return order
+        return replace(order, halt=await self._needs.halt_in_log(order.user_id, order.account_id, signal.strategy_id))
 
 
 def _skipped(follower: Follower, reason: ReasonCode) -> RoutedAccount:

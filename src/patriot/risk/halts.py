@@ -44,6 +44,18 @@ def strongest(levels: Iterable[HaltLevel | None]) -> HaltLevel | None:
     return max((level for level in levels if level is not None), key=_STRENGTH.__getitem__, default=None)
 
 
+def scopes_over(
+    user_id: UserId | None, account_id: AccountId, strategy_id: StrategyId | None
+) -> tuple[tuple[Scope, str], ...]:
+    """Return the scopes, with their references, whose halts cover an entry."""
+    return (
+        (Scope.GLOBAL, ""),
+        (Scope.USER, str(user_id)),
+        (Scope.ACCOUNT, str(account_id)),
+        (Scope.STRATEGY, str(strategy_id)),
+    )
+
+
 def decide(halt: Halt, command: HaltCommand) -> list[HaltEvent]:
     """Return what a command changes.
 
@@ -111,11 +123,6 @@ class HaltBook:
         self, user_id: UserId | None, account_id: AccountId, strategy_id: StrategyId | None
     ) -> HaltLevel | None:
         """Return the strongest halt that covers an entry; at least H1 while this copy is not ready."""
-        scopes = (
-            (Scope.GLOBAL, ""),
-            (Scope.USER, str(user_id)),
-            (Scope.ACCOUNT, str(account_id)),
-            (Scope.STRATEGY, str(strategy_id)),
-        )
         unread = None if self.ready else HaltLevel.H1
-        return strongest([unread, *(self.halt_of(*scope).level for scope in scopes)])
+        covering = scopes_over(user_id, account_id, strategy_id)
+        return strongest([unread, *(self.halt_of(*scope).level for scope in covering)])

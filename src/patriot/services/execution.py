@@ -30,7 +30,7 @@ from patriot.risk.policies import RiskWatch, WatchedEvent
 from patriot.services.account import LinkedAccount, close_signalled, put_to_work, request_closes, was_placed
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
-from patriot.services.risk_facts import WatchedRisk
+from patriot.services.risk_facts import WatchedRisk, halt_in_log
 from patriot.strategies.events import SignalGenerated, StrategyAssigned, StrategyStatus, StrategyStopped
 from patriot.trading.terms import AccountId, Instrument, StrategyId, VenueId
 
@@ -64,6 +64,7 @@ class ExecutionService:
             WatchedRisk(self._watch),
             partial(close_signalled, ports),
             partial(was_placed, ports),
+            partial(halt_in_log, ports.store),
         )
         self._router = SignalRouter(self._book, needs, ports.bus, ports.clock, ports.reached)
         self.tail = PolicyRunner(ports.feed, ports.checkpoints, TAIL, EVENT_TYPES, self._fold, self._react)

@@ -2,8 +2,11 @@
 
 from decimal import Decimal
 
+from patriot.kernel.bus import decode_all
+from patriot.kernel.eventstore import EventStore
 from patriot.risk.commands import AccountRisk, EffectiveLimits
-from patriot.risk.events import HaltLevel
+from patriot.risk.events import HaltLevel, halt_stream
+from patriot.risk.halts import HALT, scopes_over, strongest
 from patriot.risk.policies import RiskWatch
 from patriot.trading.terms import AccountId, StrategyId, UserId
 
@@ -25,3 +28,11 @@ class WatchedRisk:
     def risk_of(self, account_id: AccountId, equity: Decimal) -> AccountRisk | None:
         """Return what losses are measured against, or None before the first sample."""
         return self._watch.days.risk_of(account_id, equity)
+
+
+async def halt_in_log(
+    store: EventStore, user_id: UserId, account_id: AccountId, strategy_id: StrategyId
+) -> HaltLevel | None:
+    """Return the strongest halt of all scopes that the log holds by now, however far a tail has come."""
+    streams = [halt_stream(*scope) for scope in scopes_over(user_id, account_id, strategy_id)]
+    return strongest([HALT.fold(decode_all(await store.read_stream(stream))).level for stream in streams])
