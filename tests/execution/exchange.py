@@ -97,7 +97,7 @@ class Exchange:
         )  # fmt: skip
         self.executions.append((self.clock.monotonic(), trade))
         if self.fills_streamed and client_id:
-            self._tell(trade)
+            self.tell(trade)
 
     def cancel_silently(self, client_id: str) -> None:
         """Cancel an order by another hand, and do not stream it."""
@@ -105,9 +105,10 @@ class Exchange:
 
     def _change(self, report: OrderReport) -> None:
         self.orders[report.client_order_id] = replace(report, at=self.clock.now())
-        self._tell(self.orders[report.client_order_id])
+        self.tell(self.orders[report.client_order_id])
 
-    def _tell(self, report: PrivateReport) -> None:
+    def tell(self, report: PrivateReport) -> None:
+        """Have the stream say something, unless it is deaf."""
         if not self.deaf:
             self._stream.put_nowait(report)
 

@@ -1,0 +1,283 @@
+"""The wiring of one account at work: two owners, a person's hand on the account, long lives, ends."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from patriot.kernel.errors import LeaseLost, StoreUnavailable
+from patriot.orders.client_ids import client_id_prefix
+from patriot.orders.events import CancelReason
+from patriot.simulation.loop import run_virtually
+from patriot.trading.reports import MoneyMoved
+from patriot.trading.terms import OrderId, Side
+from tests.execution.exchange import D, Exchange
+from tests.execution.kit import STOP, TARGET, Account
+from tests.orders.kit import ACCOUNT, ORDER_ID, PREFIX, STRATEGY
+
+pytestmark = pytest.mark.unit
+
+
+async def entered(exchange: Exchange | None = None) -> Account:
+    """Give an account with one protected position."""
+    account = Account(exchange)
+    await account.start()
+    await account.enter()
+    await asyncio.sleep(1)
+    assert account.exchange.resting() == {"s1": D(1), "t1": D(1)}
+    return account
+
+
+# Two owners
+
+
+def test_owner_whose_lease_another_has_writes_nothing_any_more_and_ends() -> None:
+    async def day() -> None:
+        account = await entered()
+        await asyncio.sleep(11)
+        assert await account.leases.acquire(f"account:{ACCOUNT}", "them") is not None
+        before = len(await account.log("order.filled"))
+        with pytest.raises(LeaseLost):
+            await account.enter(order_id=OrderId(UUID(int=78)), symbol="ETHUSDT")
+        account.exchange.execute(STOP)
+        with pytest.raises(ExceptionGroup) as ended:
+            await account.working
+        assert ended.group_contains(LeaseLost)
+        assert len(await account.log("order.filled")) == before
+
+    run_virtually(day())
+
+
+def test_worker_that_is_stopped_ends_and_leaves_nobody_waiting() -> None:
+    async def day() -> None:
+        account = await entered()
+        account.worker.stop()
+        with pytest.raises(ExceptionGroup) as ended:
+            await account.working
+        assert ended.group_contains(LeaseLost)
+        assert not account.worker.ready.is_set()
+        with pytest.raises(StoreUnavailable):
+            await account.worker.close("BTCUSDT", STRATEGY, "TEST")
+
+    run_virtually(day())
+
+
+def test_worker_whose_background_work_crashes_ends_with_that_error() -> None:
+    async def day() -> None:
+        account = await entered()
+
+        async def crash() -> None:
+            raise ZeroDivisionError
+
+        account.keeper.tasks.start(crash())
+        with pytest.raises(ExceptionGroup) as ended:
+            await account.working
+        assert ended.group_contains(ZeroDivisionError)
+
+    run_virtually(day())
+
+
+# A person acts on the account
+
+
+def test_position_that_a_person_closed_is_recorded_as_closed_elsewhere() -> None:
+    async def day() -> None:
+        account = await entered()
+        account.exchange.trade("BTCUSDT", Side.SELL, D(1))
+        await asyncio.sleep(150)
+        ((_, adjusted),) = await account.log("position.adjusted")
+        assert (adjusted.expected, adjusted.found, adjusted.closed_elsewhere) == (D(1), D(0), D(1))
+        ((_, closed),) = await account.log("position.closed")
+        assert closed.close_reason == "ELSEWHERE"
+        assert account.exchange.resting() == {}
+        assert (await account.risk()).reserved == {}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_stop_is_resized_to_what_a_person_left() -> None:
+    async def day() -> None:
+        account = await entered()
+        account.exchange.trade("BTCUSDT", Side.SELL, D("0.3"))
+        await asyncio.sleep(150)
+        assert account.exchange.resting() == {"s2": D("0.7"), "t2": D("0.7")}
+        await account.end()
+        await account.start()
+        await asyncio.sleep(10)
+        assert account.position == D("0.7")
+        assert account.exchange.resting() == {"s2": D("0.7"), "t2": D("0.7")}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_position_that_a_person_enlarged_is_told_and_not_taken_over() -> None:
+    async def day() -> None:
+        account = await entered()
+        account.exchange.trade("BTCUSDT", Side.BUY, D(2))
+        await asyncio.sleep(400)
+        assert account.alarm.names == ["position.differs"]
+        assert account.exchange.resting() == {"s1": D(1), "t1": D(1)}
+        assert not await account.log("position.adjusted")
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_stop_that_a_person_canceled_in_silence_is_replaced_within_one_check() -> None:
+    async def day() -> None:
+        account = await entered()
+        account.exchange.cancel_silently(STOP)
+        await asyncio.sleep(32)
+        assert account.exchange.resting() == {"s2": D(1), "t1": D(1)}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_stream_that_owes_an_event_is_opened_again_and_looked_behind_within_seconds() -> None:
+    async def day() -> None:
+        account = Account(Exchange(deaf=True, heals=True))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        account.exchange.cancel_silently(STOP)
+        await asyncio.sleep(7)
+        assert account.exchange.count("reopen") == 1
+        assert "s2" in account.exchange.resting()
+        await asyncio.sleep(60)
+        assert account.exchange.count("reopen") == 1
+        await account.end()
+
+    run_virtually(day())
+
+
+# The way out
+
+
+def test_close_is_not_of_a_position_opened_after_the_signal() -> None:
+    async def day() -> None:
+        account = Account()
+        worker = await account.start()
+        before = account.clock.now() - timedelta(seconds=1)
+        await account.enter()
+        await asyncio.sleep(1)
+        assert await worker.close("BTCUSDT", STRATEGY, "SIGNAL", before) is None
+        assert await worker.close("BTCUSDT", STRATEGY, "SIGNAL", account.clock.now()) == ORDER_ID
+        await asyncio.sleep(2)
+        assert account.exchange.positions["BTCUSDT"] == 0
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_close_after_a_takeover_waits_until_nothing_of_the_predecessor_can_arrive() -> None:
+    async def day() -> None:
+        account = await entered()
+        await account.end()
+        worker = await account.start()
+        began = account.clock.monotonic()
+        await worker.flatten("TEST")
+        await asyncio.sleep(5)
+        assert account.exchange.count("place c1") == 0
+        await asyncio.sleep(3)
+        assert account.exchange.first("place c1") - began >= 5.9
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_close_that_was_wished_for_before_a_crash_is_carried_out_after_it() -> None:
+    async def day() -> None:
+        account = await entered(Exchange(silent={"c1"}))
+        await account.worker.flatten("TEST")
+        await account.end()
+        account.exchange.silent.clear()
+        await account.start()
+        await asyncio.sleep(30)
+        assert account.exchange.positions["BTCUSDT"] == 0
+        assert len(await account.log("position.closed")) == 1
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_entry_that_is_canceled_unfilled_gives_its_exposure_back() -> None:
+    async def day() -> None:
+        account = Account(Exchange(silent={"e1"}))
+        worker = await account.start()
+        await account.enter()
+        await asyncio.sleep(0.05)
+        worker.cancel_entries()
+        assert ORDER_ID in (await account.risk()).reserved
+        await asyncio.sleep(130)
+        assert (await account.risk()).reserved == {}
+        assert not await account.log("position.closed")
+        assert [event.reason_code for _, event in await account.log("order.cancel_requested")] == [CancelReason.RISK]
+        await account.end()
+
+    run_virtually(day())
+
+
+# Long lives
+
+
+def test_old_brackets_are_forgotten_and_a_live_one_is_not() -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        await account.enter(symbol="ETHUSDT")
+        await asyncio.sleep(1)
+        for number in range(30):
+            order_id = OrderId(UUID(int=1_000 + number))
+            await account.enter(order_id=order_id)
+            await asyncio.sleep(1)
+            account.exchange.execute(client_id_prefix(order_id) + "s1")
+            await asyncio.sleep(1)
+        assert len(await account.log("position.closed")) == 30
+        assert account.keeper.open_brackets.keys() == {ORDER_ID}
+        account.exchange.execute(STOP)
+        await asyncio.sleep(1)
+        assert account.exchange.resting() == {}
+        assert len(await account.log("position.closed")) == 31
+        assert len(await account.log("order.filled")) == 62
+        assert account.alarm.names == []
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_several_positions_are_each_protected_and_closed_largest_first() -> None:
+    async def day() -> None:
+        account = Account()
+        worker = await account.start()
+        await account.enter()
+        other = OrderId(UUID(int=78))
+        await account.enter(order_id=other, symbol="ETHUSDT", quantity=D(3))
+        await asyncio.sleep(1)
+        await worker.flatten("TEST")
+        await asyncio.sleep(3)
+        closes = [event.group_id for _, event in await account.log("position.close_requested")]
+        assert closes == [other, ORDER_ID]
+        assert set(account.exchange.positions.values()) == {D(0)}
+        assert len(await account.log("position.closed")) == 2
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_money_that_moved_is_booked_and_leaves_the_worker_at_work() -> None:
+    async def day() -> None:
+        account = await entered()
+        asked = account.exchange.count("income")
+        account.exchange.tell(MoneyMoved("FUNDING_FEE", account.clock.now()))
+        await asyncio.sleep(1)
+        assert account.exchange.count("income") == asked + 1
+        assert account.exchange.resting().keys() == {STOP.removeprefix(PREFIX), TARGET.removeprefix(PREFIX)}
+        await account.end()
+
+    run_virtually(day())
