@@ -8,10 +8,11 @@ import pytest
 
 from patriot.kernel.errors import CommandRefused
 from patriot.simulation.loop import run_virtually
+from patriot.trading.reports import OrderReport, VenueStatus
 from patriot.trading.terms import Leg, Side
 from tests.execution.exchange import D, Exchange, lost
-from tests.execution.kit import STOP, Account
-from tests.orders.kit import ORDER_ID
+from tests.execution.kit import ENTRY, STOP, Account
+from tests.orders.kit import ORDER_ID, PREFIX
 
 pytestmark = pytest.mark.unit
 
@@ -233,6 +234,51 @@ def test_id_that_a_predecessor_used_is_not_used_again_although_the_exchange_woul
         assert account.exchange.count("place c1") == 0
         assert account.exchange.count("place c2") == 1
         assert account.exchange.positions["BTCUSDT"] == 0
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_bracket_that_was_closed_and_trades_again_is_protected_and_released_again() -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        account.exchange.execute(STOP)
+        await asyncio.sleep(1)
+        assert len(await account.log("position.closed")) == 1
+
+        account.exchange.trade("BTCUSDT", Side.BUY, D("0.2"), f"v-{ENTRY}", ENTRY)  # of the entry, told very late
+        await asyncio.sleep(1)
+        assert ORDER_ID in (await account.risk()).reserved
+        assert account.exchange.resting() == {"s2": D("0.2"), "t2": D("0.2")}
+
+        await account.end()
+        await account.start()
+        await asyncio.sleep(8)
+        account.exchange.execute(PREFIX + "s2")
+        await asyncio.sleep(2)
+        assert (await account.risk()).reserved == {}
+        assert account.exchange.resting() == {}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_order_with_an_id_of_another_installation_is_told_and_not_touched() -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        stranger = "p" + "a" * 26 + "s1"
+        report = OrderReport(
+            stranger, "algo:1", "BTCUSDT", Side.SELL, VenueStatus.NEW, D(1), D(0), account.clock.now(), conditional=True
+        )
+        account.exchange.tell(report)
+        await asyncio.sleep(1)
+        assert account.alarm.raised[-1][0] == "order.stray_report"
+        assert account.alarm.raised[-1][1]["client_ids"] == [stranger]
+        assert account.exchange.count("cancel s1") == 0
         await account.end()
 
     run_virtually(day())

@@ -87,7 +87,9 @@ def test_position_that_a_person_closed_is_recorded_as_closed_elsewhere() -> None
     async def day() -> None:
         account = await entered()
         account.exchange.trade("BTCUSDT", Side.SELL, D(1))
-        await asyncio.sleep(150)
+        await asyncio.sleep(70)
+        assert not await account.log("position.adjusted")  # an exchange's books can be apart for a minute
+        await asyncio.sleep(80)
         ((_, adjusted),) = await account.log("position.adjusted")
         assert (adjusted.expected, adjusted.found, adjusted.closed_elsewhere) == (D(1), D(0), D(1))
         ((_, closed),) = await account.log("position.closed")
@@ -186,6 +188,41 @@ def test_close_after_a_takeover_waits_until_nothing_of_the_predecessor_can_arriv
         assert account.exchange.count("place c1") == 0
         await asyncio.sleep(3)
         assert account.exchange.first("place c1") - began >= 5.9
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_close_after_a_takeover_waits_until_what_the_predecessor_did_is_known() -> None:
+    async def day() -> None:
+        account = await entered()
+        await account.end()
+        account.exchange.slow_trades = 9.0
+        worker = await account.start()
+        await worker.flatten("TEST")
+        await asyncio.sleep(60)
+        known = account.exchange.answered["trades BTCUSDT"]
+        assert account.exchange.first("place c1") >= known
+        assert account.exchange.positions["BTCUSDT"] == 0
+        await account.end()
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize("takeover", [False, True])
+def test_way_out_of_a_position_that_a_person_closed_ends_at_once(takeover: bool) -> None:
+    async def day() -> None:
+        account = await entered()
+        if takeover:
+            await account.end()
+            await account.start()
+            await asyncio.sleep(7)
+        account.exchange.trade("BTCUSDT", Side.SELL, D(1))
+        await account.worker.flatten("TEST")
+        await asyncio.sleep(5)
+        assert account.exchange.count("place c1") == 1
+        assert len(await account.log("position.closed")) == 1
+        assert account.exchange.resting() == {}
         await account.end()
 
     run_virtually(day())

@@ -8,12 +8,13 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 from patriot.kernel.eventstore import Actor, ActorType
-from patriot.orders.client_ids import client_order_id, leg_order_id
+from patriot.orders.client_ids import client_id_prefix, client_order_id, leg_order_id
 from patriot.orders.decider import ORDER, Status
 from patriot.orders.desk import OrderDesk
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
@@ -321,6 +322,40 @@ def test_leg_whose_note_of_being_sent_was_lost_is_noted_as_sent_before_the_excha
         await after.desk.recover(takeover=True)
         told = [type(event).__name__ for event in after.events if event.order_id == after.created(Leg.STOP).order_id]
         assert told == ["OrderCreated", "OrderApproved", "OrderSubmitted", "OrderAccepted"]
+
+    run_virtually(run())
+
+
+def test_leg_of_a_predecessor_that_is_over_is_known_before_anything_is_sent() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.has(ENTRY.client_order_id, VenueStatus.NEW)
+        bench.venue.has(client_order_id(PREFIX, Leg.CLOSE, 2), VenueStatus.CANCELED)
+        await bench.desk.recover(takeover=True)
+        assert bench.status(Leg.CLOSE, 2) is Status.CANCELED
+        assert bench.desk.known.next_sequence(ENTRY, Leg.CLOSE) == 3
+
+    run_virtually(run())
+
+
+def test_naked_position_is_recovered_before_one_that_has_its_stop() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.desk.submit(ENTRY)
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        naked, prefix = OrderId(UUID(int=78)), client_id_prefix(UUID(int=78))
+        entry = kit.created(
+            order_id=naked,
+            group_id=naked,
+            symbol="ETHUSDT",
+            client_id_prefix=prefix,
+            client_order_id=client_order_id(prefix, Leg.ENTRY, 1),
+        )
+        bench.desk.adopt((entry, OrderApproved(naked)))
+        await bench.desk.submit(entry)
+        bench.venue.asked.clear()
+        await bench.desk.recover(takeover=False)
+        assert [asked for asked in bench.venue.asked if asked.startswith("list")] == ["list ETHUSDT", "list BTCUSDT"]
 
     run_virtually(run())
 
