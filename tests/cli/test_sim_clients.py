@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patriot.cli.sim_clients import CLIENTS, epilog
-from tests.sim.test_server import process
+from tests.sim.processes import process
 
 pytestmark = pytest.mark.integration
 

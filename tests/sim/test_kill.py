@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from tests.sim.binance.client import Trader, flat, write_dump
-from tests.sim.test_server import Process, process
+from tests.sim.processes import Process, process
 from tests.support import eventually
 
 pytestmark = pytest.mark.slow
