@@ -19,7 +19,12 @@ async def serve_page(_request: web.Request) -> web.Response:
 
 @cache
 def _page() -> bytes:
-    return files("patriot.sim.ui").joinpath("index.html").read_bytes()
+    """Return the page with its style and script in their places."""
+    folder = files("patriot.sim.ui")
+    page = folder.joinpath("index.html").read_bytes()
+    for tag, name in ((b"<style>\n", "page.css"), (b"<script>\n", "page.js")):
+        page = page.replace(tag, tag + folder.joinpath(name).read_bytes(), 1)
+    return page
 
 
 @cache
