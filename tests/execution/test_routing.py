@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -106,12 +107,17 @@ def test_entry_during_a_halt_is_denied_by_risk_and_never_sent() -> None:
 def test_signal_that_comes_late_is_denied_by_a_halt_that_came_after_it() -> None:
     async def run() -> None:
         paper = Paper()
-        await one_client(paper)
-        async with paper.running():
-            pass
-        await paper.signal(TREND)
-        await paper.tell(HaltTrading(Scope.USER, str(ALICE), HaltLevel.H1, "MANUAL", paper.clock.now()))
-        async with paper.running():
+        account_id = await one_client(paper)
+        async with paper.running() as service:
+            worker = service.workers[account_id]
+            worker.ready.clear()
+            signal = asyncio.create_task(paper.signal(TREND))
+            await paper.settle(0.5)
+            halt = HaltTrading(Scope.USER, str(ALICE), HaltLevel.H1, "MANUAL", paper.clock.now())
+            halted = asyncio.create_task(paper.tell(halt))
+            await paper.settle(1.0)
+            worker.ready.set()
+            await asyncio.gather(signal, halted)
             (share,) = (await paper.log(SignalRouted))[-1].accounts
             assert (share.routing, share.reason_code) == (Routing.DENIED, ReasonCode.HALTED)
             assert paper.venue.engine.orders(1) == ()
