@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,9 +17,11 @@ from patriot.orders.client_ids import entry_order_id
 from patriot.orders.events import OrderRejected, order_stream
 from patriot.risk.decider import RISK
 from patriot.risk.events import risk_stream
+from patriot.sim.engine.operations import PlaceOrder
+from patriot.sim.engine.words import OrderType, Side
 from patriot.simulation.loop import run_virtually
 from patriot.trading.terms import Exchange
-from tests.services.paper import ALICE, TREND, Paper
+from tests.services.paper import ALICE, RANGE, TREND, Paper
 
 pytestmark = pytest.mark.integration
 
@@ -39,6 +42,21 @@ def test_account_that_is_unlinked_is_let_go_for_good() -> None:
             assert service.workers.keys() == {kept}
             assert service.busy == ""
         assert paper.alarm.raised == []
+
+    run_virtually(day())
+
+
+def test_strategy_assigned_to_an_account_that_holds_its_symbol_ends_no_process() -> None:
+    async def day() -> None:
+        paper = Paper()
+        account_id = await paper.link(ALICE)
+        held = PlaceOrder(1, "BTCUSDT", Side.BUY, OrderType.MARKET, Decimal("0.1"), client_order_id="web_1")
+        async with paper.running():
+            paper.venue.exchange.apply(held)
+            await paper.settle(400)
+            await paper.found([(ALICE, account_id)])
+            await paper.signal(RANGE)
+            assert paper.positions(account_id).keys() == {"BTCUSDT", "ETHUSDT"}
 
     run_virtually(day())
 

@@ -17,6 +17,7 @@ from patriot.execution.ports import Alerts, Ledger
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import (
+    CommandRefused,
     ExchangeError,
     ExchangeRefused,
     ExchangeUnavailable,
@@ -271,7 +272,7 @@ class Fleet:
 async def _tolerant(work: Awaitable[None]) -> None:
     try:
         await work
-    except (ExchangeError, LeaseLost, NotFound, StoreUnavailable) as error:
+    except (CommandRefused, ExchangeError, LeaseLost, NotFound, StoreUnavailable) as error:
         log.warning("chore.failed", error=str(error))
 
 
