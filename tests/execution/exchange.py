@@ -44,7 +44,8 @@ class Exchange:
     query_lag: float = 0.0  # seconds until a query by client id knows an order
     list_lag: float = 0.0  # the same for lists of orders
     trades_lag: float = 0.0
-    slow_trades: float = 0.0
+    slow_trades: float = 0.0  # seconds until the answer
+    slow_snapshots: float = 0.0
     deaf: bool = False  # the stream stands and says nothing
     heals: bool = False  # a stream that is opened again speaks again
     fills_streamed: bool = True
@@ -57,7 +58,6 @@ class Exchange:
     positions: dict[str, Decimal] = field(default_factory=dict)
     asked: list[tuple[float, str]] = field(default_factory=list)
     urgencies: dict[str, Urgency] = field(default_factory=dict)  # of the newest request of each kind
-    answered: dict[str, float] = field(default_factory=dict)  # when a request was last answered
     prepared: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -201,7 +201,6 @@ class Exchange:
     async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
         await self._request(f"trades {symbol}", urgency)
         await asyncio.sleep(self.slow_trades)
-        self.answered[f"trades {symbol}"] = self.clock.monotonic()
         now = self.clock.monotonic()
         return [
             replace(trade, client_order_id="")
@@ -211,6 +210,7 @@ class Exchange:
 
     async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
         await self._request("snapshot", urgency)
+        await asyncio.sleep(self.slow_snapshots)
         positions = tuple(
             PositionReport(symbol, quantity, PRICE, PRICE, D(0), self.leverage, self.isolated)
             for symbol, quantity in self.positions.items()

@@ -13,7 +13,7 @@ from patriot.orders.client_ids import client_id_prefix
 from patriot.orders.events import CancelReason
 from patriot.simulation.loop import run_virtually
 from patriot.trading.reports import MoneyMoved
-from patriot.trading.terms import OrderId, Side
+from patriot.trading.terms import OrderId, Side, Urgency
 from tests.execution.exchange import D, Exchange
 from tests.execution.kit import STOP, TARGET, Account
 from tests.orders.kit import ACCOUNT, ORDER_ID, PREFIX, STRATEGY
@@ -193,16 +193,20 @@ def test_close_after_a_takeover_waits_until_nothing_of_the_predecessor_can_arriv
     run_virtually(day())
 
 
-def test_close_after_a_takeover_waits_until_what_the_predecessor_did_is_known() -> None:
+def test_stream_is_heard_while_what_protection_can_do_without_is_still_read() -> None:
     async def day() -> None:
         account = await entered()
         await account.end()
-        account.exchange.slow_trades = 9.0
-        worker = await account.start()
-        await worker.flatten("TEST")
-        await asyncio.sleep(60)
-        known = account.exchange.answered["trades BTCUSDT"]
-        assert account.exchange.first("place c1") >= known
+        account.exchange.slow_trades = account.exchange.slow_snapshots = 9.0
+        account.begin()
+        await asyncio.sleep(2)
+        assert not account.worker.ready.is_set()
+        await account.exchange.cancel("BTCUSDT", STOP, conditional=True)
+        await asyncio.sleep(1)
+        assert "s2" in account.exchange.resting()
+        assert account.exchange.urgencies["list"] is Urgency.PROTECTION
+        await account.worker.flatten("TEST")
+        await asyncio.sleep(7)
         assert account.exchange.positions["BTCUSDT"] == 0
         await account.end()
 

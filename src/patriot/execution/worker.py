@@ -113,7 +113,6 @@ class AccountWorker:
         self._looked_at = 0.0
         self._stream = StreamWatch()
         self._positions = PositionCheck()
-        self._caught_up = asyncio.Event()  # what a predecessor sent and did not record is known
         self._settings = SettingsKeeper(account_id, session, alerts)
         self._tasks = Background()
         keeper.on_closed = partial(self._tasks.soon, self.refresh)
@@ -256,18 +255,18 @@ class AccountWorker:
             self._alerts.critical("order.stray_report", account_id=self.account_id, client_ids=unknown)
 
     async def _resync(self) -> None:
-        """Be ready as soon as positions are protected; what is only to be recorded follows."""
+        """Act as soon as it is known what rests; nothing that protection can do without holds up the stream."""
         took_over, self._took_over = self._took_over, False
         await self._patiently(partial(self._desk.recover, takeover=took_over))
         self.keeper.resume()
         self.acting.set()
-        await self.refresh()
-        self.ready.set()
         self._tasks.start(self._catch_up())
 
     async def _catch_up(self) -> None:
+        """Be ready as soon as it is known what is held; what is only to be recorded follows."""
+        await self.refresh()
+        self.ready.set()
         await self._patiently(partial(self._desk.catch_up, search=False))
-        self._caught_up.set()
         if self.snapshot is not None:
             await self.check_positions(self.snapshot)
         await self._patiently(self._ledger.sync_income)
@@ -432,6 +431,5 @@ class AccountWorker:
     async def _close_when_settled(self, groups: list[OrderId]) -> None:
         """Close once nothing that a dead predecessor sent can still arrive."""
         await self.acting.wait()
-        await self._caught_up.wait()
         await asyncio.sleep(max(0.0, self._settled_at - self._clock.monotonic()))
         self.keeper.want_out(groups)

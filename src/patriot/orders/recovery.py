@@ -56,7 +56,7 @@ class OrderRecovery:
                 if created.leg is not Leg.ENTRY and self._known[created.order_id].status in UNSENT:
                     # a leg goes out at once: only the note of it was lost
                     self._known.decide(RecordSubmitted(created.order_id, 1, created.created_at))
-            listed = await self._inquiry.until_answered(partial(self._list_resting, symbol, Urgency.PROTECTION))
+            listed = await self._inquiry.until_answered(partial(self._list_resting, symbol))
             if takeover:
                 self._unsearched.add(symbol)  # dearer than the list: it waits where every position has its stop
                 if not self._known.is_covered(symbol, listed):
@@ -114,13 +114,13 @@ class OrderRecovery:
             working = [  # before the list is asked for: what is accepted meanwhile need not be on it
                 created for created in self._known.working(symbol) if not self._inquiry.is_watching(created.order_id)
             ]
-            listed = await self._list_resting(symbol, Urgency.POSITION)
+            listed = await self._list_resting(symbol)
             missing = [created for created in working if created.client_order_id not in listed]
             await asyncio.gather(*(self._check_missing(created) for created in missing))
 
-    async def _list_resting(self, symbol: str, urgency: Urgency) -> set[str]:
+    async def _list_resting(self, symbol: str) -> set[str]:
         """Take every resting order of a symbol, and return their client ids."""
-        reports = await self._venue.open_orders(symbol, urgency=urgency)
+        reports = await self._venue.open_orders(symbol, urgency=Urgency.PROTECTION)
         for report in reports:
             self._taker.on_order(report)
         return {report.client_order_id for report in reports}
