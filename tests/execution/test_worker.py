@@ -232,6 +232,23 @@ def test_way_out_of_a_position_that_a_person_closed_ends_at_once(takeover: bool)
     run_virtually(day())
 
 
+def test_refused_way_out_of_one_position_says_nothing_of_another() -> None:
+    async def day() -> None:
+        account = await entered()
+        await account.enter(order_id=OrderId(UUID(int=78)), symbol="ETHUSDT")
+        await asyncio.sleep(1)
+        account.exchange.trade("BTCUSDT", Side.SELL, D(1))
+        held = account.exchange.positions.pop("ETHUSDT")  # a list that is older than the entry
+        await account.worker.close("BTCUSDT", STRATEGY, "SIGNAL")
+        await asyncio.sleep(5)
+        account.exchange.positions["ETHUSDT"] = held
+        assert [adjusted.symbol for _, adjusted in await account.log("position.adjusted")] == ["BTCUSDT"]
+        assert [bracket.position for bracket in account.keeper.open_brackets.values()] == [held]
+        await account.end()
+
+    run_virtually(day())
+
+
 def test_close_that_was_wished_for_before_a_crash_is_carried_out_after_it() -> None:
     async def day() -> None:
         account = await entered(Exchange(silent={"c1"}))

@@ -56,7 +56,7 @@ class BracketKeeper:
         self._changed: set[OrderId] = set()
         self._paused = True
         self.on_closed: Callable[[], None] = _nothing
-        self.on_exit_refused: Callable[[], None] = _nothing
+        self.on_exit_refused: Callable[[OrderId], None] = _nothing
         self.tasks = Background()
 
     def attach(self, desk: Desk) -> None:
@@ -99,7 +99,7 @@ class BracketKeeper:
             return
         self._note_protection(group_id, after, event)
         if isinstance(event, OrderRejected) and after.closing and group_id != event.order_id:
-            self.on_exit_refused()
+            self.on_exit_refused(group_id)
         self._look_after(group_id)
 
     def observe_executed(self, order_id: OrderId, quantity: Decimal, *, over: bool) -> None:
@@ -276,7 +276,7 @@ class BracketKeeper:
         self.on_closed()
 
 
-def _nothing() -> None:
+def _nothing(*_about: object) -> None:
     """Nobody listens."""
 
 

@@ -116,7 +116,7 @@ class AccountWorker:
         self._settings = SettingsKeeper(account_id, session, alerts)
         self._tasks = Background()
         keeper.on_closed = partial(self._tasks.soon, self.refresh)
-        keeper.on_exit_refused = partial(self._tasks.soon, partial(self._check_again, exit_refused=True))
+        keeper.on_exit_refused = lambda group_id: self._tasks.soon(partial(self._check_again, exit_refused=group_id))
         desk.on_answered = self._expect_event
 
     @property
@@ -292,16 +292,16 @@ class AccountWorker:
         holding = self.keeper.open_brackets or not self.ready.is_set()
         self.snapshot = await self._session.snapshot(urgency=Urgency.POSITION if holding else Urgency.NORMAL)
 
-    async def _check_again(self, *, exit_refused: bool = False) -> None:
+    async def _check_again(self, *, exit_refused: OrderId | None = None) -> None:
         await self.refresh()
         if self.snapshot is not None:
             await self.check_positions(self.snapshot, exit_refused=exit_refused)
 
-    async def check_positions(self, snapshot: AccountSnapshot, *, exit_refused: bool = False) -> None:
+    async def check_positions(self, snapshot: AccountSnapshot, *, exit_refused: OrderId | None = None) -> None:
         """Compare the exchange's positions with our brackets; what somebody else closed is no longer ours to protect.
 
-        A difference is looked into first: an order or an execution may have been missed. `exit_refused`: the exchange
-        refused to reduce the position, so that its own word on it need not stand for long.
+        A difference is looked into first: an order or an execution may have been missed. `exit_refused`: the bracket
+        whose position the exchange refused to reduce, so that its word on this one need not stand for long.
         """
         brackets = self.keeper.open_brackets
         if differences(brackets.values(), snapshot) or unexplained(brackets.values(), snapshot):
@@ -313,8 +313,9 @@ class AccountWorker:
             snapshot = self.snapshot or snapshot
         different = differences(brackets.values(), snapshot)
         confirmed = self._positions.confirmed(different, self._clock.monotonic())
-        for difference in different if exit_refused else confirmed:
-            self._take_difference(difference)
+        for difference in different:
+            if difference in confirmed or difference.entry.order_id == exit_refused:
+                self._take_difference(difference)
         for symbol, quantity in self._positions.changed(unexplained(brackets.values(), snapshot)).items():
             self._take_unexplained(symbol, quantity)
 
