@@ -223,6 +223,18 @@ async def test_stale_fence_is_refused_even_for_an_answer_that_was_stored(given: 
         await given.store.append(append, result=result, fence=stale)
 
 
+async def test_append_of_nothing_proves_the_fence(given: Stored) -> None:
+    stale = await given.leases.acquire("account-1", "worker-a")
+    assert stale is not None
+    assert (await given.store.append([], fence=stale)).versions == ()
+    await given.leases.release(stale, "worker-a")
+    fresh = await given.leases.acquire("account-1", "worker-b")
+    with pytest.raises(LeaseLost):
+        await given.store.append([], fence=stale)
+    await given.store.append([], fence=fresh)
+    assert await given.events_in_log() == 0
+
+
 async def test_fence_of_a_lease_never_given_is_refused(given: Stored) -> None:
     with pytest.raises(LeaseLost):
         await given.store.append([StreamAppend(given.stream(), 0, given.events(1))], fence=Fence("account-9", 1))

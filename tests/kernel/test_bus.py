@@ -9,10 +9,10 @@ import pytest
 
 from patriot.kernel.bus import CommandBus, Handler
 from patriot.kernel.clock import FakeClock
-from patriot.kernel.errors import CommandRefused, IdempotencyMismatch, VersionConflict
+from patriot.kernel.errors import CommandRefused, IdempotencyMismatch, LeaseLost, VersionConflict
 from patriot.kernel.eventstore import START, Appended, Envelope, Fence, IdempotentResult, StreamAppend, StreamKey
 from patriot.kernel.ids import Ids
-from patriot.kernel.memory import MemoryEventStore
+from patriot.kernel.memory import MemoryEventStore, MemoryLeases
 from tests.kernel.toys import (
     ACCOUNT,
     CONTEXT,
@@ -199,3 +199,18 @@ async def test_key_of_another_command_is_refused(world: World) -> None:
 async def test_second_handler_of_a_command_is_a_mistake(world: World) -> None:
     with pytest.raises(ValueError, match="Credit has a handler already"):
         register(world.bus)
+
+
+async def test_command_that_changes_nothing_is_refused_to_a_stale_owner(world: World) -> None:
+    leases = MemoryLeases(world.clock)
+    store = MemoryEventStore(world.clock, leases)
+    bus = register(CommandBus(store, world.clock, Ids(world.clock)))
+    stale = await leases.acquire("account", "a process that was paused")
+    assert stale is not None
+    await bus.dispatch(Credit(ALICE, Decimal(0)), CONTEXT, fence=stale)
+    await bus.dispatch(Credit(ALICE, Decimal(0)), CONTEXT, fence=stale)
+    await leases.release(stale, "a process that was paused")
+    fresh = await leases.acquire("account", "its successor")
+    with pytest.raises(LeaseLost):
+        await bus.dispatch(Credit(ALICE, Decimal(0)), CONTEXT, fence=stale)
+    assert (await bus.dispatch(Credit(ALICE, Decimal(0)), CONTEXT, fence=fresh)).events == ()

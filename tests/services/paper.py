@@ -27,6 +27,7 @@ from patriot.kernel.codec import EVENTS, encode
 from patriot.kernel.eventstore import START as LOG_START
 from patriot.kernel.eventstore import Context, NewEvent, StreamAppend, StreamKey
 from patriot.kernel.ids import Ids, derived_id
+from patriot.kernel.lease import LEASE_TTL
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
 from patriot.kernel.projection import Recorded
 from patriot.services.commands import full_bus
@@ -41,11 +42,13 @@ from patriot.simulation.loop import START, VirtualClock
 from patriot.simulation.network import open_session
 from patriot.simulation.venue import PRICES, SimulatedVenue
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
+from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, Environment, Exchange, SignalId, StrategyId, UserId
 
 D = Decimal
 ALICE, BOB = UserId(UUID(int=1)), UserId(UUID(int=2))
 TREND, RANGE = StrategyId(UUID(int=21)), StrategyId(UUID(int=22))
+ANOTHER = "another process"
 SYMBOLS = {TREND: "BTCUSDT", RANGE: "ETHUSDT"}
 
 
@@ -69,6 +72,7 @@ class Paper:
     clock: VirtualClock = field(default_factory=VirtualClock)
     alarm: Alarm = field(default_factory=Alarm)
     applied: list[Operation] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -100,6 +104,7 @@ class Paper:
             bus=self.bus,
             venues={Exchange.BINANCE: exchange},
             alerts=self.alarm,
+            reached=self.steps.append,
         )
 
     @asynccontextmanager
@@ -133,6 +138,24 @@ class Paper:
                     task.cancel()
                 ended = await asyncio.gather(*running, housekeeping, return_exceptions=True)
                 assert all(isinstance(one, asyncio.CancelledError) for one in ended), ended
+
+    @asynccontextmanager
+    async def owned_elsewhere(self, account_id: AccountId) -> AsyncIterator[None]:
+        """Let another process hold an account's lease, which nobody holds now."""
+        fence = await self.leases.acquire(f"account:{account_id}", ANOTHER)
+        assert fence is not None
+
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(LEASE_TTL.total_seconds() / 3)
+                await self.leases.renew(fence, ANOTHER)
+
+        keeping = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await self.leases.release(fence, ANOTHER)
 
     async def settle(self, seconds: float = 5.0) -> None:
         """Let what was asked for happen."""

@@ -83,8 +83,8 @@ class BracketKeeper:
     def correlation_of(self, group_or_order: OrderId) -> UUID:
         """Return the signal behind a bracket, or the bracket itself where there was none."""
         group_id = self._group_of.get(group_or_order, group_or_order)
-        bracket = self._brackets.get(group_id)
-        signal_id = bracket.entry.signal_id if bracket and bracket.entry else None
+        entry = self._bracket(group_id).entry
+        signal_id = entry.signal_id if entry else None
         return signal_id or group_id
 
     def observe(self, event: OrderEvent) -> None:

@@ -106,8 +106,8 @@ class CommandBus:
     ) -> Decided:
         """Decide a command and make its events durable.
 
-        Errors: CommandRefused from the decider; VersionConflict after 8 lost races; IdempotencyMismatch; LeaseLost;
-        StoreUnavailable (repeat the same command).
+        Errors: CommandRefused from the decider; VersionConflict after 8 lost races; IdempotencyMismatch;
+        LeaseLost, also when there is nothing to write; StoreUnavailable (repeat the same command).
         """
         answer = _Answer(type(command).__name__, idempotency_key, command)
         if idempotency_key:
@@ -131,9 +131,12 @@ class CommandBus:
         for _ in range(MAX_ATTEMPTS):
             loaded = await self._load(handler, streams)
             try:
-                return await self._attempt(handler, command, context, streams, loaded, answer, fence)
+                decided = await self._attempt(handler, command, context, streams, loaded, answer, fence)
             except VersionConflict:
                 continue
+            if fence is not None and not decided.events:  # done already, perhaps by who has the lease now
+                await self._store.append([], fence=fence)
+            return decided
         raise VersionConflict(f"{answer.scope}: {MAX_ATTEMPTS} attempts lost to other writers")
 
     async def _load(self, handler: Handler[Any], streams: list[StreamKey]) -> list["_Folded"]:

@@ -151,7 +151,7 @@ class EventStore(Protocol):
         result: IdempotentResult | None = None,
         fence: Fence | None = None,
     ) -> Appended:
-        """Write all streams in one durable transaction, or nothing.
+        """Write all streams in one durable transaction, or nothing. With no stream, the fence alone is proved.
 
         Errors: VersionConflict if any stream moved; LeaseLost if the fence is stale; IdempotencyMismatch if the key was
         used for another request; StoreUnavailable if the outcome cannot be known: repeat the same call (the expected

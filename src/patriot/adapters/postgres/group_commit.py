@@ -148,7 +148,8 @@ class GroupCommit:
         plan = Plan.assumed(batch, self._heads)
         for attempt in range(MAX_RACES):
             answers = [plan.decide(request) for request in batch]
-            if attempt or all(isinstance(answer, Appended) for answer in answers):  # nobody is refused on a guess
+            # nobody is refused on a guess, and a commit of nothing would prove none
+            if attempt or (plan.touched and all(isinstance(answer, Appended) for answer in answers)):
                 with suppress(asyncpg.exceptions.TransactionRollbackError):
                     await self._write(plan)
                     return answers
