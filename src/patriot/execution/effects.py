@@ -219,6 +219,8 @@ class BracketKeeper:
                 sequence = bracket.next_sequence(step.leg)
                 if step.leg in (Leg.CLOSE, Leg.EMERGENCY):
                     await asyncio.sleep(WAY_OUT_PAUSE_SECONDS[min(sequence, len(WAY_OUT_PAUSE_SECONDS)) - 1])
+                    if entry.order_id not in self._brackets or self._brackets[entry.order_id].position <= 0:
+                        return  # it is flat by now: what is held on the symbol may be another bracket's
                 if step.leg is Leg.EMERGENCY:
                     self._raise_alarm(bracket, entry)
                 await desk.open_leg(entry, step.leg, sequence, step.quantity)
