@@ -138,6 +138,7 @@ class RestlessVenue:
     def __init__(self, changes: int) -> None:
         self._changes = changes
         self._income: list[IncomeRecord] = []
+        self.urgencies: set[Urgency] = set()
 
     def _move(self) -> None:
         if self._changes:
@@ -147,6 +148,7 @@ class RestlessVenue:
             self._income.append(record)
 
     async def income(self, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[IncomeRecord]:
+        self.urgencies.add(urgency)
         return list(self._income)
 
     async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
@@ -273,3 +275,20 @@ async def test_sample_holds_every_position_with_its_mark_by_symbol() -> None:
         PositionSample("ETHUSDT", Decimal(-2), Decimal(3_000), Decimal(2_900), Decimal(200)),
     )
     assert (sample.wallet_balance, sample.equity) == (Decimal(10), Decimal(110))
+
+
+async def test_history_waits_for_everything_else_unless_the_month_ends() -> None:
+    clock = FakeClock(NOON)
+    store = MemoryEventStore(clock)
+    bus = CommandBus(store, clock, Ids(clock))
+    streams.register(bus)
+    venue = RestlessVenue(0)
+    ledger = AccountLedger(ONE, OWNER, venue, bus, clock, store)  # type: ignore[arg-type]
+    await ledger.sync_income()  # opens the books: nothing is entered before they are
+    assert venue.urgencies == {Urgency.NORMAL}
+    venue.urgencies.clear()
+    await ledger.sync_income()
+    assert venue.urgencies == {Urgency.BACKGROUND}
+    venue.urgencies.clear()
+    await ledger.sync_income(urgency=Urgency.NORMAL)
+    assert venue.urgencies == {Urgency.NORMAL}
