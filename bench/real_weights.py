@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from bench import Figure, Server
-from bench._platform import ACCOUNTS, Place, Running, all_ready, open_platform, plan
+from bench._platform import ACCOUNTS, Place, Running, all_ready, at_rest, open_platform, plan
 from bench.order_path import TOKEN, StopWatch, at_rest_with, mark_price, signal
 from patriot.adapters.simulator.control import SimControl
 from patriot.host.onboarding import onboard
@@ -50,8 +50,8 @@ async def measure(server: Server) -> list[Figure]:
 async def trade(running: Running, watch: StopWatch) -> tuple[list[Figure], dict[AccountId, tuple[str, str]]]:
     """Open and close a position on every account, signal by signal; leave one open, and return its stops."""
     linked = await onboard(plan(), running.ports, running.vault, running.control)
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        await all_ready(running.platform)
+    await all_ready(running.platform)
+    await at_rest(running.platform)  # books are opened at the pace that the budget allows: minutes
     workers = running.platform.execution.workers
     submitted: list[float] = []
     for number in range(SIGNALS):
