@@ -125,6 +125,21 @@ def test_signal_that_comes_late_is_denied_by_a_halt_that_came_after_it() -> None
     run_virtually(run())
 
 
+def test_signal_from_before_a_start_is_denied_by_a_halt_after_it_whatever_the_clock_says() -> None:
+    async def run() -> None:
+        paper = Paper()
+        await one_client(paper)
+        async with paper.running():
+            pass
+        await paper.signal(TREND, age=-10)
+        await paper.tell(HaltTrading(Scope.USER, str(ALICE), HaltLevel.H1, "MANUAL", paper.clock.now()))
+        async with paper.running():
+            (share,) = (await paper.log(SignalRouted))[-1].accounts
+            assert (share.routing, share.reason_code) == (Routing.DENIED, ReasonCode.HALTED)
+
+    run_virtually(run())
+
+
 async def one_client(paper: Paper) -> AccountId:
     account_id = await paper.link(ALICE)
     await paper.found([(ALICE, account_id)])

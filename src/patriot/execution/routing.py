@@ -60,14 +60,17 @@ class SignalRouter:
         self._reached = reached
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
 
-    async def route(self, signal: SignalGenerated) -> tuple[RoutedAccount, ...]:
-        """Serve every follower; return when each has its order, or a reason why not. What exchanges say comes later."""
+    async def route(self, signal: SignalGenerated, *, late: bool = False) -> tuple[RoutedAccount, ...]:
+        """Serve every follower; return when each has its order, or a reason why not. What exchanges say comes later.
+
+        `late`: the signal has stood in the log for a while, whatever a clock says.
+        """
         if signal.action is SignalAction.CLOSE:
             shares = [self._close(signal, account_id) for account_id in self._holders(signal)]
         else:
             strategy = self._book.strategies[signal.strategy_id]
             followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
-            shares = [self._serve(signal, strategy, follower) for follower in followers]
+            shares = [self._serve(signal, strategy, follower, late) for follower in followers]
         served = await asyncio.gather(*(self._record(signal, share) for share in shares))
         self._reached(Step.SIGNAL_ROUTED)
         return tuple(served)
@@ -82,7 +85,9 @@ class SignalRouter:
         await self._bus.dispatch(routing, context)
         return routed
 
-    async def _serve(self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower) -> RoutedAccount:
+    async def _serve(
+        self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, late: bool
+    ) -> RoutedAccount:
         async with self._slots:
             order_id = OrderId(derived_id("order", signal.signal_id, follower.account_id, Leg.ENTRY))
             worker = self._needs.workers.get(follower.account_id)
@@ -90,7 +95,7 @@ class SignalRouter:
                 served = _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)
             else:
                 try:
-                    served = await self._enter(signal, strategy, follower, worker, order_id)
+                    served = await self._enter(signal, strategy, follower, worker, order_id, late)
                 except LeaseLost:
                     served = _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)  # another process works for it
             if served.routing is Routing.SKIPPED and await self._needs.was_placed(order_id):
@@ -131,6 +136,7 @@ class SignalRouter:
         follower: Follower,
         worker: AccountWorker,
         order_id: OrderId,
+        late: bool,
     ) -> RoutedAccount:
         if worker.keeper.knows(order_id):
             return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, None)
@@ -157,7 +163,10 @@ class SignalRouter:
         quantity = self._quantity(signal, strategy, follower, equity, instrument)
         if quantity == ZERO:
             return _skipped(follower, ReasonCode.BELOW_MIN_NOTIONAL)
-        command = await self._halted_since(signal, self._order(signal, follower, order_id, quantity, equity))
+        command = self._order(signal, follower, order_id, quantity, equity)
+        if late or abs(self._clock.now() - signal.generated_at) > LATE:  # before its time: by a clock that is wrong
+            halt = await self._needs.halt_in_log(follower.user_id, follower.account_id, signal.strategy_id)
+            command = replace(command, halt=halt)  # the tail has yet to fold what came after the signal
         context = Context(
             correlation_id=signal.signal_id,
             user_id=follower.user_id,
@@ -227,12 +236,6 @@ class SignalRouter:
             halt=risk.halt_for(*owner),
             at=self._clock.now(),
         )
-
-    async def _halted_since(self, signal: SignalGenerated, order: PlaceOrder) -> PlaceOrder:
-        """Ask the log itself about halts for a signal that comes late: one that the tail has yet to fold is younger."""
-        if abs(self._clock.now() - signal.generated_at) <= LATE:  # before its time: by a clock that is wrong
-            return order
-        return replace(order, halt=await self._needs.halt_in_log(order.user_id, order.account_id, signal.strategy_id))
 
 
 def _skipped(follower: Follower, reason: ReasonCode) -> RoutedAccount:

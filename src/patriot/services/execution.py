@@ -19,6 +19,7 @@ from patriot.execution.routing import RoutingNeeds, SignalRouter
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import LeaseLost, StoreUnavailable
+from patriot.kernel.eventstore import START as BEGINNING
 from patriot.kernel.eventstore import Context, Fence
 from patriot.kernel.ids import derived_id
 from patriot.kernel.policy import PolicyRunner
@@ -56,6 +57,7 @@ class ExecutionService:
         self._instruments: dict[tuple[VenueId, str], Instrument] = {}
         self._linked: dict[AccountId, LinkedAccount] = {}
         self._last_hour: datetime | None = None
+        self._began_at = BEGINNING  # where the log ended when signals began to be routed
         care = Care(self._put_to_work, self._catch_up, self._check_key)
         self.fleet = Fleet(ports.leases, ports.ids, ports.clock, ports.alerts, care)
         needs = RoutingNeeds(
@@ -91,6 +93,7 @@ class ExecutionService:
             for account_id in self._linked:
                 self._take_on(account_id)
             await self.fleet.started(START_SECONDS)
+            self._began_at = await when_stored(self._ports.feed.newest)
             self.started.set()
             async with asyncio.TaskGroup() as group:
                 group.create_task(without_end(self.tail.run(), "the tail of execution"))
@@ -118,7 +121,8 @@ class ExecutionService:
             case AccountUnlinked():
                 self.fleet.let_go(event.account_id)
             case SignalGenerated():
-                await self._router.route(event)
+                late = self._ports.feed.reached(self._began_at, recorded.envelope.place)
+                await self._router.route(event, late=late)
                 await self._pace.settle()
             case StrategyAssigned():
                 self.fleet.start_chore(self._prepare_symbol(event))
