@@ -75,7 +75,10 @@ ci: ## what must be green before a merge: all tests, the coverage gate, all chec
 	$(MAKE) test MEASURE=1
 	$(MAKE) rest
 
-rest: lint types imports docs gate slow ## what `make ci` checks after a measured `make test`
+rest: lint types imports docs gate slow soak ## what `make ci` checks after a measured `make test`
+	$(MAKE) simulate SEEDS=100 ARGS="--first 20 --jobs $(WORKERS)"
 
-nightly: ci bench ## what takes longer: 10,000 seeds of the simulation and the benchmarks, after all of `make ci`
+nightly: ci bench ## what takes longer: 10,000 seeds of the simulation, two hours of soak and the benchmarks, after all of `make ci`
 	$(MAKE) simulate SEEDS=10000 ARGS="--jobs $(WORKERS)"
+	$(MAKE) soak MINUTES=60 SPEED=1
+	$(MAKE) soak MINUTES=60 SPEED=60
