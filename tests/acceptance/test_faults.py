@@ -1,7 +1,7 @@
 """The exchange times out, answers 503, drops, repeats and delays what it says: the laws hold all the same.
 
 These runs have the patience of a live platform with protection; the demo's own is longer, so that a busy machine
-changes no fill. With lost entries they are less patient than either: a receive window is all that proves them absent.
+changes no fill. With lost orders they are less patient than either: a receive window is all that proves them absent.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tests.acceptance.demo_runs import DemoFolder
 from tests.support import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-PATIENCE = DeskPatience(entry=(0.3, 1, 2, 6))
+PATIENCE = DeskPatience(entry=(0.3, 1, 2, 6), protection=(0.1, 0.3, 0.6, 1, 2, 4, 7), lag=0)
 ORDER, ALGO = "/fapi/v1/order", "/fapi/v1/algoOrder"
 
 
