@@ -136,13 +136,18 @@ async def test_account_that_is_not_in_step_is_noted_with_its_reason_and_others_g
 
 
 async def test_metrics_show_accounts_counts_and_lags() -> None:
-    workers = (Worker(ready=True), Worker(ready=False), Worker(ready=True, busy={"desk": 2}))
+    workers = (
+        Worker(ready=True),
+        Worker(ready=False),
+        Worker(ready=True, busy={"desk": 2}),
+        Worker(ready=True, busy={"chores": 1}),
+    )
     restarts = {"restarts": {"sim": 2.0}}
     text = (await told("/metrics", execution=execution({}, *workers), counts=lambda: restarts)).text
     for line in (
-        'patriot_accounts{of="at_work"} 3.0',
-        'patriot_accounts{of="in_step"} 2.0',
-        'patriot_accounts{of="busy"} 1.0',
+        'patriot_accounts{of="at_work"} 4.0',
+        'patriot_accounts{of="in_step"} 3.0',
+        'patriot_accounts{of="unsettled"} 1.0',
         'patriot_restarts_total{of="sim"} 2.0',
         'patriot_alerts_raised_total{of="critical"} 3.0',
         'patriot_tail_lag_events{of="risk"} 1.0',

@@ -9,16 +9,20 @@ from patriot.kernel.subscription import Tail
 from patriot.services.execution import ExecutionService
 from patriot.services.plugged_in import PluggedIn
 
+UNSETTLED = frozenset({"starting", "desk", "brackets", "journal"})  # of `AccountWorker.busy`
 MAX_LAG_EVENTS = 1_000  # further behind than two batches: what is shown or decided is old
 
 
 def accounts_of(execution: ExecutionService) -> dict[str, float]:
-    """Return how many accounts are worked for, in step with their exchange, and have something under way."""
+    """Return how many accounts are worked for, in step with their exchange, and have orders to find out about.
+
+    A signal that is refused, or a reading of balances, makes no account unsettled.
+    """
     workers = execution.workers.values()
     return {
         "at_work": float(len(workers)),
         "in_step": float(sum(worker.ready.is_set() for worker in workers)),
-        "busy": float(sum(bool(worker.busy) for worker in workers)),
+        "unsettled": float(sum(not UNSETTLED.isdisjoint(worker.busy) for worker in workers)),
     }
 
 

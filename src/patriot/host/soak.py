@@ -194,8 +194,8 @@ class Soak:
     async def _is_at_rest(self, http: aiohttp.ClientSession, control: SimControl) -> bool:
         """Tell whether all is flat, and nothing is still to be found out: not even whether a lost order ever was."""
         _, metrics = await self._answer(http, "/metrics")
-        idle = 'patriot_accounts{of="busy"} 0.0' in metrics
-        return idle and await self._in_step(http) and not held((await control.state())["accounts"])
+        settled = 'patriot_accounts{of="unsettled"} 0.0' in metrics
+        return settled and await self._in_step(http) and not held((await control.state())["accounts"])
 
     async def _ready(self, http: aiohttp.ClientSession) -> str:
         return (await self._answer(http, "/ready"))[1]
