@@ -332,3 +332,14 @@ async def test_account_that_is_not_in_step_has_its_reason_and_others_have_none()
         assert fleet.troubles() == {TWO: "it is compared with its exchange, after NotFound: no key"}
         yard.of(TWO)[0].worker.ready.set()
         assert fleet.troubles() == {}
+
+
+@day
+async def test_sample_that_fails_again_and_again_is_tried_at_longer_and_longer_pauses() -> None:
+    yard = Yard(books_fail={ONE: [StoreUnavailable("away") for _ in range(6)]})
+    async with at_work(yard, ONE) as fleet:
+        began = yard.clock.monotonic()
+        fleet.sample_equity(SampleReason.HOURLY)
+        await asyncio.sleep(200)
+        ((sampled_at, _),) = yard.of(ONE)[0].ledger.sampled
+        assert sampled_at - began == 7 + (1 + 2 + 5 + 10 + 30 + 30)  # each try takes a second
