@@ -241,3 +241,24 @@ def test_account_on_an_exchange_that_is_not_plugged_in_is_left_out_and_holds_up_
             assert paper.positions(account_id).keys() == {"BTCUSDT"}
 
     run_virtually(run())
+
+
+def test_close_that_is_older_than_the_position_does_not_mean_it_while_nobody_works_for_it() -> None:
+    async def run() -> None:
+        paper = Paper()
+        account_id = await one_client(paper)
+        async with paper.running():
+            await paper.signal(TREND)
+        fence = await paper.leases.acquire(f"account:{account_id}", "another process")
+        assert fence is not None
+        async with paper.running_soon() as service:
+            for _ in range(7):  # the start waits for accounts for half a minute
+                await paper.settle()
+                await paper.leases.renew(fence, "another process")
+            assert service.workers == {}
+            await paper.signal(TREND, SignalAction.CLOSE, age=300)
+            assert (await paper.log(SignalRouted))[-1].accounts[0].reason_code == ReasonCode.NO_POSITION
+            await paper.signal(TREND, SignalAction.CLOSE)
+            assert (await paper.log(SignalRouted))[-1].accounts[0].routing is Routing.SENT
+
+    run_virtually(run())

@@ -119,9 +119,15 @@ async def request_closes(
 
 
 async def close_signalled(ports: Ports, account_id: AccountId, signal: SignalGenerated) -> OrderId | None:
-    """Leave the wish to close a signal's position for the worker that comes next; return its bracket, None if none."""
+    """Leave the wish to close a signal's position for the worker that comes next; return its bracket, None if none.
+
+    One that was opened after the signal is not meant.
+    """
     for group_id, held in (await _reserved(ports, account_id)).items():
         if (held.symbol, held.strategy_id) == (signal.symbol, signal.strategy_id):
+            created = decode_all(await ports.store.read_stream(order_stream(group_id)))[0]
+            if created.created_at > signal.generated_at:
+                continue
             request = RequestClose(group_id, account_id, "SIGNAL", ports.clock.now())
             await ports.bus.dispatch(request, Context(signal.signal_id, account_id=account_id))
             return group_id
