@@ -23,7 +23,7 @@ URGENT_WAIT_SECONDS = 1.0  # after a 429 without Retry-After; the rest wait for 
 CEILINGS = {  # fraction of a minute's weight
     Urgency.PROTECTION: 1.0,
     Urgency.POSITION: 0.75,
-    Urgency.NORMAL: 0.75,
+    Urgency.NORMAL: 0.65,  # what is read of positions does not wait behind what can wait
     Urgency.BACKGROUND: 0.5,
 }
 BACKGROUND_FRACTION = 0.4  # of a minute's weight, spread over the minute
