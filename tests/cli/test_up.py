@@ -117,6 +117,7 @@ async def test_platform_that_was_killed_goes_on_and_leaves_a_server_that_down_en
     assert "accounts    1" in again.said
     metrics = f"http://127.0.0.1:{port}/metrics"
     await eventually(lambda: 'patriot_accounts{of="in_step"} 1.0' in answer(metrics)[1], again)
+    await eventually(lambda: "account.equity_sampled" in patriot("events", home=home).stdout, again)  # books are open
     os.kill(again.process.pid, signal.SIGKILL)
     await again.ended()
     assert "ended PostgreSQL that was left behind" in patriot("down", str(home), home=home).stdout
