@@ -89,7 +89,6 @@ class OrderRecovery:
         """
         recent = partial(self._venue.recent_orders, symbol, urgency=urgency)
         reports = await self._inquiry.until_answered(recent)
-        self._unsearched.discard(symbol)
         unknown: dict[str, str] = {}
         for report in sorted(reports, key=lambda report: report.at, reverse=True):
             named = parse_client_order_id(report.client_order_id)
@@ -102,6 +101,7 @@ class OrderRecovery:
                 self._taker.on_order(report)
             else:
                 await self.adopt_lost_leg(entry, named, report)
+        self._unsearched.discard(symbol)  # not before: whoever sends a leg meanwhile must not use an id found here
         for client_id in list(unknown.values())[:REMEMBERED_BRACKETS] if strays else ():
             self._known.note_stray(client_id)
 
