@@ -244,3 +244,35 @@ def test_only_symbols_with_an_open_bracket_are_asked_for() -> None:
         assert bench.venue.asked == []
 
     run_virtually(run())
+
+
+def test_legs_that_are_just_being_found_are_not_found_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        before = Bench()
+        await before.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        known = list(before.events)
+        await before.desk.open_leg(ENTRY, Leg.TARGET, 1, Decimal(1))  # its note was lost
+        after = Bench(*(event for event in known if event.order_id != ORDER_ID))
+        after.venue.orders = before.venue.orders
+        after.venue.has(ENTRY.client_order_id, VenueStatus.NEW)
+        target = client_order_id(PREFIX, Leg.TARGET, 1)
+        after.venue.orders[target] = replace(after.venue.orders[target], status=VenueStatus.CANCELED)  # does not rest
+        await after.desk.recover(takeover=True)
+        gate, find = asyncio.Event(), after.venue.find_order
+
+        async def held(*words: Any, **more: Any) -> Any:
+            await gate.wait()
+            return await find(*words, **more)
+
+        monkeypatch.setattr(after.venue, "find_order", held)
+        searching = asyncio.create_task(after.desk.catch_up(search=False))
+        await asyncio.sleep(0.05)
+        asking = asyncio.create_task(after.desk.find_lost_legs(ENTRY.symbol))
+        await asyncio.sleep(0.05)
+        assert not asking.done()
+        gate.set()
+        assert await asking
+        await searching
+        assert after.created(Leg.TARGET)
+
+    run_virtually(run())
