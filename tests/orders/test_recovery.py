@@ -273,6 +273,6 @@ def test_legs_that_are_just_being_found_are_not_found_yet(monkeypatch: pytest.Mo
         gate.set()
         assert await asking
         await searching
-        assert after.created(Leg.TARGET)
+        assert after.created(Leg.TARGET).client_order_id == target
 
     run_virtually(run())
