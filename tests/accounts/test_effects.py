@@ -284,8 +284,8 @@ async def test_history_waits_for_everything_else_unless_the_month_ends() -> None
     streams.register(bus)
     venue = RestlessVenue(0)
     ledger = AccountLedger(ONE, OWNER, venue, bus, clock, store)  # type: ignore[arg-type]
-    await ledger.sync_income()  # opens the books: nothing is entered before they are
-    assert venue.urgencies == {Urgency.NORMAL}
+    await ledger.sync_income()  # opens the books
+    assert venue.urgencies == {Urgency.BACKGROUND}
     venue.urgencies.clear()
     await ledger.sync_income()
     assert venue.urgencies == {Urgency.BACKGROUND}

@@ -339,3 +339,21 @@ def test_money_that_moved_is_booked_and_leaves_the_worker_at_work() -> None:
         await account.end()
 
     run_virtually(day())
+
+
+@pytest.mark.parametrize(("deaf", "urgency"), [(False, Urgency.POSITION), (True, Urgency.PROTECTION)])
+def test_what_rests_is_asked_for_from_the_reserve_only_while_the_stream_owes_an_event(
+    deaf: bool, urgency: Urgency
+) -> None:
+    async def day() -> None:
+        account = Account(Exchange(deaf=deaf))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        account.exchange.asked.clear()
+        await asyncio.sleep(33 if not deaf else 7)
+        assert account.exchange.count("list BTCUSDT") >= 1
+        assert account.exchange.urgencies["list"] is urgency
+        await account.end()
+
+    run_virtually(day())

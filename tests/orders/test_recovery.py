@@ -20,7 +20,7 @@ from patriot.simulation.loop import run_virtually
 from patriot.trading.reports import (
     VenueStatus,
 )
-from patriot.trading.terms import Leg, OrderId, Side
+from patriot.trading.terms import Leg, OrderId, Side, Urgency
 from tests.orders import kit
 from tests.orders.bench import ENTRY, STOP, Bench
 from tests.orders.kit import ORDER_ID, PREFIX, D
@@ -146,7 +146,7 @@ def test_order_given_up_as_absent_is_taken_back_when_it_turns_up() -> None:
         bench.desk.forget(ORDER_ID)
         bench.desk.on_order(bench.venue.has(STOP, VenueStatus.NEW))
         assert bench.status(Leg.STOP) is Status.ACCEPTED
-        await bench.desk.check_resting()  # its bracket is looked after again
+        await bench.desk.check_resting(Urgency.POSITION)  # its bracket is looked after again
         assert bench.venue.asked[-1] == "list BTCUSDT"
 
     run_virtually(run())
@@ -196,7 +196,7 @@ def test_stop_that_vanished_without_a_word_rests_no_more(fate: VenueStatus | Non
         return bench.status(Leg.STOP)
 
     gone = Status.UNKNOWN if fate is None else Status.CANCELED  # what is only not found may come back
-    assert run_virtually(run(lambda desk: desk.check_resting())) in (gone, Status.EXPIRED)
+    assert run_virtually(run(lambda desk: desk.check_resting(Urgency.POSITION))) in (gone, Status.EXPIRED)
     if fate is not VenueStatus.UNKNOWN:  # only the list of resting orders tells that it does not rest
         assert run_virtually(run(lambda desk: desk.recover(takeover=False))) is gone
 
@@ -208,7 +208,7 @@ def test_stop_that_vanished_is_over_after_two_minutes_of_asking() -> None:
         await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
         await asyncio.sleep(61)
         del bench.venue.orders[STOP]
-        await bench.desk.check_resting()
+        await bench.desk.check_resting(Urgency.POSITION)
         assert bench.status(Leg.STOP) is Status.UNKNOWN
         await asyncio.sleep(125)
         assert bench.status(Leg.STOP) is Status.CANCELED
@@ -221,7 +221,7 @@ def test_order_absent_for_a_moment_still_rests() -> None:
         bench = Bench()
         await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
         report = bench.venue.orders.pop(STOP)
-        looking = asyncio.create_task(bench.desk.check_resting())
+        looking = asyncio.create_task(bench.desk.check_resting(Urgency.POSITION))
         await asyncio.sleep(0.2)
         bench.venue.orders[STOP] = report
         await looking
@@ -240,7 +240,7 @@ def test_only_symbols_with_an_open_bracket_are_asked_for() -> None:
         bench.venue.asked.clear()
         bench.desk.on_order(bench.venue.has(ENTRY.client_order_id, VenueStatus.CANCELED))
         await bench.desk.recover(takeover=False)
-        await bench.desk.check_resting()
+        await bench.desk.check_resting(Urgency.POSITION)
         assert bench.venue.asked == []
 
     run_virtually(run())

@@ -47,12 +47,13 @@ class AccountLedger:
         """Record transfers and funding that are new, and what the account is worth if money moved in or out.
 
         History costs much of the request budget and waits for everything else, unless the call says otherwise. The
-        first call of an account opens its books. Errors: ExchangeError; StoreUnavailable.
+        first call of an account opens its books: many that are linked at once hold up nobody who trades.
+        Errors: ExchangeError; StoreUnavailable.
         """
         async with self._one_at_a_time:
             ledger = await self._load()
             if not ledger.opened:
-                await self._open()
+                await self._open(urgency)
             else:
                 since = read_from(ledger, self._clock.now() - INCOME_HISTORY)
                 for record in await self._venue.income(since, urgency=urgency):
@@ -80,8 +81,8 @@ class AccountLedger:
             self._ledger = LEDGER.fold(decode_all(history))
         return self._ledger
 
-    async def _open(self) -> None:
-        income, snapshot = await self._read_steadily()
+    async def _open(self, urgency: Urgency) -> None:
+        income, snapshot = await self._read_steadily(urgency)
         await self._record(
             OpenLedger(
                 account_id=self._account_id,
@@ -93,13 +94,13 @@ class AccountLedger:
             )
         )
 
-    async def _read_steadily(self) -> tuple[list[IncomeRecord], AccountSnapshot]:
+    async def _read_steadily(self, urgency: Urgency) -> tuple[list[IncomeRecord], AccountSnapshot]:
         """Return income and wallet of one instant: nothing was booked between the reads."""
         since = self._clock.now() - INCOME_HISTORY
-        income = await self._venue.income(since)
+        income = await self._venue.income(since, urgency=urgency)
         for _ in range(STEADY_READS):
             snapshot = await self._venue.snapshot()
-            again = await self._venue.income(since)
+            again = await self._venue.income(since, urgency=urgency)
             if again == income:
                 return income, snapshot
             income = again

@@ -67,7 +67,7 @@ class Desk(Protocol):
         """Take one execution."""
         ...
 
-    async def check_resting(self) -> None:
+    async def check_resting(self, urgency: Urgency) -> None:
         """Ask the exchange whether what we believe to rest does."""
         ...
 

@@ -203,10 +203,11 @@ class AccountWorker:
     async def _look(self) -> None:
         """Ask whether what we believe to rest does, and whether what is held is what we believe."""
         self._looked_at = self._clock.monotonic()
-        if self._stream.owes(self._looked_at):
+        owed = self._stream.owes(self._looked_at)  # else nothing says that a stop is gone: the reserve is not for that
+        if owed:
             self._session.reopen_stream("it did not tell of an order that the exchange answered for")
         self._stream.looked(self._looked_at)
-        await self._patiently(self._desk.check_resting)
+        await self._patiently(partial(self._desk.check_resting, Urgency.PROTECTION if owed else Urgency.POSITION))
         await self._check_again()
         self._alert_of_unknown_orders()
 

@@ -22,7 +22,7 @@ from patriot.orders.reports import ReportTaker
 from patriot.orders.sending import OrderSender
 from patriot.trading.reports import OrderReport, TradeReport
 from patriot.trading.steps import Reached, pass_by
-from patriot.trading.terms import Leg, OrderId
+from patriot.trading.terms import Leg, OrderId, Urgency
 
 
 class OrderDesk:
@@ -103,9 +103,9 @@ class OrderDesk:
         """Take one execution."""
         self.taker.on_trade(trade)
 
-    async def check_resting(self) -> None:
+    async def check_resting(self, urgency: Urgency) -> None:
         """See that the working orders of open brackets still work. Errors: ExchangeError."""
-        await self._recovery.check_resting()
+        await self._recovery.check_resting(urgency)
 
     async def recover(self, *, takeover: bool) -> None:
         """Learn of open brackets what protection needs. Errors: ExchangeError."""

@@ -105,7 +105,7 @@ class OrderRecovery:
         for client_id in list(unknown.values())[:REMEMBERED_BRACKETS] if strays else ():
             self._known.note_stray(client_id)
 
-    async def check_resting(self) -> None:
+    async def check_resting(self, urgency: Urgency) -> None:
         """See that the working orders of open brackets still work: what ended them may not have been told.
 
         Errors: ExchangeError.
@@ -114,13 +114,13 @@ class OrderRecovery:
             working = [  # before the list is asked for: what is accepted meanwhile need not be on it
                 created for created in self._known.working(symbol) if not self._inquiry.is_watching(created.order_id)
             ]
-            listed = await self._list_resting(symbol)
+            listed = await self._list_resting(symbol, urgency)
             missing = [created for created in working if created.client_order_id not in listed]
             await asyncio.gather(*(self._check_missing(created) for created in missing))
 
-    async def _list_resting(self, symbol: str) -> set[str]:
+    async def _list_resting(self, symbol: str, urgency: Urgency = Urgency.PROTECTION) -> set[str]:
         """Take every resting order of a symbol, and return their client ids."""
-        reports = await self._venue.open_orders(symbol, urgency=Urgency.PROTECTION)
+        reports = await self._venue.open_orders(symbol, urgency=urgency)
         for report in reports:
             self._taker.on_order(report)
         return {report.client_order_id for report in reports}

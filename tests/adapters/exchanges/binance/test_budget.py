@@ -74,12 +74,12 @@ def test_accounts_of_one_class_take_turns() -> None:
     assert play(script) == ["greedy 0", "modest", "greedy 1", "greedy 2"]
 
 
-def test_history_is_paced_over_the_minute_and_leaves_half_of_it() -> None:
+def test_history_beyond_a_quarter_of_the_minute_is_paced_and_leaves_half_of_it() -> None:
     async def script(scene: Scene) -> list[float]:
         await asyncio.gather(*(scene.soon("income", 10, BACKGROUND) for _ in range(6)))
         return [at for _, at in scene.sent]
 
-    assert play(script) == [0, 15, 30, 45, 60, 75]
+    assert play(script) == [0, 0, 0, 15, 30, 60]
 
 
 def test_count_of_the_venue_wins_when_it_is_higher() -> None:

@@ -128,3 +128,33 @@ def test_none_is_naked_after_five_seconds_and_all_are_ready_after_sixty(used_bef
     assert max(starts.ready) <= 60.1
     assert starts.refused == 0, "the venue never had to say that it is too much"
     assert max(starts.booked) < 6 * 60
+
+
+async def link_all() -> tuple[float, float]:
+    """Open the books of many at once; return the longest wait for what an entry of another reads, and for the books."""
+    venue, waited = Venue(), 0.0
+    async with serving(venue.answer) as url, open_session() as http:
+        budget, time = RateBudget(venue.clock), VenueTime(venue.clock)
+
+        async def open_books(number: int) -> None:
+            ledger = open_account(url, http, budget, time, number).account
+            await ledger.income(venue.clock.now(), urgency=Urgency.BACKGROUND)
+            await ledger.snapshot()
+            await ledger.income(venue.clock.now(), urgency=Urgency.BACKGROUND)
+
+        books = asyncio.gather(*(open_books(number) for number in range(ACCOUNTS)))
+        trader = open_account(url, http, budget, time, ACCOUNTS).account
+        while not books.done():
+            asked_at = venue.clock.monotonic()
+            await trader.snapshot()
+            waited = max(waited, venue.clock.monotonic() - asked_at)
+            await asyncio.wait([books], timeout=5)
+        assert venue.refused == 0
+    return waited, venue.clock.monotonic()
+
+
+def test_accounts_that_are_linked_at_once_hold_up_nobody_who_trades() -> None:
+    waited, booked = run_virtually(link_all())
+
+    assert waited < 1
+    assert booked < 8 * 60

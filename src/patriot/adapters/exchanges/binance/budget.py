@@ -27,6 +27,7 @@ CEILINGS = {  # fraction of a minute's weight
     Urgency.BACKGROUND: 0.5,
 }
 BACKGROUND_FRACTION = 0.4  # of a minute's weight, spread over the minute
+UNPACED_FRACTION = 0.25  # of a minute's weight: while less is used, history does not wait
 
 ORDER_CEILINGS = {"10s": (10.0, 300), "1m": (60.0, 1_200)}  # header suffix: seconds, orders of one account
 ENTRY_FRACTION = 0.75  # the rest of an account's orders is for the way out
@@ -179,8 +180,9 @@ class RateBudget:
         self._scout_sent = True
         self._used += one.weight
         self._served_tag = max(self._served_tag, one.turn_tag)
-        if one.urgency is Urgency.BACKGROUND and self._limit is not None:
-            pause = one.weight * WINDOW_SECONDS / (self._limit * BACKGROUND_FRACTION)
+        limit = self._limit or 0
+        if one.urgency is Urgency.BACKGROUND and self._used > limit * UNPACED_FRACTION:
+            pause = one.weight * WINDOW_SECONDS / (limit * BACKGROUND_FRACTION)
             self._background_at = max(self._background_at, self._clock.monotonic()) + pause
 
     def _roll(self) -> None:
