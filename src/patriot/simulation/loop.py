@@ -223,10 +223,12 @@ def _only_virtual_time(loop: VirtualLoop) -> Iterator[None]:
     real, collecting = pool.monotonic, gc.isenabled()
     pool.monotonic = loop.time
     gc.disable()
+    gc.freeze()
     try:
         yield
     finally:
         pool.monotonic = real
+        gc.unfreeze()
         if collecting:
             gc.enable()
 

@@ -85,7 +85,8 @@ class World:
     def run(self) -> Judge:
         """Run to the end in virtual time, and return the judge with what it found."""
         spoken = structlog.get_config()
-        structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # what services log is not looked at
+        # What services log is not looked at; put into words, it would take a third of the time.
+        structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
         try:
             return run_virtually(self._run())
         finally:
