@@ -103,6 +103,20 @@ def test_count_of_the_venue_that_fell_begins_a_new_minute() -> None:
     assert play(script) == 3
 
 
+def test_minute_ends_with_that_of_the_clock_and_not_a_minute_after_the_first_request() -> None:
+    async def script(scene: Scene) -> list[tuple[str, float]]:
+        await asyncio.sleep(45)
+        await scene.ask("first", 1, PROTECTION)
+        scene.budget.reported(100, asked_at=45)  # others at the address
+        await scene.ask("naked", 10, PROTECTION)
+        await asyncio.sleep(170)
+        await scene.ask("full", 100, PROTECTION)
+        await scene.ask("later", 10, PROTECTION)
+        return scene.sent
+
+    assert play(script) == [("first", 45), ("naked", 60), ("full", 230), ("later", 240)]
+
+
 def test_lower_count_of_an_answer_that_was_overtaken_changes_nothing() -> None:
     async def script(scene: Scene) -> int:
         await scene.ask("first", 70, NORMAL)

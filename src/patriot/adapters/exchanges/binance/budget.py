@@ -187,8 +187,13 @@ class RateBudget:
 
     def _roll(self) -> None:
         now = self._clock.monotonic()
-        if now >= self._opened_at + WINDOW_SECONDS:
-            self._opened_at, self._used, self._reported = now, 0, (0, now)
+        if now < self._opened_at + WINDOW_SECONDS:
+            return
+        if math.isinf(self._opened_at):  # the venue's minutes are the clock's, until its counts say otherwise
+            self._opened_at = now - self._clock.now().timestamp() % WINDOW_SECONDS
+        else:
+            self._opened_at += (now - self._opened_at) // WINDOW_SECONDS * WINDOW_SECONDS
+        self._used, self._reported = 0, (0, now)
 
 
 class OrderCount:
