@@ -182,6 +182,21 @@ async def test_lease_is_kept_for_as_long_as_the_account_is_at_work() -> None:
 
 
 @day
+async def test_owner_whose_renewal_hangs_asks_again_and_hears_that_another_has_the_lease() -> None:
+    yard = Yard()
+    async with at_work(yard, ONE) as fleet:
+        first, renew = yard.of(ONE)[0], yard.leases.renew
+        yard.leases.renew = lambda *_of: asyncio.sleep(3600)  # type: ignore[method-assign]
+        await asyncio.sleep(TTL / 2)
+        yard.leases.renew = renew  # type: ignore[method-assign]
+        await yard.leases.release(first.fence, yard.leases.owners[f"account:{ONE}"])
+        assert await yard.leases.acquire(f"account:{ONE}", "another process") is not None
+        await asyncio.sleep(TTL)
+        assert first.worker.stopped.is_set()
+        assert fleet.counters["leases_lost"] == 1
+
+
+@day
 async def test_owner_whose_lease_another_took_stops_and_comes_back_with_a_newer_fence() -> None:
     yard = Yard()
     async with at_work(yard, ONE, TWO) as fleet:

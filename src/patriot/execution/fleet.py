@@ -202,17 +202,19 @@ class Fleet:
                 await self._leases.release(fence, owner)
 
     async def _renew(self, account: AccountAtWork, owner: str) -> None:
+        every = LEASE_TTL.total_seconds() / 3
         while True:
-            await asyncio.sleep(LEASE_TTL.total_seconds() / 3)
+            await asyncio.sleep(every)
             try:
-                await self._leases.renew(account.fence, owner)
+                async with asyncio.timeout(every):  # one that hangs would hide that another owner has the lease
+                    await self._leases.renew(account.fence, owner)
             except LeaseLost:
                 self.counters["leases_lost"] += 1
                 log.warning("account.lease_lost", account_id=str(account.worker.account_id))
                 account.worker.stop()
                 return
-            except StoreUnavailable:
-                continue  # nobody else can take it either
+            except (StoreUnavailable, TimeoutError):
+                continue  # whoever else has it meanwhile, positions are protected: the fence holds up what is written
 
     async def _catch_up(self, worker: AccountWorker) -> None:
         await worker.acting.wait()
