@@ -188,6 +188,25 @@ def test_position_of_a_bracket_that_was_forgotten_is_found_by_its_client_id() ->
     run_virtually(day())
 
 
+def test_bracket_that_is_found_again_uses_no_id_that_another_owner_has_used() -> None:
+    async def day() -> None:
+        account = Account(Exchange(silent={"e1"}))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(130)
+        await account.end()
+        account.exchange.place_as_predecessor("s1", D(1))  # a living owner's, whose log lags behind
+        account.exchange.cancel_silently(STOP)
+        await account.start()
+        account.exchange.arrive("e1")
+        await asyncio.sleep(5)
+        assert account.exchange.count("place s1") == 0
+        assert account.exchange.resting() == {"s2": D(1), "t1": D(1)}
+        await account.end()
+
+    run_virtually(day())
+
+
 def test_order_accepted_a_moment_ago_that_lists_do_not_show_yet_still_works() -> None:
     async def day() -> None:
         account = Account(Exchange(query_lag=50, list_lag=50, deaf=True))

@@ -79,6 +79,10 @@ class Desk(Protocol):
         """Fetch the executions of open brackets, and find lost orders of theirs."""
         ...
 
+    def doubt(self, symbol: str) -> None:
+        """Have lost legs of a symbol found before the next leg of its brackets goes out."""
+        ...
+
     async def find_lost_legs(self, symbol: str) -> bool:
         """Find a predecessor's legs on a symbol, unless that was done; return whether it was done now."""
         ...

@@ -249,6 +249,7 @@ class AccountWorker:
             if not isinstance(entry, OrderCreated) or entry.account_id != self.account_id:
                 unknown.append(client_id)
             elif group_id not in self.keeper.open_brackets:
+                self._desk.doubt(entry.symbol)  # the log may lag behind what another owner, or this one, has sent
                 self._desk.adopt(events)
                 self.keeper.restore(self.keeper.open_brackets[group_id])
                 await self._desk.search(entry.symbol)

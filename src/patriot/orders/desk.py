@@ -115,6 +115,10 @@ class OrderDesk:
         """Fetch the executions of open brackets, and find lost orders of theirs. Errors: ExchangeError."""
         await self._recovery.catch_up(search=search)
 
+    def doubt(self, symbol: str) -> None:
+        """Have lost legs of a symbol found before the next leg of its brackets goes out."""
+        self._recovery.doubt(symbol)
+
     async def find_lost_legs(self, symbol: str) -> bool:
         """Find a predecessor's legs on a symbol, unless that was done; return whether it was done now."""
         return await self._recovery.find_lost_legs(symbol)

@@ -75,6 +75,10 @@ class OrderRecovery:
             trades = partial(self._inquiry.collect_trades, symbol, moment, Urgency.NORMAL)
             await self._inquiry.until_answered(trades)
 
+    def doubt(self, symbol: str) -> None:
+        """Have lost legs of a symbol found before the next leg of its brackets goes out."""
+        self._unsearched.add(symbol)
+
     async def find_lost_legs(self, symbol: str) -> bool:
         """Find what a predecessor sent on a symbol, if that was not done yet; return whether it was done now."""
         if symbol not in self._unsearched:
