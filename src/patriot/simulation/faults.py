@@ -40,6 +40,7 @@ class Fault(StrEnum):
     KILL_AT_SEND = "kill at a send"
     KILL_AT_APPEND = "kill at an append"
     LEASE_MOVED = "lease moved to another owner"
+    LEASE_LOST = "lease lost, its owner does not hear of it"
     STORE_AWAY = "store unavailable"
     STORE_SLOW = "store slow"
     STORE_FULL = "store full"
@@ -107,17 +108,25 @@ CALM = Trouble(frozenset(), 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def trouble_of(seed: int) -> Trouble:
-    """Return the trouble of a run: some are calm, some have one kind of fault, some a few, some all at once."""
+    """Return the trouble of a run: calm, one kind of fault, two to four again and again, some together, or all.
+
+    Few kinds with high chances meet each other at the same order, as many kinds with low ones hardly ever do.
+    """
     random = seeded(seed, "trouble")
     mood = random.random()
     if mood < 0.05:
         return CALM
-    if mood < 0.35:
-        kinds = frozenset(random.sample(list(Fault), random.randint(1, 3)))
-        return Trouble(kinds, 0.05, 0.3, 0.2, 0.2, 0.4, 0.02, 3)
-    if mood < 0.75:
+    if mood < 0.15:
+        return _often(random.sample(list(Fault), 1), planned=3)
+    if mood < 0.50:
+        return _often(random.sample(list(Fault), random.randint(2, 4)), planned=8)
+    if mood < 0.80:
         return Trouble(frozenset(random.sample(list(Fault), random.randint(6, 14))))
     return Trouble(planned=7)
+
+
+def _often(kinds: list[Fault], planned: int) -> Trouble:
+    return Trouble(frozenset(kinds), 0.05, 0.3, 0.2, 0.2, 0.4, 0.02, planned)
 
 
 @dataclass(slots=True)

@@ -122,7 +122,8 @@ class Judge:
     def sent(self, life: Life | None, uid: int | None, request: Request) -> None:
         """Let no entry be sent again unless nothing was done (law 3), and nothing be canceled that is not ours."""
         client_id = client_id_of(request)
-        self.note(f"account {uid}: {request.name} {client_id} {request.parameters.get('quantity', '')}")
+        who = life.name if life is not None else "nobody"
+        self.note(f"{who}, account {uid}: {request.name} {client_id} {request.parameters.get('quantity', '')}")
         if request.path not in ORDER_PATHS or request.method == "GET":
             return
         named = parse_client_order_id(client_id)

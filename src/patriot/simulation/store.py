@@ -21,6 +21,7 @@ from patriot.simulation.loop import Life
 
 T = TypeVar("T")
 DELAY_SECONDS = 0.002
+COMMAND_SECONDS = 30.0  # a command without an answer is given up after it, as on PostgreSQL
 
 
 @dataclass(slots=True)
@@ -48,6 +49,16 @@ class StoreLine:
         self._random = random
         self._doom = doom
         self._kill = kill
+        self.cut_until = 0.0  # this process alone does not reach the store
+        self.renewals_lost_until = 0.0  # it hears nothing of its leases
+        self.renewals_hang = False
+
+    async def renew(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have a lease renewed. Errors: as `ask`."""
+        if asyncio.get_running_loop().time() < self.renewals_lost_until:
+            await asyncio.sleep(COMMAND_SECONDS if self.renewals_hang else DELAY_SECONDS)
+            raise StoreUnavailable("no answer")
+        await self.ask(work)
 
     async def ask(self, work: Callable[[], Awaitable[T]], appended: str = "") -> T:
         """Return what the store answers. Errors: StoreUnavailable before or after it was done; those of the store."""
@@ -73,7 +84,7 @@ class StoreLine:
         loop, weather = asyncio.get_running_loop(), self._weather
         slow = weather.slow_seconds if loop.time() < weather.slow_until else 0.0
         await asyncio.sleep(DELAY_SECONDS + slow)
-        away = loop.time() < weather.away_until
+        away = loop.time() < max(weather.away_until, self.cut_until)
         if away and not (appended and self._random.random() < 0.3):
             raise StoreUnavailable("the store is away")
         if appended and loop.time() < weather.full_until:
@@ -192,7 +203,7 @@ class LeasesView(MemoryLeases):
 
     async def renew(self, fence: Fence, owner: str) -> None:
         """See `Leases.renew`."""
-        await self._line.ask(lambda: self._shared.renew(fence, owner))
+        await self._line.renew(lambda: self._shared.renew(fence, owner))
 
     async def release(self, fence: Fence, owner: str) -> None:
         """See `Leases.release`."""

@@ -40,6 +40,8 @@ LOOK_SECONDS = 0.1
 START_SECONDS = 60.0
 QUIET_SECONDS = 200.0  # at most, until nothing is under way any more
 STANDING_SECONDS = 3.0  # that quiet has to last
+REPLICAS_THAT_CONTEND = 2
+REPLICA_SECONDS = 5.0  # until one that comes late waits for leases
 FINAL_HALT = "SIMULATION_ENDS"
 
 
@@ -55,13 +57,14 @@ class Shape:
 
 
 def shape_of(seed: int) -> Shape:
-    """Return the size of a run: most are short, some see more than twenty brackets."""
+    """Return the size of a run: most are short, some see more than twenty brackets, some many accounts."""
     random = seeded(seed, "shape")
-    long = random.random() < 0.1
+    size = random.random()
+    long, wide = size < 0.1, size > 0.95
     return Shape(
-        accounts=1 if long else random.choice((1, 2, 2, 3)),
+        accounts=1 if long else random.randint(6, 8) if wide else random.choice((1, 2, 2, 3)),
         replicas=random.choice((1, 1, 2)),
-        seconds=240.0 if long else random.uniform(25, 50),
+        seconds=240.0 if long else random.uniform(15, 25) if wide else random.uniform(25, 50),
         signal_every=random.uniform(3, 7),
         jump=random.choice((0.0, 0.05, 0.15)),
     )
@@ -81,6 +84,7 @@ class World:
     processes: list[Process] = field(default_factory=list)
     kills: int = 0
     _halting: bool = False
+    _lines: dict[str, StoreLine] = field(default_factory=dict)  # of each process, by its name, to the store
 
     def run(self) -> Judge:
         """Run to the end in virtual time, and return the judge with what it found."""
@@ -129,6 +133,7 @@ class World:
         self.dice = Dice(self.seed, self.trouble or trouble_of(self.seed), self.without)
         self.random = seeded(self.seed, "market")
         ids = Ids(self.clock, seeded(self.seed, "ids").randbytes)
+        self._replicas = self.shape.replicas
         self._leases = MovableLeases(self.clock)
         self.store = MemoryEventStore(self.clock, self._leases)
         self._checkpoints = MemoryCheckpoints()
@@ -190,7 +195,9 @@ class World:
             return True
 
         random = seeded(self.seed, "store", life.name)
-        return StoreLine(life, self._world_context, self._weather, random, doom, lambda: self._kill(life))
+        line = StoreLine(life, self._world_context, self._weather, random, doom, lambda: self._kill(life))
+        self._lines[life.name] = line
+        return line
 
     def _may_kill(self) -> bool:
         return not self.dice.calm and self.kills < self.dice.trouble.max_kills
@@ -203,14 +210,13 @@ class World:
 
     async def _supervise(self) -> None:
         """Start processes, and start them again when they are gone."""
-        shape, born, random = self.shape, 0, seeded(self.seed, "supervisor")
-        assert shape is not None  # noqa: S101  set before
+        born, random = 0, seeded(self.seed, "supervisor")
         while True:
             for process in self.processes:
                 if process.life.alive and process.task.done():
                     self._take_failure(process)
             living = [process for process in self.processes if process.alive]
-            for _ in range(shape.replicas - len(living)):
+            for _ in range(self._replicas - len(living)):
                 born += 1
                 process = Process(Life(f"process {born}"), self._shared, self.service_type)
                 self._skew(process, born)
@@ -275,6 +281,8 @@ class World:
                 self.venue.fill_in_parts(random.choice(list(SYMBOLS.values())), random.randint(2, 4))
             case Fault.LEASE_MOVED:
                 self.loop.create_task(self._move_lease(client, random.choice((0.5, 2.0, 4.0, 25.0))))
+            case Fault.LEASE_LOST:
+                self.loop.create_task(self._lose_lease(client, random))
             case Fault.STORE_AWAY:
                 self._weather.away_until = now + random.uniform(0.5, 8)
             case Fault.STORE_FULL:
@@ -306,6 +314,27 @@ class World:
         if fence is not None:
             await self._leases.release(fence, "somebody else")
 
+    async def _lose_lease(self, client: Client, random: Random) -> None:
+        """Let another replica have an account's lease while its owner hears nothing of it, and a strategy speak then.
+
+        The owner's renewals are lost, or hang, or it does not reach the store at all.
+        """
+        if self._replicas < REPLICAS_THAT_CONTEND:
+            self._replicas = REPLICAS_THAT_CONTEND
+            await asyncio.sleep(REPLICA_SECONDS)
+        name = f"account:{client.account_id}"
+        owner = self._lines.get(self._leases.given.get(name, ("", 0.0))[0])
+        if owner is None or self.dice.calm:
+            return
+        deaf_until = self.loop.time() + random.uniform(3, 8)
+        if random.random() < 0.3:
+            owner.cut_until = deaf_until
+        owner.renewals_lost_until, owner.renewals_hang = deaf_until, random.random() < 0.5
+        self._leases.take_away(name)
+        await asyncio.sleep(random.uniform(0, 3))
+        if not self.dice.calm:
+            await self._signal(random)
+
     async def _halt_for(self, seconds: float) -> None:
         """Halt and close everything for a while; the first seconds are the tail's to hear of it."""
         if self._halting:
@@ -327,17 +356,16 @@ class World:
         shape, random = self.shape, self.random
         assert shape is not None  # noqa: S101  set before
         end = self.loop.time() + shape.seconds
-        next_at, number = self.loop.time() + 0.5, 0
+        next_at = self.loop.time() + 0.5
         while self.loop.time() < end:
             await asyncio.sleep(random.uniform(0.2, 0.6))
             move_prices(self.venue, random, shape.jump)
             if self.loop.time() >= next_at:
-                number += 1
                 next_at = self.loop.time() + random.expovariate(1 / shape.signal_every)
-                await self._signal(number)
+                await self._signal(random)
 
-    async def _signal(self, number: int) -> None:
-        signal = next_signal(self.venue, self.random, self.clock.now(), number)
+    async def _signal(self, random: Random) -> None:
+        signal = next_signal(self.venue, random, self.clock.now(), len(self.judge.signals) + 1)
         self.judge.signals.append(signal.signal_id)
         self.note(f"signal {signal.action} {signal.symbol} stop {signal.stop_price} target {signal.take_profit_price}")
         await self._scribe.write(StreamKey(STRATEGY_STREAM, signal.strategy_id), signal.generated_at, signal)
@@ -347,6 +375,8 @@ class World:
     def _calm_down(self) -> None:
         self.dice.calm = True
         self._weather.away_until = self._weather.full_until = self._weather.slow_until = 0.0
+        for way in self._lines.values():
+            way.cut_until = way.renewals_lost_until = 0.0
         for line in list(self.loop.network.lines):
             if line.up.silent or line.down.silent:
                 line.cut()
