@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from patriot.kernel.errors import CommandRefused
+from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeUnavailable
 from patriot.simulation.loop import run_virtually
 from patriot.trading.reports import OrderReport, VenueStatus
 from patriot.trading.terms import Leg, Side
@@ -202,6 +202,40 @@ def test_bracket_that_is_found_again_uses_no_id_that_another_owner_has_used() ->
         await asyncio.sleep(5)
         assert account.exchange.count("place s1") == 0
         assert account.exchange.resting() == {"s2": D(1), "t1": D(1)}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_stop_waits_for_an_exchange_that_opens_in_a_moment_instead_of_failing_three_times() -> None:
+    async def day() -> None:
+        closed: dict[str, list[ExchangeError]] = {leg: [ExchangeUnavailable("closed", 1.0)] for leg in ("s1", "s2")}
+        account = Account(Exchange(refusals=closed))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(5)
+        assert account.exchange.first("place s3") - account.exchange.first("place s1") == pytest.approx(2, abs=0.1)
+        assert account.exchange.resting() == {"s3": D(1), "t1": D(1)}
+        assert account.alarm.names == []
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_way_out_is_tried_at_once_when_the_exchange_opens_again() -> None:
+    async def day() -> None:
+        closed: dict[str, list[ExchangeError]] = {
+            **{f"s{number}": [ExchangeUnavailable("closed for long", 60.0)] for number in (1, 2, 3)},
+            **{f"x{number}": [ExchangeUnavailable("closed")] for number in (1, 2, 3)},
+        }
+        closed["x4"] = [ExchangeUnavailable("closed", 0.3)]
+        account = Account(Exchange(refusals=closed))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(10)
+        assert account.exchange.first("place x1") - account.exchange.first("place s1") < 0.1
+        assert account.exchange.first("place x5") - account.exchange.first("place x4") == pytest.approx(0.31, abs=0.05)
+        assert account.exchange.positions["BTCUSDT"] == 0
         await account.end()
 
     run_virtually(day())

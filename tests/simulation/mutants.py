@@ -145,11 +145,11 @@ def protect_late(patch: pytest.MonkeyPatch) -> None:
 def send_twins(patch: pytest.MonkeyPatch) -> None:
     """Send every entry twice, each time under an id of its own: nothing on the exchange would notice."""
 
-    async def send(self: OrderSender, created: OrderCreated, sent_at: datetime) -> bool:
+    async def send(self: OrderSender, created: OrderCreated, sent_at: datetime) -> None:
         if created.leg is Leg.ENTRY:
             twin = replace(venue_order(created), client_order_id=created.client_order_id[:-1] + "2")
             await self._venue.place(twin, sent_at)
-        return await REAL_SEND(self, created, sent_at)
+        await REAL_SEND(self, created, sent_at)
 
     patch.setattr(OrderSender, "_send", send)
 

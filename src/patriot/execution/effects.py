@@ -50,6 +50,7 @@ class BracketKeeper:
         self._stopped_at: dict[OrderId, datetime] = {}  # since when a stop rests
         self._wanted_out: set[OrderId] = set()
         self._leaving: set[OrderId] = set()  # a close is being sent
+        self._closed_until: dict[OrderId, float] = {}  # when the exchange, which did nothing, may be asked again
         self._restored: set[OrderId] = set()  # brackets that were over and are open again
         self._over: dict[OrderId, Bracket] = {}  # the newest that ended: a late execution opens one again
         self._acting: set[OrderId] = set()
@@ -216,15 +217,29 @@ class BracketKeeper:
             case Cancel():
                 await desk.cancel(step.created, step.reason)
             case Open():
-                sequence = bracket.next_sequence(step.leg)
-                if step.leg in (Leg.CLOSE, Leg.EMERGENCY):
-                    await asyncio.sleep(WAY_OUT_PAUSE_SECONDS[min(sequence, len(WAY_OUT_PAUSE_SECONDS)) - 1])
-                    if entry.order_id not in self._brackets or self._brackets[entry.order_id].position <= 0:
-                        return  # it is flat by now: what is held on the symbol may be another bracket's
+                await asyncio.sleep(self._pause_before(entry.order_id, step.leg, bracket.next_sequence(step.leg)))
+                now = self._brackets.get(entry.order_id, Bracket())
+                if now.position <= 0:
+                    return  # it is flat by now: what is held on the symbol may be another bracket's
                 if step.leg is Leg.EMERGENCY:
                     self._raise_alarm(bracket, entry)
-                await desk.open_leg(entry, step.leg, sequence, step.quantity)
+                opens_in = await desk.open_leg(entry, step.leg, now.next_sequence(step.leg), step.quantity)
+                if opens_in is not None:
+                    self._closed_until[entry.order_id] = self._clock.monotonic() + opens_in
         self._changed.add(entry.order_id)
+
+    def _pause_before(self, group_id: OrderId, leg: Leg, sequence: int) -> float:
+        """Return how long to wait before a leg is sent.
+
+        Where the exchange opens again in a moment, until then: a try before it is spent for nothing, a later one costs
+        time. A longer wait is no reason not to call a person now.
+        """
+        opens_in = self._closed_until.pop(group_id, 0.0) - self._clock.monotonic()
+        if 0 < opens_in <= WAY_OUT_PAUSE_SECONDS[-1]:
+            return opens_in
+        if leg in (Leg.CLOSE, Leg.EMERGENCY):
+            return WAY_OUT_PAUSE_SECONDS[min(sequence, len(WAY_OUT_PAUSE_SECONDS)) - 1]
+        return 0.0
 
     # Milestones
 
@@ -275,6 +290,7 @@ class BracketKeeper:
         self._naked.pop(group_id, None)
         self._stopped_at.pop(group_id, None)
         self._wanted_out.discard(group_id)
+        self._closed_until.pop(group_id, None)
         self.on_closed()
 
 

@@ -51,8 +51,11 @@ class Desk(Protocol):
         """Send an approved entry."""
         ...
 
-    async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> None:
-        """Send an order that reduces the bracket's position."""
+    async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> float | None:
+        """Send an order that reduces the bracket's position.
+
+        Return after how many seconds the next one may go out, if the exchange did nothing and told so.
+        """
         ...
 
     async def cancel(self, created: OrderCreated, reason: CancelReason) -> None:

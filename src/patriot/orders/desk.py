@@ -87,9 +87,9 @@ class OrderDesk:
         """Send an approved entry and return when the exchange has answered, or is known not to answer."""
         await self.sender.submit(created)
 
-    async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> None:
-        """Send an order that reduces a position, at once."""
-        await self.sender.open_leg(entry, leg, sequence, quantity)
+    async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> float | None:
+        """Send an order that reduces a position, at once; return the seconds that the exchange wants to be left."""
+        return await self.sender.open_leg(entry, leg, sequence, quantity)
 
     async def cancel(self, created: OrderCreated, reason: CancelReason) -> None:
         """Cancel a resting order."""

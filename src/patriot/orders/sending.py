@@ -71,10 +71,15 @@ class OrderSender:
                 log.warning("order.sent_again", order_id=str(created.order_id), leg=created.leg, attempt=attempt)
             await self._known.decide_durably(command)
             self._reached(Step.ORDER_SUBMITTED)
-            if not self._may_go_out(created) or await self._send(created, command.at):
+            if not self._may_go_out(created):
                 return
-            if pause is not None:
-                await asyncio.sleep(pause)
+            try:
+                await self._send(created, command.at)
+            except ExchangeUnavailable:
+                if pause is not None:
+                    await asyncio.sleep(pause)
+            else:
+                return
         self._reject_locally(created, "EXCHANGE_UNAVAILABLE")
 
     def _may_go_out(self, created: OrderCreated) -> bool:
@@ -87,28 +92,32 @@ class OrderSender:
             return True
         return False
 
-    async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> None:
-        """Send an order that reduces a position, at once; the log learns of it at the same time, not before."""
+    async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> float | None:
+        """Send an order that reduces a position, at once; the log learns of it at the same time, not before.
+
+        Return after how many seconds the next one may go out, if the exchange did nothing and told so.
+        """
         command = leg_command(entry, leg, sequence, quantity, self._clock.now())
         self._known.decide(command)
         self._known.decide(RecordSubmitted(command.order_id, 1, command.at))
         created = self._known.created(command.order_id)
         self._known.sending.add(command.order_id)
         try:
-            if not await self._send(created, command.at):
-                self._reject_locally(created, "EXCHANGE_UNAVAILABLE")
+            await self._send(created, command.at)
+        except ExchangeUnavailable as closed:
+            self._reject_locally(created, "EXCHANGE_UNAVAILABLE")
+            return closed.retry_after_seconds
         finally:
             self._known.sending.discard(command.order_id)
+        return None
 
-    async def _send(self, created: OrderCreated, sent_at: datetime) -> bool:
-        """Put one request on the wire; False if the exchange did nothing and the request may be repeated."""
+    async def _send(self, created: OrderCreated, sent_at: datetime) -> None:
+        """Put one request on the wire. Errors: ExchangeUnavailable: nothing was done, the request may be repeated."""
         try:
             async with asyncio.timeout(self._patience.answer):
                 report = await self._venue.place(venue_order(created), sent_at)
         except ExchangeRefused as refusal:
             await self._take_refusal(created, refusal)
-        except ExchangeUnavailable:
-            return False
         except (OutcomeUnknown, TimeoutError) as unknown:
             log.warning("order.outcome_unknown", order_id=str(created.order_id), leg=created.leg, error=str(unknown))
             # a leg goes out under its next id as soon as this one's fate is noted as unknown: ask once before
@@ -119,7 +128,6 @@ class OrderSender:
             self._taker.on_order(report)
             self._on_answered(created.client_order_id)
             self._reached(Step.STOP_ACCEPTED if created.leg is Leg.STOP else Step.ORDER_ACCEPTED)
-        return True
 
     async def _take_refusal(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
         """Take a refusal as final, unless a predecessor's order that rests under the same id may be the reason."""
