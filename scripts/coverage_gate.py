@@ -36,7 +36,7 @@ SHORT: dict[str, tuple[float, float]] = {
     "host/halts.py": (0, 60),
     "host/keepers.py": (100, 82),
     "host/onboarding.py": (0, 46),
-    "host/opened.py": (25, 67),
+    "host/folder_database.py": (25, 67),
     "host/paper_clients.py": (0, 59),
     "host/reading.py": (3, 48),
     "host/serve.py": (64, 84),

@@ -22,7 +22,7 @@ from patriot.adapters.exchanges.binance.venue_time import VenueTime
 from patriot.adapters.simulator.control import SimControl
 from patriot.adapters.vault import PostgresShelf, Vault, load_master_key
 from patriot.host.data_folder import DataFolder
-from patriot.host.opened import simulator_of
+from patriot.host.folder_database import simulator_of
 from patriot.host.sim_process import SimProcess
 from patriot.kernel.clock import ReplayClock
 from patriot.trading.reports import VenueOrder

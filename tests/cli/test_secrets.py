@@ -17,7 +17,7 @@ from patriot.adapters.postgres.database import Database
 from patriot.adapters.simulator.control import SimControl
 from patriot.adapters.vault import MasterKey, PostgresShelf, Vault
 from patriot.host.data_folder import DataFolder
-from patriot.host.opened import started_server
+from patriot.host.folder_database import started_server
 from patriot.host.settings import Settings
 from patriot.trading.terms import AccountId
 from tests.cli.kit import Started, answer, eventually, free_port, patriot

@@ -12,7 +12,7 @@ from patriot.adapters.postgres.migrate import newest_version
 from patriot.adapters.postgres.shadow import rebuild as rebuild_read_model
 from patriot.cli.folders import Home, folder_opened
 from patriot.cli.running import run
-from patriot.host.opened import chosen_folder, server_of
+from patriot.host.folder_database import chosen_folder, server_of
 from patriot.host.settings import Settings
 from patriot.kernel.errors import InvalidInput
 from patriot.kernel.projection import Projection

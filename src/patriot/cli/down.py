@@ -9,7 +9,7 @@ from rich.console import Console
 from patriot.cli.running import run
 from patriot.host.data_folder import DataFolder
 from patriot.host.down import bring_down
-from patriot.host.opened import chosen_folder
+from patriot.host.folder_database import chosen_folder
 from patriot.host.settings import Settings
 
 

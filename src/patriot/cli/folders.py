@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from patriot.host.opened import Opened, chosen_folder, opened_database
+from patriot.host.folder_database import FolderDatabase, chosen_folder, open_folder_database
 from patriot.host.settings import Settings
 
 Home = Annotated[
@@ -18,11 +18,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 @asynccontextmanager
-async def folder_opened(home: Path | None) -> AsyncIterator[Opened]:
+async def folder_opened(home: Path | None) -> AsyncIterator[FolderDatabase]:
     """Open the database of the folder that is meant. Errors: StartupError, also for a folder with nothing in it."""
     settings = Settings.read()
     folder = chosen_folder(settings, home)
     with Console(stderr=True).status(f"opening {folder.path}") as status:
-        async with opened_database(folder, settings) as opened:
+        async with open_folder_database(folder, settings) as opened:
             status.stop()
             yield opened

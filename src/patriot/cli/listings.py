@@ -16,7 +16,7 @@ from rich.table import Table
 from patriot.accounts.queries import accounts as all_accounts
 from patriot.cli.folders import AsJson, Home, folder_opened
 from patriot.cli.running import run
-from patriot.host.opened import NOTHING_YET
+from patriot.host.folder_database import NOTHING_YET
 from patriot.kernel.money import plain
 from patriot.orders.projections import OrderStatus
 from patriot.orders.queries import OrderView

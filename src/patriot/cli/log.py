@@ -8,7 +8,7 @@ import typer
 
 from patriot.cli.folders import Home, folder_opened
 from patriot.cli.running import run
-from patriot.host.opened import NOTHING_YET
+from patriot.host.folder_database import NOTHING_YET
 from patriot.host.reading import Wanted, first_place, number_of, read_events
 from patriot.kernel.eventstore import Envelope
 

@@ -10,8 +10,8 @@ import typer
 
 from patriot.cli import sim as simulator
 from patriot.cli.running import run
+from patriot.host.folder_database import chosen_folder, simulator_of
 from patriot.host.logs import log_to
-from patriot.host.opened import chosen_folder, simulator_of
 from patriot.host.serve import ServeOptions, serve_service
 from patriot.host.settings import Settings
 from patriot.host.up import DEFAULT_SEED

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from patriot.cli.demo import MAX_ACCOUNTS, MODEL, recording
 from patriot.cli.running import run
+from patriot.host.folder_database import chosen_folder
 from patriot.host.logs import log_to
-from patriot.host.opened import chosen_folder
 from patriot.host.settings import Settings
 from patriot.host.up import DEFAULT_SEED, Running, Up, UpOptions
 from patriot.kernel.errors import InvalidInput

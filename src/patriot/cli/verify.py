@@ -9,8 +9,8 @@ from rich.console import Console
 
 from patriot.cli.demo import show
 from patriot.cli.running import run
+from patriot.host.folder_database import chosen_folder
 from patriot.host.logs import log_to
-from patriot.host.opened import chosen_folder
 from patriot.host.settings import Settings
 from patriot.host.verify import verify_folder
 from patriot.judge.summary import Summary

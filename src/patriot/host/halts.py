@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from patriot.accounts.events import STREAM_TYPE as ACCOUNT_STREAM
-from patriot.host.opened import Opened
+from patriot.host.folder_database import FolderDatabase
 from patriot.kernel.errors import NotFound
 from patriot.kernel.eventstore import Actor, ActorType, Context, StreamKey
 from patriot.kernel.ids import Ids
@@ -27,7 +27,7 @@ class HaltWish:
     reason_code: str
 
 
-async def carry_out(opened: Opened, wish: HaltWish) -> str:
+async def carry_out(opened: FolderDatabase, wish: HaltWish) -> str:
     """Record the wish durably; return what came of it. Errors: NotFound for a reference that the log does not know."""
     about = f"{wish.scope} {wish.reference}".strip()
     if wish.scope in STREAMS:

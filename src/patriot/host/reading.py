@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from patriot.adapters.postgres.places import Position, place_of, position_of
-from patriot.host.opened import Opened
+from patriot.host.folder_database import FolderDatabase
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import InvalidInput
 from patriot.kernel.eventstore import START, Envelope, Place
@@ -43,7 +43,7 @@ class Wanted:
         )
 
 
-async def first_place(opened: Opened, wanted: Wanted, after: int | None, limit: int) -> Place:
+async def first_place(opened: FolderDatabase, wanted: Wanted, after: int | None, limit: int) -> Place:
     """Return where reading begins: behind event number `after`, or so that the newest `limit` events come.
 
     Errors: InvalidInput for a number that no event has.
@@ -65,7 +65,7 @@ def number_of(envelope: Envelope) -> int:
 
 
 async def read_events(
-    opened: Opened, wanted: Wanted, place: Place, limit: int, *, follow: bool
+    opened: FolderDatabase, wanted: Wanted, place: Place, limit: int, *, follow: bool
 ) -> AsyncIterator[Envelope]:
     """Yield at most `limit` events behind a place, in log order; with `follow`, those that come for ever."""
     types = frozenset({wanted.event_type}) if wanted.event_type else None

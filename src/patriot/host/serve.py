@@ -14,8 +14,8 @@ from patriot.host.crash import crash_from_environment
 from patriot.host.data_folder import DataFolder
 from patriot.host.embedded import EmbeddedPostgres
 from patriot.host.exchange import SIM_ADDRESS, named_exchange
+from patriot.host.folder_database import master_key_of
 from patriot.host.health import health_app, open_port, serve_http
-from patriot.host.opened import master_key_of
 from patriot.host.root_file import RootFile
 from patriot.host.self_report import Inside, SelfReport
 from patriot.host.settings import Settings

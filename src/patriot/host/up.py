@@ -20,10 +20,10 @@ from patriot.host.crash import crash_from_environment
 from patriot.host.data_folder import DataFolder
 from patriot.host.embedded import EmbeddedPostgres
 from patriot.host.exchange import named_exchange
+from patriot.host.folder_database import linked_accounts, master_key_of, simulator_of
 from patriot.host.health import health_app, open_port, serve_http
 from patriot.host.keepers import PlatformKeeper, PostgresKeeper, SimKeeper
 from patriot.host.onboarding import onboard
-from patriot.host.opened import linked_accounts, master_key_of, simulator_of
 from patriot.host.paper_clients import make_plan
 from patriot.host.root_file import RootFile
 from patriot.host.self_report import Inside, SelfReport

@@ -17,8 +17,7 @@ from patriot.adapters.postgres.evidence import PostgresEvidence
 from patriot.adapters.simulator.control import SimControl
 from patriot.adapters.vault import PostgresShelf, Vault
 from patriot.host.data_folder import DataFolder
-from patriot.host.offline_verifier import verify_invoice
-from patriot.host.opened import (
+from patriot.host.folder_database import (
     NOTHING_YET,
     holds_data,
     linked_accounts,
@@ -26,6 +25,7 @@ from patriot.host.opened import (
     simulator_of,
     started_server,
 )
+from patriot.host.offline_verifier import verify_invoice
 from patriot.host.root_file import RootFile
 from patriot.host.settings import Settings
 from patriot.host.sim_process import SimProcess

@@ -35,7 +35,7 @@ SET_UP_FILES = ("demo.json", "up.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class FolderDatabase:
     """What a command reads and writes. Its clock is the machine's."""
 
     folder: DataFolder
@@ -117,7 +117,7 @@ async def server_of(folder: DataFolder, settings: Settings) -> AsyncIterator[str
 
 
 @asynccontextmanager
-async def opened_database(folder: DataFolder, settings: Settings) -> AsyncIterator[Opened]:
+async def open_folder_database(folder: DataFolder, settings: Settings) -> AsyncIterator[FolderDatabase]:
     """Open store, bus and queries over the folder's database, at the newest schema."""
     clock = SystemClock()
     async with server_of(folder, settings) as dsn:
@@ -125,7 +125,7 @@ async def opened_database(folder: DataFolder, settings: Settings) -> AsyncIterat
         database = await Database.connect(dsn, name="patriot-cli")
         try:
             async with PostgresEventStore(database, clock) as store:
-                yield Opened(folder, clock, database, store, full_bus(store, clock, Ids(clock)))
+                yield FolderDatabase(folder, clock, database, store, full_bus(store, clock, Ids(clock)))
         finally:
             await database.close()
 
