@@ -249,6 +249,20 @@ def test_partly_reached_target_resizes_stop_and_target() -> None:
     assert play.steps == [Open(Leg.STOP, D(1))]
 
 
+def test_stop_that_has_begun_to_execute_is_waited_for() -> None:
+    play = protected("2")
+    play.fill(leg_order_id(ORDER_ID, Leg.STOP, 1), D(1))
+    assert Open(Leg.STOP, D(1)) not in play.steps
+
+
+def test_stop_that_ended_half_done_is_replaced_whenever_the_rest_of_it_is_told() -> None:
+    play = held("2")
+    stop = play.open(Leg.STOP, D(2), LegState.RESTING)
+    play.tell(RecordCanceled(stop, NOON))
+    play.fill(stop, D("0.5"))
+    assert play.steps == [Open(Leg.STOP, D("1.5"))]
+
+
 def test_flat_bracket_cancels_what_rests_once() -> None:
     play = protected()
     play.fill(leg_order_id(ORDER_ID, Leg.STOP, 1), D(1))

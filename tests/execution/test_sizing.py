@@ -44,6 +44,24 @@ def test_narrowest_bound_decides(changes: dict[str, Decimal], quantity: str) -> 
     assert entry_quantity(replace(PLAIN, **changes), BTC) == D(quantity)
 
 
+@pytest.mark.parametrize("scale", [D("0.00001"), D("0.001"), D(1)])
+def test_what_a_coin_costs_and_how_small_an_account_is_change_nothing_in_proportion(scale: Decimal) -> None:
+    coin = replace(BTC, min_notional=BTC.min_notional * scale)
+    cheap = replace(PLAIN, equity=PLAIN.equity * scale, notional_headroom=PLAIN.notional_headroom * scale)
+    priced = replace(cheap, entry_price=PLAIN.entry_price * scale, stop_price=PLAIN.stop_price * scale)
+    assert entry_quantity(priced, coin) == D("0.050")
+
+
+def test_short_loses_the_risked_fraction_at_the_stop_above_it() -> None:
+    assert entry_quantity(replace(PLAIN, stop_price=D(41_000)), BTC) == D("0.050")
+
+
+def test_quantity_of_exactly_the_minimum_is_ordered() -> None:
+    assert entry_quantity(replace(PLAIN, notional_headroom=D(100)), replace(BTC, step_size=D("0.0025"))) == D("0.0025")
+    smallest = replace(BTC, min_notional=D(1), min_quantity=D("0.050"))
+    assert entry_quantity(PLAIN, smallest) == D("0.050")
+
+
 amounts = st.decimals(min_value=0, max_value=10_000_000, places=2)
 fractions = st.decimals(min_value="0.0001", max_value=1, places=4)
 prices = st.decimals(min_value="0.1", max_value=200_000, places=1)

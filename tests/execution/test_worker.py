@@ -59,6 +59,7 @@ def test_worker_that_is_stopped_ends_and_leaves_nobody_waiting() -> None:
             await account.working
         assert ended.group_contains(LeaseLost)
         assert not account.worker.ready.is_set()
+        assert not account.worker.acting.is_set()
         with pytest.raises(StoreUnavailable):
             await account.worker.close("BTCUSDT", STRATEGY, "TEST")
 

@@ -60,7 +60,7 @@ class SignalRouter:
         self._reached = reached
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
 
-    async def route(self, signal: SignalGenerated, *, late: bool = False) -> tuple[RoutedAccount, ...]:
+    async def route(self, signal: SignalGenerated, *, late: bool = False) -> None:
         """Serve every follower; return when each has its order, or a reason why not. What exchanges say comes later.
 
         `late`: the signal has stood in the log for a while, whatever a clock says.
@@ -71,11 +71,10 @@ class SignalRouter:
             strategy = self._book.strategies[signal.strategy_id]
             followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
             shares = [self._serve(signal, strategy, follower, late) for follower in followers]
-        served = await asyncio.gather(*(self._record(signal, share) for share in shares))
+        await asyncio.gather(*(self._record(signal, share) for share in shares))
         self._reached(Step.SIGNAL_ROUTED)
-        return tuple(served)
 
-    async def _record(self, signal: SignalGenerated, share: Awaitable[RoutedAccount]) -> RoutedAccount:
+    async def _record(self, signal: SignalGenerated, share: Awaitable[RoutedAccount]) -> None:
         """Note what became of the signal on one account, in a record that is that account's own."""
         routed = await share
         worker = self._needs.workers.get(routed.account_id)
@@ -83,7 +82,6 @@ class SignalRouter:
         context = Context(correlation_id=signal.signal_id, user_id=owner, account_id=routed.account_id)
         routing = RecordRouting(signal.signal_id, signal.strategy_id, routed, self._clock.now())
         await self._bus.dispatch(routing, context)
-        return routed
 
     async def _serve(
         self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, late: bool
