@@ -79,7 +79,7 @@ class PostgresFeed:
                 return page
         rows = await self._fetch(position, limit, event_types)
         if event_types is None and len(rows) < limit:
-            self._window.restart(position, rows)  # this reader has reached the head: the others will pass here too
+            self._window.restart(position)  # this reader has reached the head: the others will pass here too
         return Page(rows, rows[-1].place if rows else after)
 
     async def scan(self, after: Place = START, page: int = PAGE_EVENTS) -> AsyncIterator[list[Envelope]]:
@@ -107,7 +107,7 @@ class PostgresFeed:
         if not self._window.covers(position):
             if await self._fetch(position, 1, None):
                 return
-            self._window.restart(position, [])
+            self._window.restart(position)
             self._wake.set()  # an event may have come between the look and the restart
         self._follow()
         with suppress(TimeoutError):
@@ -187,11 +187,10 @@ class Window:
         """Tell whether everything readable above the position is here, or comes after the end."""
         return self.started and self.start <= position
 
-    def restart(self, start: Position, events: list[Envelope]) -> None:
-        """Begin again with events read right after `start`."""
+    def restart(self, start: Position) -> None:
+        """Begin again right after `start`."""
         self._events, self._positions = [], []
         self.started, self.start, self.end = True, start, start
-        self.extend(events)
 
     def extend(self, events: list[Envelope]) -> None:
         """Add events that follow the end without a gap; forget the oldest when there are too many."""
