@@ -64,6 +64,10 @@ async def test_account_is_seen_by_its_owner_and_by_nobody_else(platform: Platfor
 
     assert [view.account_id for view in await accounts_of_user(platform.database, OWNER)] == [ONE]
     assert await find_account(platform.database, OWNER, TWO) is None
+    for owner, account_id in ((OWNER, ONE), (STRANGER, TWO)):
+        found = await find_account(platform.database, owner, account_id)
+        assert found is not None
+        assert (found.account_id, found.user_id) == (account_id, owner)
     assert len(await accounts(platform.database)) == 2
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -355,3 +356,11 @@ def test_verifier_imports_the_standard_library_alone() -> None:
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert names <= sys.stdlib_module_names | {"__future__"}
+
+
+@pytest.mark.parametrize("microseconds", [1, 2])
+def test_value_that_stood_for_the_shortest_time_counts(microseconds: int) -> None:
+    window = (LINKED, LINKED + timedelta(microseconds=microseconds))
+    curve = [verify_invoice.Point(LINKED, Fraction(3), 0)]
+
+    assert verify_invoice.average_nav(curve, verify_invoice.Account(), window) == 3

@@ -13,7 +13,7 @@ from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.eventstore import START, ChainedEvent, Envelope, NewEvent
 from patriot.kernel.ids import Ids
-from patriot.kernel.integrity import ChainVerifier, StreamHead, merkle_root, verify_chain
+from patriot.kernel.integrity import ChainVerifier, Span, StreamHead, merkle_root, verify_chain
 from patriot.kernel.memory import MemoryEventStore
 from tests.kernel.toys import CONTEXT, Credit, register
 
@@ -111,3 +111,18 @@ def test_root_of_known_leaves_is_that_of_rfc_6962() -> None:
     # The empty tree and the tree of one empty leaf, as certificate transparency logs publish them.
     assert merkle_root([]).hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert merkle_root([b""]).hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+
+
+def test_root_of_a_span_covers_its_events_and_where_each_stream_stands(log: list[Envelope]) -> None:
+    before = bytes(range(32))
+    span = Span(before)
+    for envelope in log:
+        span.add(envelope)
+
+    newest = {envelope.stream: envelope for envelope in log}
+    heads = [
+        f"{stream.stream_type}\n{stream.stream_id}\n{last.stream_version}\n".encode() + last.event_hash
+        for stream, last in sorted(newest.items(), key=lambda one: (one[0].stream_type, one[0].stream_id))
+    ]
+    assert len(heads) > 1
+    assert span.root() == merkle_root([before, *(envelope.event_hash for envelope in log), *heads])

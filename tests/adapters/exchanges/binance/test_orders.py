@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.kernel.errors import ExchangeUnavailable, OutcomeUnknown
@@ -94,3 +95,28 @@ async def test_answer_about_another_order_leaves_the_outcome_unknown(body: str, 
             await orders.cancel(SYMBOL, "x-1", conditional=placed.conditional)
         with pytest.raises(ExchangeUnavailable):
             await orders.find_order(SYMBOL, "x-1", conditional=placed.conditional)
+
+
+def listed_algo(status: str, at_ms: int, client_id: str = "x-1") -> str:
+    return (
+        f'{{"algoId":7,"clientAlgoId":"{client_id}","symbol":"BTCUSDT","side":"SELL","algoStatus":"{status}",'
+        f'"quantity":"0.010","updateTime":{at_ms}}}'
+    )
+
+
+async def test_conditional_order_that_the_query_has_forgotten_is_found_in_the_list_the_newest_of_its_id() -> None:
+    algos = [listed_algo("CANCELED", 2_000), listed_algo("EXPIRED", 1_000), listed_algo("NEW", 3_000, "x-2")]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/fapi/v1/allAlgoOrders":
+            return web.Response(text=f"[{','.join(algos)}]", content_type="application/json")
+        return web.json_response({"code": -2013, "msg": "Order does not exist."}, status=400)
+
+    async with talking_to(answer) as (session, _):
+        orders = BinanceAccountSession.open(session).orders
+        found = await orders.find_order(SYMBOL, "x-1", conditional=True)
+        never = await orders.find_order(SYMBOL, "x-3", conditional=True)
+
+    assert found is not None
+    assert (found.client_order_id, found.status) == ("x-1", VenueStatus.CANCELED)
+    assert never is None

@@ -28,8 +28,10 @@ from patriot.adapters.exchanges.binance.market_wire import (
 from patriot.adapters.exchanges.binance.order_wire import OrderReader
 from patriot.adapters.exchanges.binance.stream_wire import ListenKeyExpired, PrivateReader
 from patriot.adapters.exchanges.binance.wire import UNREADABLE, Unknowns, read_server_time
-from patriot.adapters.exchanges.binance.working_orders import WorkingOrders
+from patriot.adapters.exchanges.binance.working_orders import REMEMBERED, WorkingOrders
+from patriot.kernel.clock import from_epoch_ms
 from patriot.trading.reports import AccountSnapshot, AssetBalance, IncomeType, OrderReport, TradeReport, VenueStatus
+from patriot.trading.terms import Side
 
 pytestmark = pytest.mark.integration
 
@@ -282,3 +284,22 @@ def test_money_in_other_assets_is_shown_beside_the_wallet_and_not_added() -> Non
 
 def read_snapshot(body: Any) -> AccountSnapshot:
     return AccountReader(Unknowns()).snapshot(json.dumps(body).encode(), NOON)
+
+
+def test_working_orders_are_known_by_our_ids_the_newest_of_them() -> None:
+    working = WorkingOrders()
+    for number in range(REMEMBERED + 1):
+        working.learn(order_report(f"s-{number}", "algo", triggered_order_id=str(number)))
+
+    def known_as(number: int) -> str:
+        return working.own_order(order_report("theirs", str(number))).client_order_id
+
+    assert (known_as(1), known_as(REMEMBERED)) == ("s-1", f"s-{REMEMBERED}")
+    assert known_as(0) == "theirs"
+
+
+def order_report(client_id: str, venue_id: str, triggered_order_id: str | None = None) -> OrderReport:
+    return OrderReport(
+        client_id, venue_id, "BTCUSDT", Side.SELL, VenueStatus.FILLED, Decimal(1), Decimal(1), from_epoch_ms(1),
+        triggered_order_id is not None, triggered_order_id=triggered_order_id,
+    )  # fmt: skip

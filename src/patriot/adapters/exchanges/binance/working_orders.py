@@ -2,29 +2,11 @@
 
 from collections import deque
 from dataclasses import replace
-from typing import Generic, TypeVar
 
 from patriot.trading.reports import OrderReport, TradeReport
 
-K = TypeVar("K")
 REMEMBERED = 10_000  # triggered orders per account
 HELD_TRADES = 100  # executions that may still turn out to belong to a conditional order
-
-
-class _Newest(Generic[K]):
-    """A dictionary of bounded size: the oldest entry goes first."""
-
-    def __init__(self) -> None:
-        self._entries: dict[K, str] = {}
-
-    def get(self, key: K) -> str | None:
-        return self._entries.get(key)
-
-    def put(self, key: K, value: str) -> None:
-        self._entries.pop(key, None)
-        self._entries[key] = value
-        if len(self._entries) > REMEMBERED:
-            del self._entries[next(iter(self._entries))]
 
 
 class WorkingOrders:
@@ -35,15 +17,17 @@ class WorkingOrders:
     """
 
     def __init__(self) -> None:
-        self._client_id_of: _Newest[str] = _Newest()
+        self._client_id_of: dict[str, str] = {}  # by the venue's number of the working order; the oldest goes first
         self._recent: deque[TradeReport] = deque(maxlen=HELD_TRADES)
 
     def learn(self, conditional: OrderReport) -> list[TradeReport]:
         """Take in a conditional order's report; return executions that were reported under another client id before."""
         working_id = conditional.triggered_order_id
-        if working_id is None or self._client_id_of.get(working_id) is not None:
+        if working_id is None or working_id in self._client_id_of:
             return []
-        self._client_id_of.put(working_id, conditional.client_order_id)
+        self._client_id_of[working_id] = conditional.client_order_id
+        if len(self._client_id_of) > REMEMBERED:
+            del self._client_id_of[next(iter(self._client_id_of))]
         return [
             self.own_trade(trade)
             for trade in self._recent
