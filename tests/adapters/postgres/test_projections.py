@@ -158,6 +158,17 @@ async def test_comparison_finds_a_changed_digit_a_lost_row_and_an_extra_one(worl
     ]
 
 
+async def test_tables_that_a_killed_rebuild_left_are_neither_used_nor_kept(world: World) -> None:
+    await world.credit(ALICE, "1.50")
+    await world.runner().drain()
+    before = await world.rows()
+    await world.spoil("CREATE TABLE read_shadow.toy_balances AS SELECT * FROM read.toy_balances")
+
+    assert await rebuild(world.database, world.store.feed, world.projection) == 1
+    assert await world.rows() == before
+    assert await world.database.fetch("SELECT 1 FROM pg_tables WHERE schemaname = 'read_shadow'") == []
+
+
 async def test_second_rebuild_of_a_projection_is_refused_while_one_runs(world: World) -> None:
     await world.credit(ALICE, "1")
     first, second = await asyncio.gather(
