@@ -17,7 +17,7 @@ from patriot.accounts.events import (
     SampleReason,
     TransferRecorded,
 )
-from patriot.execution.events import PROTECTION_STREAM_TYPE, PositionClosed
+from patriot.execution.events import PROTECTION_STREAM_TYPE, PositionClosed, PositionProtected
 from patriot.kernel.codec import EVENTS, encode
 from patriot.kernel.eventstore import Context, Envelope, EventStore, NewEvent, Place, StreamAppend, StreamKey
 from patriot.kernel.ids import derived_id
@@ -187,7 +187,7 @@ def closed(number: int, *, account: AccountId = ALICES, reason: str = "STOP") ->
 
 def stream_of(event: Any) -> StreamKey:
     match event:
-        case PositionClosed():
+        case PositionClosed() | PositionProtected():
             return StreamKey(PROTECTION_STREAM_TYPE, event.group_id)
         case AccountLinked():
             return StreamKey("ACCOUNT", event.account_id)

@@ -171,6 +171,8 @@ async def test_reader_ahead_of_the_log_is_refused_and_after_adoption_misses_noth
     async with opened(database) as store:
         new = await append(store, 2)
         assert ids_of(await store.feed.read(lost)) == new
+        begun = position_of(await store.feed.newest()).transaction - position_of(lost).transaction
+        assert 0 < begun < 100, "the new epoch begins right above what somebody claims to have read"
         assert await everything(store) == old + new
     owner = await Database.connect(database, role=None)
     assert await owner.fetch("SELECT name FROM eventing.snapshots") == []

@@ -2,6 +2,7 @@
 
 import json
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,8 @@ PAGES = [
     b"\xff\xfe",
 ]
 NOTHING_DONE = {(400, -1021), (400, -5028), (418, -1003), (429, -1003), (429, -1015), (503, -1001), (503, -1008)}
-SURELY_REFUSED = [-1022, -1102, -1111, -1121, -2010, -2011, -2013, -2015, -2019, -2021, -2022, -2027, -4003, -4014]
+REFUSED = frozenset(json.loads((Path(__file__).parents[3] / "golden/binance/refused_codes.json").read_text()))
+OF_A_KEY = [-1002, -2008, -2014, -2015]
 PROVE_NOTHING = [0, 1, 200, -1, -9999, -1000, -1001, -1003, -1006, -1007, -1008, -1010, -1015, -1016, -4116]
 
 
@@ -53,10 +55,10 @@ def test_every_status_with_every_body_has_one_meaning_for_a_write(status: int) -
             assert meaning is ExchangeUnavailable, code
         elif status not in (400, 401) or code in PROVE_NOTHING:
             assert meaning is OutcomeUnknown, code
-        elif code in SURELY_REFUSED and status == 400:
+        elif code in REFUSED and (status == 400 or code in OF_A_KEY):
             assert meaning is ExchangeRefused, code
         else:
-            assert meaning in (ExchangeRefused, OutcomeUnknown), code
+            assert meaning is OutcomeUnknown, code
         assert type_of(answer(status, code, UNKNOWN_503)) is OutcomeUnknown, code
         assert type_of(answer(status, code, "Service unavailable")) is meaning, code
 
@@ -70,7 +72,7 @@ def test_text_of_a_failure_counts_only_under_its_status_and_without_a_contradict
         assert type_of(answer(503, -1007, FAILED_503)) is OutcomeUnknown
 
 
-@pytest.mark.parametrize("code", [-1002, -2008, -2014, -2015])
+@pytest.mark.parametrize("code", OF_A_KEY)
 def test_key_that_is_not_accepted_is_a_refusal_under_both_of_its_statuses(code: int) -> None:
     assert type_of(answer(401, code)) is type_of(answer(400, code)) is ExchangeRefused
 
