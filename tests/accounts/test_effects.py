@@ -28,6 +28,7 @@ from patriot.kernel.eventstore import Appended
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore
 from patriot.trading.reports import AccountSnapshot, IncomeRecord, IncomeType, PositionReport
+from patriot.trading.steps import Step
 from patriot.trading.terms import Side, Urgency
 from tests.accounts.facts import NOON, ONE, OWNER
 from tests.adapters.exchanges.binance.venue_kit import Connection, bars_at, connected, market_order
@@ -292,3 +293,17 @@ async def test_history_waits_for_everything_else_unless_the_month_ends() -> None
     venue.urgencies.clear()
     await ledger.sync_income(urgency=Urgency.NORMAL)
     assert venue.urgencies == {Urgency.NORMAL}
+
+
+async def test_each_sample_that_is_recorded_is_a_step_of_the_run() -> None:
+    clock, steps = FakeClock(NOON), list[Step]()
+    store = MemoryEventStore(clock)
+    bus = CommandBus(store, clock, Ids(clock))
+    streams.register(bus)
+    venue = DepositedVenue()
+    ledger = AccountLedger(ONE, OWNER, venue, bus, clock, store, steps.append)  # type: ignore[arg-type]
+    await ledger.sync_income()
+    assert await ledger.sample_equity(SampleReason.LINKED) is None
+    await ledger.sample_equity(SampleReason.HOURLY)
+
+    assert steps == [Step.EQUITY_SAMPLED] * len(await samples_in(store)) == [Step.EQUITY_SAMPLED] * 2

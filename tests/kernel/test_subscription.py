@@ -15,6 +15,7 @@ from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryFeed
 from patriot.kernel.projection import Recorded
 from patriot.kernel.subscription import Subscription, at_rest
+from patriot.simulation.loop import run_virtually
 from tests.kernel.toys import CONTEXT, Credit, Credited, Debit, register
 from tests.support import eventually
 
@@ -25,15 +26,19 @@ CREDITS = frozenset({"toy.credited"})
 
 
 class FlakyFeed(MemoryFeed):
-    """A feed whose reads fail for a while."""
+    """A feed whose reads fail for a while, or whose wake-ups are lost."""
 
     failures = 0
+    deaf = False
 
     async def read(self, after: Place, limit: int = 1000, event_types: frozenset[str] | None = None) -> Page:
         if self.failures:
             self.failures -= 1
             raise StoreUnavailable("the server is starting up")
         return await super().read(after, limit, event_types)
+
+    async def wait(self, after: Place, timeout_seconds: float) -> None:
+        await (asyncio.sleep(timeout_seconds) if self.deaf else super().wait(after, timeout_seconds))
 
 
 class World:
@@ -221,3 +226,17 @@ async def test_checkpoint_that_cannot_be_saved_is_saved_with_the_next_event(worl
     await subscription.drain()
     assert world.amounts == [5, 6, 7]
     assert await checkpoints.load("amounts") == await world.feed.newest()
+
+
+def test_event_whose_wake_up_was_lost_is_handled_within_ten_seconds() -> None:
+    async def day() -> list[Decimal]:
+        world = World()
+        world.feed.deaf = True
+        running = asyncio.create_task(world.subscribe().run())
+        await asyncio.sleep(1)
+        await world.credit(5)
+        await asyncio.sleep(10)
+        running.cancel()
+        return world.amounts
+
+    assert run_virtually(day()) == [Decimal(5)]

@@ -108,6 +108,14 @@ async def test_processes_that_race_for_the_same_streams_lose_nothing(two: Two) -
         assert transactions == sorted(transactions)
 
 
+async def test_appends_that_wait_together_share_a_commit(two: Two) -> None:
+    ours, _ = two
+    streams = [StreamKey("TOY", IDS.new()) for _ in range(50)]
+    await asyncio.gather(*(ours.append([append(stream, 0)]) for stream in streams))
+    commits = {position_of((await ours.read_stream(stream))[0].place).transaction for stream in streams}
+    assert len(commits) <= 5
+
+
 async def test_deposed_owner_is_refused_beside_the_new_one_in_the_same_commit(two: Two, database: str) -> None:
     store, _ = two
     pool = await Database.connect(database)
