@@ -358,3 +358,31 @@ def test_what_rests_is_asked_for_from_the_reserve_only_while_the_stream_owes_an_
         await account.end()
 
     run_virtually(day())
+
+
+@pytest.mark.parametrize("by_hand", [True, False], ids=["closed by a person", "closed by its target"])
+def test_bracket_that_is_over_stays_over_when_a_person_holds_its_symbol_after_a_restart(by_hand: bool) -> None:
+    async def day() -> None:
+        account = await entered()
+        if by_hand:
+            account.exchange.trade("BTCUSDT", Side.SELL, D(1))
+        else:
+            account.exchange.execute(TARGET)
+        await asyncio.sleep(200)
+        assert (len(await account.log("position.closed")), account.exchange.resting()) == (1, {})
+        account.exchange.trade("BTCUSDT", Side.SELL, D(3))
+        await account.end()
+        account.alarm.raised.clear()
+        reserved = len(await account.log("risk.exposure_reserved"))
+        await account.start()
+        await asyncio.sleep(200)
+
+        assert account.exchange.resting() == {}, "nothing is placed for what a person holds"
+        assert account.exchange.count("place s2") == account.exchange.count("place t2") == 0
+        assert account.alarm.names == ["position.unexplained"]
+        assert [told.quantity for _, told in await account.log("position.unexplained")][-1] == D(-3)
+        assert len(await account.log("risk.exposure_reserved")) == reserved
+        assert len(await account.log("position.closed")) == 1
+        await account.end()
+
+    run_virtually(day())

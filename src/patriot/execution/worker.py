@@ -55,14 +55,14 @@ class Session(SettingsVenue, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenBracket:
-    """A bracket that was not over when the log was last written."""
+class LoggedBracket:
+    """A bracket as the log has it."""
 
     group_id: OrderId
     events: list[OrderEvent]
     close_requested: bool
     closed_elsewhere: Decimal
-    closed: bool  # once: it lived again after that
+    closed: bool  # once: if it is at work, it lived again after that
 
 
 class AccountWorker:
@@ -78,8 +78,8 @@ class AccountWorker:
         desk: Desk,
         keeper: BracketKeeper,
         writer: CommandWriter,
-        load_open: Callable[[], Awaitable[list[OpenBracket]]],
-        load_bracket: Callable[[OrderId], Awaitable[list[OrderEvent]]],
+        load_open: Callable[[], Awaitable[list[LoggedBracket]]],
+        load_bracket: Callable[[OrderId], Awaitable[LoggedBracket]],
         dispatch: Callable[[PlaceOrder, Context], Awaitable[Decided]],
         venue_said: Callable[[datetime], None],
         clock: Clock,
@@ -143,9 +143,7 @@ class AccountWorker:
     async def _run(self) -> None:
         brackets = await self._load_open()
         for bracket in brackets:
-            self._desk.adopt(bracket.events)
-            if bracket.closed_elsewhere:
-                self.keeper.adjust(bracket.group_id, bracket.closed_elsewhere)
+            self._adopt(bracket)
             if bracket.closed:
                 self.keeper.restore(self.keeper.open_brackets[bracket.group_id])
         self._took_over = bool(brackets)
@@ -167,6 +165,12 @@ class AccountWorker:
             self.acting.clear()
             for background in (self._tasks, self.keeper.tasks, self._desk.tasks):
                 await background.close()
+
+    def _adopt(self, bracket: LoggedBracket) -> None:
+        """Take over a bracket as the log has it, what somebody else closed of it included, before anything is done."""
+        self._desk.adopt(bracket.events)
+        if bracket.closed_elsewhere:
+            self.keeper.adjust(bracket.group_id, bracket.closed_elsewhere)
 
     def stop(self) -> None:
         """End the work: another owner has the account, or it was unlinked."""
@@ -240,18 +244,20 @@ class AccountWorker:
         self._told_of = self._desk.foreign | self._desk.contested  # as bounded as the desk's
 
     async def _find_brackets_of(self, client_ids: list[str]) -> None:
-        """Look after brackets again that were over and forgotten; tell a person of ids that no bracket explains."""
+        """Know brackets again that were forgotten, and look after those that are not over; tell of all other ids."""
         unknown = []
         for client_id in client_ids:
             group_id = self._desk.bracket_of(client_id)
-            events = await when_stored(partial(self._load_bracket, group_id))
-            entry = events[0] if events else None
+            logged = await when_stored(partial(self._load_bracket, group_id))
+            entry = logged.events[0] if logged.events else None
             if not isinstance(entry, OrderCreated) or entry.account_id != self.account_id:
                 unknown.append(client_id)
-            elif group_id not in self.keeper.open_brackets:
+            elif not self.keeper.knows(group_id):
                 self._desk.doubt(entry.symbol)  # the log may lag behind what another owner, or this one, has sent
-                self._desk.adopt(events)
-                self.keeper.restore(self.keeper.open_brackets[group_id])
+                self._adopt(logged)
+                bracket = self.keeper.open_brackets[group_id]
+                if not bracket.over:
+                    self.keeper.restore(bracket)
                 await self._desk.search(entry.symbol)
         if unknown:
             self._alerts.critical("order.stray_report", account_id=self.account_id, client_ids=unknown)

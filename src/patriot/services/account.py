@@ -11,7 +11,7 @@ from patriot.execution.commands import RequestClose
 from patriot.execution.decider import PROTECTION
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.events import protection_stream
-from patriot.execution.worker import AccountWorker, OpenBracket
+from patriot.execution.worker import AccountWorker, LoggedBracket
 from patriot.kernel.bus import Decided, decode_all
 from patriot.kernel.eventstore import Actor, Context, Fence
 from patriot.orders.commands import PlaceOrder, RecordFill
@@ -70,7 +70,7 @@ def put_to_work(
     async def place(command: PlaceOrder, context: Context) -> Decided:
         return await ports.bus.dispatch(command, context, fence=fence)
 
-    async def load_open() -> list[OpenBracket]:
+    async def load_open() -> list[LoggedBracket]:
         return await open_brackets(ports, account_id)
 
     journal = Journal(write)
@@ -87,7 +87,7 @@ def put_to_work(
         keeper=keeper,
         writer=journal,
         load_open=load_open,
-        load_bracket=partial(load_bracket, ports.store),
+        load_bracket=partial(logged_bracket, ports),
         dispatch=place,
         venue_said=pace.venue_said,
         clock=ports.clock,
@@ -97,15 +97,17 @@ def put_to_work(
     return WorkingAccount(worker, ledger, fence)
 
 
-async def open_brackets(ports: Ports, account_id: AccountId) -> list[OpenBracket]:
+async def open_brackets(ports: Ports, account_id: AccountId) -> list[LoggedBracket]:
     """Return what is not over: whatever still reserves exposure on the account's risk stream."""
-    brackets = []
-    for group_id in await _reserved(ports, account_id):
-        events = await load_bracket(ports.store, group_id)
-        milestones = PROTECTION.fold(decode_all(await ports.store.read_stream(protection_stream(group_id))))
-        wanted_out = milestones.close_requested and not milestones.closed
-        brackets.append(OpenBracket(group_id, events, wanted_out, milestones.closed_elsewhere, milestones.closed))
-    return brackets
+    return [await logged_bracket(ports, group_id) for group_id in await _reserved(ports, account_id)]
+
+
+async def logged_bracket(ports: Ports, group_id: OrderId) -> LoggedBracket:
+    """Return a bracket as the log has it; without events if there is none."""
+    events = await load_bracket(ports.store, group_id)
+    milestones = PROTECTION.fold(decode_all(await ports.store.read_stream(protection_stream(group_id))))
+    wanted_out = milestones.close_requested and not milestones.closed
+    return LoggedBracket(group_id, events, wanted_out, milestones.closed_elsewhere, milestones.closed)
 
 
 async def request_closes(
