@@ -105,3 +105,21 @@ def test_down_where_nothing_runs_says_so(tmp_path: Path) -> None:
     done = patriot("down", str(tmp_path), home=tmp_path)
     assert done.returncode == 0
     assert done.stdout == f"nothing runs on {tmp_path}\n"
+
+
+@pytest.mark.parametrize("words", [["accounts"], ["db", "migrate"], ["db", "adopt"], ["serve", "risk"]])
+def test_database_that_is_away_is_one_sentence_without_its_password(words: list[str], tmp_path: Path) -> None:
+    nobody = "postgresql://patriot:hush@127.0.0.1:1/patriot"
+    done = patriot(*words, home=tmp_path, DATABASE_URL=nobody, PATRIOT_MASTER_KEY="00" * 32)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("patriot: PostgreSQL cannot be reached: ")
+    assert "hush" not in done.stderr + done.stdout
+
+
+def test_file_in_the_place_of_a_data_folder_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("")
+    done = patriot("verify", str(file), home=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"patriot: {file}: File exists"
+    assert "Traceback" not in done.stderr

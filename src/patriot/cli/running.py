@@ -15,7 +15,10 @@ INTERRUPTED = 130  # what shells give a command that Ctrl-C ended
 
 
 def run(work: Coroutine[Any, Any, T], *, interrupted: str = "") -> T:
-    """Return what the work returns. Exits with 2 and one sentence on an expected error, with 130 when interrupted."""
+    """Return what the work returns.
+
+    Exits with 2 and one sentence on an expected error or a file that cannot be used, with 130 when interrupted.
+    """
     try:
         return uvloop.run(_interruptible(work))
     except asyncio.CancelledError:
@@ -23,6 +26,11 @@ def run(work: Coroutine[Any, Any, T], *, interrupted: str = "") -> T:
         raise typer.Exit(INTERRUPTED) from None
     except PatriotError as error:
         typer.echo(f"patriot: {error}", err=True)
+        raise typer.Exit(2) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(f"patriot: {error.filename}: {error.strerror}", err=True)
         raise typer.Exit(2) from error
     except ExceptionGroup as group:
         expected, other = group.split(PatriotError)

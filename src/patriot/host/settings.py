@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from patriot.kernel.errors import StartupError
@@ -24,6 +25,18 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65_535)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
+    @field_validator("database_url")
+    @classmethod
+    def _leads_to_postgresql(cls, url: str | None) -> str | None:
+        """Refuse what the driver would trip over: its complaint may show a part of the password."""
+        try:
+            sound = url is None or (urlsplit(url).scheme in ("postgres", "postgresql") and urlsplit(url).port != 0)
+        except ValueError:  # a port that is no number
+            sound = False
+        if not sound:
+            raise ValueError("expected postgresql://user:password@host:port/name")
+        return url
+
     @classmethod
     def read(cls, **given: object) -> Self:
         """Return the settings. Errors: StartupError naming the variable and what is wrong with it."""
@@ -33,5 +46,5 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else "settings"
             shown = name if name.isupper() else f"PATRIOT_{name.upper()}"
-            raise StartupError(f"{shown}: {first['msg']}") from None
+            raise StartupError(f"{shown}: {first['msg'].removeprefix('Value error, ')}") from None
         return settings.model_copy(update={"home": settings.home.expanduser().absolute()})

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeAlias
 
 import asyncpg
 
-from patriot.kernel.errors import StoreUnavailable
+from patriot.kernel.errors import StartupError, StoreUnavailable
 from patriot.kernel.sql import Row, Sql
 
 APP_ROLE = "patriot_app"
@@ -41,6 +41,18 @@ def kernel_errors() -> Iterator[None]:
         raise  # an argument that does not fit its column: our mistake, not the server's absence
     except _AWAY as error:
         raise StoreUnavailable(f"PostgreSQL cannot be reached: {str(error) or type(error).__name__}") from error
+
+
+async def open_session(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """Return one connection, outside of any pool.
+
+    Errors: StoreUnavailable if the server is away; StartupError if it does not let us in.
+    """
+    try:
+        with kernel_errors():
+            return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_SECONDS)
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        raise StartupError(f"DATABASE_URL: {error}") from error
 
 
 class Database:

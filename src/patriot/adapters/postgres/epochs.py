@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from patriot.adapters.postgres.database import kernel_errors
+from patriot.adapters.postgres.database import kernel_errors, open_session
 from patriot.adapters.postgres.places import BEGINNING, Position, place_of, position_of
 from patriot.kernel.errors import CommandRefused, StartupError
 from patriot.kernel.eventstore import Place
@@ -127,7 +127,7 @@ async def adopt(dsn: str) -> Adopted | None:
     Errors: CommandRefused while anybody else is connected to the database.
     """
     with kernel_errors():
-        session = await asyncpg.connect(dsn)
+        session = await open_session(dsn)
         try:
             if (await log_state(session)).problem is None:
                 return None

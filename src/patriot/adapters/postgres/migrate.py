@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from patriot.adapters.postgres.database import open_session
 from patriot.kernel.errors import StartupError
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ async def migrate(dsn: str) -> None:
     """Run every migration that the database has not seen, under a lock that all processes share.
 
     Fast when there is nothing to do: one connection, two queries, and Alembic is not imported.
-    Errors: StartupError if the server is older than PostgreSQL 15 or the schema is newer than this release.
+    Errors: StartupError if the server is older than PostgreSQL 15, does not let us in, or has a schema newer than this
+    release; StoreUnavailable if it is away.
     """
     async with _connection(dsn) as session:
         if session.get_server_version().major < OLDEST_MAJOR:
@@ -82,7 +84,7 @@ def _run_alembic(connection: Connection) -> None:
 
 @asynccontextmanager
 async def _connection(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    connection = await asyncpg.connect(dsn)
+    connection = await open_session(dsn)
     try:
         yield connection
     finally:
