@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from patriot.kernel.errors import ExchangeError, ExchangeRefused, OutcomeUnknown
+from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 from patriot.simulation.loop import VirtualClock
 from patriot.trading.reports import (
     AccountSettings,
@@ -40,6 +40,7 @@ class Exchange:
 
     answers: dict[str, list[ExchangeError]] = field(default_factory=dict)  # by leg, after execution: e1, s1 ...
     refusals: dict[str, list[ExchangeError]] = field(default_factory=dict)  # by leg, before execution
+    failing: dict[str, int] = field(default_factory=dict)  # how many of the next requests of a kind are turned away
     silent: set[str] = field(default_factory=set)  # legs whose request does not arrive, nor any answer
     query_lag: float = 0.0  # seconds until a query by client id knows an order
     list_lag: float = 0.0  # the same for lists of orders
@@ -76,9 +77,13 @@ class Exchange:
         """Return how often something was asked for."""
         return sum(1 for _, asked in self.asked if asked == request)
 
+    def times(self, request: str) -> list[float]:
+        """Return when something was asked for."""
+        return [at for at, asked in self.asked if asked == request]
+
     def first(self, request: str) -> float:
         """Return when something was asked for first."""
-        return next(at for at, asked in self.asked if asked == request)
+        return self.times(request)[0]
 
     def execute(self, client_id: str, quantity: Decimal | None = None) -> None:
         """Fill a resting or new order, whole or in part."""
@@ -124,6 +129,9 @@ class Exchange:
         self.asked.append((self.clock.monotonic(), name))
         self.urgencies[name.split()[0]] = urgency
         await asyncio.sleep(0.01)
+        if self.failing.get(name.split()[0]):
+            self.failing[name.split()[0]] -= 1
+            raise ExchangeUnavailable("busy")
 
     async def place(self, order: VenueOrder, sent_at: datetime) -> OrderReport:
         leg = order.client_order_id[27:]

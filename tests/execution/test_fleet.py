@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from random import Random
 from typing import Any, cast
 from uuid import UUID
@@ -101,6 +102,7 @@ class Put:
     worker: Any
     ledger: Any
     fence: Fence
+    at: float
 
 
 @dataclass
@@ -127,7 +129,7 @@ class Yard:
         if failures := self.start_fails.get(account_id):
             raise failures.pop(0)
         work = Work(account_id, self.work_fails.get(account_id, []))
-        self.put.append(Put(work, Books(self.books_fail.get(account_id, [])), fence))
+        self.put.append(Put(work, Books(self.books_fail.get(account_id, [])), fence, self.clock.monotonic()))
         return self.put[-1]
 
     async def _catch_up(self, worker: AccountWorker) -> None:
@@ -226,6 +228,27 @@ async def test_failure_of_one_account_is_tried_again_within_seconds_and_stays_wi
         assert yard.alarms == ["account.worker_failed"] * 2
         assert yard.caught_up[ONE] >= 1
         assert yard.caught_up[TWO] == 1
+
+
+@day
+async def test_account_that_fails_again_and_again_is_started_at_longer_and_longer_pauses() -> None:
+    yard = Yard(work_fails={ONE: [ExchangeUnavailable("away")] * 8})
+    async with at_work(yard, ONE):
+        await asyncio.sleep(300)
+        started = [put.at for put in yard.of(ONE)]
+        assert [later - earlier for earlier, later in pairwise(started)] == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+@day
+async def test_failure_after_a_minute_at_work_counts_as_the_first() -> None:
+    yard = Yard(work_fails={ONE: [ExchangeUnavailable("away")] * 5})
+    async with at_work(yard, ONE):
+        await asyncio.sleep(120)
+        await yard.leases.release(yard.of(ONE)[-1].fence, yard.leases.owners[f"account:{ONE}"])
+        yard.of(ONE)[-1].worker.stop()
+        ended = yard.clock.monotonic()
+        await asyncio.sleep(60)
+        assert yard.of(ONE)[-1].at - ended == 1
 
 
 @day

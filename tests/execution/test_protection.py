@@ -119,6 +119,21 @@ def test_stop_whose_answer_is_lost_is_followed_by_the_next_and_a_double_is_cance
     run_virtually(day())
 
 
+def test_position_whose_stops_get_no_answer_is_left_at_market_within_two_seconds() -> None:
+    async def day() -> None:
+        account = Account(Exchange(silent={"s1", "s2", "s3"}))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(5)
+        filled_at = account.exchange.first("place e1")
+        assert account.exchange.first("place x1") - filled_at < 2
+        assert account.exchange.positions["BTCUSDT"] == 0
+        assert account.alarm.names == ["position.protection_failed"]
+        await account.end()
+
+    run_virtually(day())
+
+
 def test_order_recorded_as_absent_that_turns_up_is_protected_and_its_exposure_reserved_again() -> None:
     async def day(*, restart: bool) -> None:
         account = Account(Exchange(silent={"e1"}))

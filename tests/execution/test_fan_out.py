@@ -1,0 +1,245 @@
+"""The fan-out of one signal over accounts that answer late, refuse or say nothing: nobody holds up anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from patriot.accounts.events import AccountLinked, PositionMode
+from patriot.execution.commands import RecordRouting
+from patriot.execution.events import RoutedAccount, Routing
+from patriot.execution.followers import FollowerBook
+from patriot.execution.routing import RoutingNeeds, SignalRouter
+from patriot.kernel.bus import Decided
+from patriot.kernel.errors import CommandRefused, ExchangeRefused, ExchangeUnavailable, LeaseLost
+from patriot.orders.commands import PlaceOrder
+from patriot.orders.decider import ORDER
+from patriot.risk.commands import AccountRisk, EffectiveLimits
+from patriot.risk.events import HaltLevel, ReasonCode
+from patriot.simulation.loop import START, VirtualClock, run_virtually
+from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
+from patriot.trading.steps import Step
+from patriot.trading.terms import (
+    AccountId,
+    Environment,
+    Exchange,
+    Instrument,
+    OrderId,
+    Side,
+    SignalId,
+    StrategyId,
+    UserId,
+)
+from tests.execution.kit import AMPLE
+from tests.orders.kit import RESERVED
+
+pytestmark = pytest.mark.unit
+
+D = Decimal
+EQUITY = D(10_000)
+STRATEGY, USER, SIGNAL = StrategyId(UUID(int=9)), UserId(UUID(int=1)), SignalId(UUID(int=4))
+BTC = Instrument(
+    Exchange.BINANCE, "BTCUSDT", "BTC", "USDT", D("0.1"), D("0.001"), D("0.001"), D(1000), D(120), D(100)
+)  # fmt: skip
+
+
+@dataclass
+class Hand:
+    """What the router sees of one account's worker."""
+
+    user_id: UserId = USER
+    known: set[OrderId] = field(default_factory=set)
+    ready_after: float = 0.0
+    prepares_in: float = 0.0
+    refuses: Exception | None = None
+    equity: Decimal | None = EQUITY
+    placed: list[PlaceOrder] = field(default_factory=list)
+    entered_at: list[float] = field(default_factory=list)
+    prepared: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def keeper(self) -> Hand:
+        return self
+
+    def knows(self, group_id: OrderId) -> bool:
+        return group_id in self.known
+
+    async def is_ready(self, within_seconds: float) -> bool:
+        await asyncio.sleep(min(self.ready_after, within_seconds))
+        return self.ready_after < within_seconds
+
+    async def prepare(self, symbol: str, leverage: int) -> None:
+        self.prepared.append((symbol, leverage))
+        await asyncio.sleep(self.prepares_in)
+        if self.refuses is not None:
+            raise self.refuses
+
+    async def read_equity(self) -> Decimal | None:
+        return self.equity
+
+    async def dispatch(self, command: PlaceOrder, context: object) -> Decided:
+        self.placed.append(command)
+        return Decided(tuple(ORDER.decide(ORDER.initial, replace(command, verdict=RESERVED))), 2)
+
+    def enter(self, events: object) -> None:
+        self.entered_at.append(asyncio.get_running_loop().time())
+
+
+class Round:
+    """One signal on its way to accounts, whose records are kept with the time of each."""
+
+    def __init__(self, hands: list[Hand]) -> None:
+        self.clock, self.steps, self.halts_asked = VirtualClock(), list[Step](), 0
+        self.halt: HaltLevel | None = None
+        self.hands = {AccountId(UUID(int=100 + number)): hand for number, hand in enumerate(hands)}
+        self.records: dict[AccountId, tuple[float, RoutedAccount]] = {}
+        book, linked = FollowerBook(), (Exchange.BINANCE, Environment.SIM, PositionMode.ONE_WAY, "USDT", 1, START)
+        book.apply(
+            StrategyCreated(STRATEGY, "s", "ema", Exchange.BINANCE, "BTCUSDT", "1m", {}, D("0.01"), D(5), D(1), START)
+        )
+        for account_id in self.hands:
+            book.apply(AccountLinked(account_id, USER, *linked))
+            book.apply(StrategyAssigned(STRATEGY, UUID(int=3), USER, account_id, D("0.5"), D(1), START, START))
+        needs = RoutingNeeds(
+            cast("Any", self.hands),
+            {(Exchange.BINANCE, "BTCUSDT"): BTC},
+            self,
+            self._nobody_to_ask,
+            self._was_placed,
+            self._halt_in_log,
+        )
+        self.router = SignalRouter(book, needs, cast("Any", self), self.clock, self.steps.append)
+
+    def limits_for(self, *scopes: object) -> EffectiveLimits:
+        return AMPLE
+
+    def halt_for(self, *scopes: object) -> HaltLevel | None:
+        return None
+
+    def risk_of(self, account_id: AccountId, equity: Decimal) -> AccountRisk | None:
+        return None
+
+    async def _nobody_to_ask(self, account_id: AccountId, signal: SignalGenerated) -> OrderId | None:
+        raise NotImplementedError
+
+    async def _was_placed(self, order_id: OrderId) -> bool:
+        return False
+
+    async def _halt_in_log(self, *scopes: object) -> HaltLevel | None:
+        self.halts_asked += 1
+        return self.halt
+
+    async def dispatch(self, command: RecordRouting, context: object) -> Decided:
+        self.records[command.account.account_id] = (self.clock.monotonic(), command.account)
+        return Decided((), 1)
+
+    async def route(self, age: float = 0.0, **changes: Any) -> list[RoutedAccount]:
+        """Route a signal to buy that is so old; return the records in order of the accounts."""
+        at = self.clock.now() - timedelta(seconds=age)
+        fields: dict[str, Any] = {"stop_price": D(39_000), "take_profit_price": None, "action": SignalAction.BUY}
+        fields |= {"valid_until": at + timedelta(minutes=15)} | changes
+        signal = SignalGenerated(
+            signal_id=SIGNAL, strategy_id=STRATEGY, exchange=Exchange.BINANCE, symbol="BTCUSDT",
+            reference_price=D(40_000), confidence=D(1), indicators={}, bar_closed_at=at, generated_at=at, **fields,
+        )  # fmt: skip
+        await self.router.route(signal)
+        return [self.records[account_id][1] for account_id in self.hands]
+
+
+def day(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    """Run a test in virtual time."""
+
+    def run() -> None:
+        run_virtually(cast("Any", test()))
+
+    run.__name__ = test.__name__
+    return run
+
+
+@day
+async def test_hundred_followers_are_served_in_two_turns_of_fifty() -> None:
+    signalled = Round([Hand(prepares_in=1) for _ in range(100)])
+    shares = await signalled.route()
+    assert {share.routing for share in shares} == {Routing.SENT}
+    assert Counter(at for hand in signalled.hands.values() for at in hand.entered_at) == {1.0: 50, 2.0: 50}
+    assert signalled.steps == [Step.ORDER_CREATED] * 100 + [Step.SIGNAL_ROUTED]
+
+
+@day
+async def test_exchange_that_says_nothing_costs_its_account_the_signal_while_that_is_still_good_for_others() -> None:
+    signalled = Round([Hand(), Hand(ready_after=1.99, prepares_in=60), Hand(ready_after=60), Hand(ready_after=1.5)])
+    prompt, silent, unready, late = await signalled.route()
+    assert (prompt.routing, late.routing) == (Routing.SENT, Routing.SENT)
+    assert (silent.routing, silent.reason_code) == (Routing.SKIPPED, ReasonCode.EXCHANGE_UNAVAILABLE)
+    assert (unready.routing, unready.reason_code) == (Routing.SKIPPED, ReasonCode.EQUITY_UNKNOWN)
+    waited = [signalled.records[account_id][0] for account_id in signalled.hands]
+    assert waited[0] == 0
+    assert waited[2] == 2
+    assert 9.9 < waited[1] <= 10  # for as long as its signal is good, and no longer
+
+
+@pytest.mark.parametrize(
+    ("hand", "reason"),
+    [
+        (Hand(refuses=CommandRefused("in use")), ReasonCode.SYMBOL_IN_USE),
+        (Hand(refuses=ExchangeRefused(-4046, "No need")), ReasonCode.SYMBOL_IN_USE),
+        (Hand(refuses=ExchangeUnavailable("busy")), ReasonCode.EXCHANGE_UNAVAILABLE),
+        (Hand(refuses=LeaseLost("theirs")), ReasonCode.ACCOUNT_NOT_ACTIVE),
+        (Hand(equity=None), ReasonCode.EQUITY_UNKNOWN),
+        (Hand(equity=D(1)), ReasonCode.BELOW_MIN_NOTIONAL),
+    ],
+)
+def test_account_that_cannot_take_part_is_told_why_and_the_next_one_is_served(hand: Hand, reason: ReasonCode) -> None:
+    async def run() -> None:
+        out, served = await Round([hand, Hand()]).route()
+        assert (out.routing, out.order_id, out.reason_code) == (Routing.SKIPPED, None, reason)
+        assert served.routing is Routing.SENT
+        assert not hand.placed
+        assert not hand.entered_at
+
+    run_virtually(run())
+
+
+@pytest.mark.parametrize(("age", "routing"), [(9.9, Routing.SENT), (10.1, Routing.SKIPPED)])
+def test_signal_is_good_for_ten_seconds(age: float, routing: Routing) -> None:
+    async def run() -> None:
+        signalled = Round([Hand()])
+        (share,) = await signalled.route(age)
+        assert share.routing is routing
+        assert share.reason_code == (None if routing is Routing.SENT else ReasonCode.SIGNAL_EXPIRED)
+        for order in signalled.hands[share.account_id].placed:
+            assert order.valid_until == START + timedelta(seconds=10 - age)  # and the order no longer than it
+
+    run_virtually(run())
+
+
+@pytest.mark.parametrize(("age", "asked"), [(0.9, 0), (1.1, 1), (-0.9, 0), (-1.1, 1)])
+def test_signal_from_another_second_is_checked_against_the_halts_in_the_log(age: float, asked: int) -> None:
+    async def run() -> None:
+        signalled = Round([Hand()])
+        signalled.halt = HaltLevel.H1
+        await signalled.route(age)
+        assert signalled.halts_asked == asked
+        (order,) = next(iter(signalled.hands.values())).placed
+        assert order.halt is (HaltLevel.H1 if asked else None)
+
+    run_virtually(run())
+
+
+@day
+async def test_order_has_the_size_side_and_leverage_that_its_account_is_given() -> None:
+    signalled = Round([Hand()])
+    (share,) = await signalled.route(action=SignalAction.SELL, stop_price=D(41_000))
+    (hand,) = signalled.hands.values()
+    (order,) = hand.placed
+    assert share.quantity == order.quantity == D("0.050")  # 10,000 x 50 % x 1 % / 1,000
+    assert (order.side, order.stop_price) == (Side.SELL, D(41_000))
+    assert hand.prepared == [("BTCUSDT", 5)]
