@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from patriot.kernel.eventstore import Actor, ActorType
@@ -37,28 +37,39 @@ class Venue:
         self.placing: list[Exception | None] = []
         self.canceling: list[Exception | None] = []
         self.asked: list[str] = []
+        self.slow_finds = 0.0  # seconds until the answer to a query
         self.traded: list[TradeReport] = []
         self.lists_only: set[str] = set()  # known to lists, and not yet to queries
         self.positions: tuple[PositionReport, ...] = ()
+        self._clock = VirtualClock()
+        self._moments: list[tuple[float, str]] = []  # of all that was asked
+
+    def _ask(self, request: str) -> None:
+        self.asked.append(request)
+        self._moments.append((self._clock.monotonic(), request))
+
+    def times(self, request: str) -> list[float]:
+        """Return when something was asked for."""
+        return [at for at, asked in self._moments if asked == request]
 
     def has(self, client_id: str, status: VenueStatus, quantity: str = "1", executed: str = "0") -> OrderReport:
         conditional = client_id[27] in "st"
         venue_id = f"algo:{client_id}" if conditional else client_id
         report = OrderReport(
-            client_id, venue_id, "BTCUSDT", Side.SELL, status, D(quantity), D(executed), START, conditional
+            client_id, venue_id, "BTCUSDT", Side.SELL, status, D(quantity), D(executed), self._clock.now(), conditional
         )
         self.orders[client_id] = report
         return report
 
     async def place(self, order: VenueOrder, sent_at: object) -> OrderReport:
-        self.asked.append(f"place {order.client_order_id[27:]}")
+        self._ask(f"place {order.client_order_id[27:]}")
         trouble = self.placing.pop(0) if self.placing else None
         if trouble is not None:
             raise trouble
         return self.has(order.client_order_id, VenueStatus.NEW, str(order.quantity))
 
     async def cancel(self, symbol: str, client_order_id: str, *, conditional: bool) -> None:
-        self.asked.append(f"cancel {client_order_id[27:]}")
+        self._ask(f"cancel {client_order_id[27:]}")
         trouble = self.canceling.pop(0) if self.canceling else None
         if trouble is not None:
             raise trouble
@@ -67,35 +78,37 @@ class Venue:
     async def find_order(
         self, symbol: str, client_order_id: str, *, conditional: bool, urgency: Urgency = Urgency.NORMAL
     ) -> OrderReport | None:
-        self.asked.append(f"find {client_order_id[27:]}")
+        self._ask(f"find {client_order_id[27:]}")
+        await asyncio.sleep(self.slow_finds)
         return None if client_order_id in self.lists_only else self.orders.get(client_order_id)
 
     async def open_orders(self, symbol: str | None = None, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
-        self.asked.append(f"list {symbol}")
+        self._ask(f"list {symbol}")
         return [report for report in self.orders.values() if report.status is VenueStatus.NEW]
 
     async def recent_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
-        self.asked.append(f"history {symbol}")
+        self._ask(f"history {symbol}")
         return list(self.orders.values())
 
     async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
-        self.asked.append("snapshot")
+        self._ask("snapshot")
         return AccountSnapshot("USDT", D(0), D(0), D(0), self.positions, START)
 
-    async def trades(self, symbol: str, since: object, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
-        return self.traded
+    async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
+        self._ask(f"trades {symbol}")
+        return [trade for trade in self.traded if trade.at >= since]
 
 
 class Bench:
     """A desk with one entry on its hands."""
 
     def __init__(self, *past: OrderEvent) -> None:
-        self.venue = Venue()
+        self.venue, self.clock = Venue(), VirtualClock()
         self.events: list[OrderEvent] = []
         self.executed: list[tuple[OrderId, Decimal, bool]] = []
         self.written: list[tuple[str, ActorType]] = []
         self.journal = Journal(self._write)
-        self.desk = OrderDesk(self.venue, self.venue, self.journal, VirtualClock(), self)
+        self.desk = OrderDesk(self.venue, self.venue, self.journal, self.clock, self)
         self.writing = asyncio.create_task(self.journal.run())
         self.desk.adopt((ENTRY, OrderApproved(ORDER_ID), *past))
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
+from uuid import UUID
 
 import pytest
 
@@ -11,14 +15,14 @@ from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, OutcomeU
 from patriot.kernel.eventstore import ActorType
 from patriot.orders.client_ids import leg_order_id
 from patriot.orders.decider import Status
-from patriot.orders.events import CancelReason
+from patriot.orders.events import CancelReason, OrderApproved
 from patriot.simulation.loop import START, run_virtually
 from patriot.trading.reports import (
     PositionReport,
     TradeReport,
     VenueStatus,
 )
-from patriot.trading.terms import Leg, Side
+from patriot.trading.terms import Leg, OrderId, Side
 from tests.orders.bench import ENTRY, STOP, Bench
 from tests.orders.kit import ORDER_ID, D
 
@@ -72,9 +76,9 @@ def test_entry_of_unknown_outcome_is_watched_for_two_minutes_and_never_sent_agai
         bench = Bench()
         bench.venue.placing = [OutcomeUnknown("lost")]
         await bench.desk.submit(ENTRY)
-        await asyncio.sleep(119)
+        await asyncio.sleep(119.5)
         assert bench.status(Leg.ENTRY) is Status.UNKNOWN
-        await asyncio.sleep(5)
+        await asyncio.sleep(1)
         assert bench.status(Leg.ENTRY) is Status.REJECTED
         assert bench.venue.asked.count("place e1") == 1
         assert bench.venue.asked.count("history BTCUSDT") == 1
@@ -99,6 +103,46 @@ def test_entry_whose_position_can_be_seen_is_never_recorded_as_absent() -> None:
         assert bench.status(Leg.ENTRY) is Status.REJECTED
 
     run_virtually(run())
+
+
+def test_order_that_must_be_there_is_asked_for_twice_a_minute_for_as_long_as_it_takes() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        bench.venue.positions = (PositionReport("BTCUSDT", D(1), D(1), D(1), D(0), 5, isolated=True),)
+        await bench.desk.submit(ENTRY)
+        await asyncio.sleep(121 + 30 * 60)
+        assert len(bench.venue.times("history BTCUSDT")) == 61
+        bench.venue.has(ENTRY.client_order_id, VenueStatus.NEW)
+        await asyncio.sleep(31)
+        assert bench.status(Leg.ENTRY) is Status.ACCEPTED
+
+    run_virtually(run())
+
+
+@pytest.mark.parametrize(
+    ("leg", "known_after"),  # seconds, by what the order's first question came to: soon at first, seldom in the end
+    [
+        (Leg.ENTRY, [0.3, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120]),
+        (Leg.STOP, [0.1, 0.3, 0.6, 1, 2, 4, 7, 15, 30, 60, 120]),
+    ],
+)
+def test_order_that_turns_up_late_is_found_soon_and_one_that_protects_sooner(
+    leg: Leg, known_after: list[float]
+) -> None:
+    async def turn_up(after: float, known: float) -> None:
+        bench = Bench()
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        await (bench.desk.submit(ENTRY) if leg is Leg.ENTRY else bench.desk.open_leg(ENTRY, leg, 1, Decimal(1)))
+        await asyncio.sleep(after)
+        bench.venue.has(ENTRY.client_order_id if leg is Leg.ENTRY else STOP, VenueStatus.NEW)
+        await asyncio.sleep(known - after - 0.03)
+        assert bench.status(leg) is Status.UNKNOWN
+        await asyncio.sleep(0.06)
+        assert bench.status(leg) is Status.ACCEPTED
+
+    for before, known in pairwise([0.0, *known_after]):
+        run_virtually(turn_up(before + 0.02, known))
 
 
 def test_entry_whose_stop_has_traded_is_never_recorded_as_absent() -> None:
@@ -162,6 +206,36 @@ def test_leg_of_unknown_outcome_is_asked_for_once_before_its_fate_is_unknown() -
     run_virtually(run())
 
 
+def test_question_before_the_next_stop_goes_out_is_a_short_one() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        bench.venue.slow_finds = 30
+        began = bench.clock.monotonic()
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        assert bench.status(Leg.STOP) is Status.UNKNOWN
+        assert bench.clock.monotonic() - began < 0.25
+
+    run_virtually(run())
+
+
+def test_entry_that_the_exchange_does_nothing_about_is_given_up_within_four_seconds() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.placing = [ExchangeUnavailable("busy")] * 100
+        began = bench.clock.monotonic()
+        await bench.desk.submit(ENTRY)
+        tried = bench.venue.times("place e1")
+        pauses = [later - earlier for earlier, later in pairwise(tried)]
+        assert len(tried) == 6
+        assert pauses == sorted(pauses)
+        assert pauses[0] < 0.1
+        assert bench.clock.monotonic() - began < 4
+        assert bench.status(Leg.ENTRY) is Status.REJECTED
+
+    run_virtually(run())
+
+
 def test_entry_that_is_too_old_or_unwanted_never_goes_out() -> None:
     async def run() -> None:
         late = Bench()
@@ -187,6 +261,10 @@ def test_cancel_that_does_not_get_through_is_repeated_until_it_does() -> None:
         bench.venue.canceling = [ExchangeUnavailable("down")] * 12
         await bench.desk.cancel(bench.created(Leg.STOP), CancelReason.OCO_SIBLING)
         assert bench.status(Leg.STOP) is Status.CANCELED
+        pauses = [later - earlier for earlier, later in pairwise(bench.venue.times("cancel s1"))]
+        assert pauses == sorted(pauses)
+        assert 0 < pauses[0] < 0.1
+        assert 1.9 < pauses[-1] < 2.1
 
     run_virtually(run())
 
@@ -223,8 +301,52 @@ def test_cancel_refused_while_the_order_still_rests_is_repeated() -> None:
         await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
         bench.venue.canceling = [ExchangeRefused(-2011, "Unknown order sent.")] * 3
         await bench.desk.cancel(bench.created(Leg.STOP), CancelReason.OCO_SIBLING)
-        assert bench.venue.asked.count("cancel s1") == 4
+        tried = bench.venue.times("cancel s1")
+        assert len(tried) == 4
+        assert all(later - earlier > 0.04 for earlier, later in pairwise(tried))
         assert bench.status(Leg.STOP) is Status.CANCELED
+
+    run_virtually(run())
+
+
+def test_executions_that_an_answer_tells_of_and_the_stream_does_not_are_fetched_within_half_a_second() -> None:
+    async def run() -> None:
+        bench = Bench()
+        behind = START - timedelta(seconds=4)  # by an exchange whose trades and orders go by different clocks
+        trade = TradeReport("t-1", "v", "", "BTCUSDT", Side.BUY, D(1), D(40_000), D(0), "USDT", D(0), False, behind)
+        bench.venue.traded = [replace(trade, venue_order_id=ENTRY.client_order_id)]
+        await bench.desk.submit(ENTRY)
+        bench.desk.on_order(bench.venue.has(ENTRY.client_order_id, VenueStatus.FILLED, executed="1"))
+        assert bench.executed == [(ORDER_ID, D(1), True)]
+        await asyncio.sleep(0.5)
+        assert bench.status(Leg.ENTRY) is Status.FILLED
+        assert len(bench.venue.times("trades BTCUSDT")) == 1
+
+    run_virtually(run())
+
+
+def test_executions_that_an_answer_told_of_are_asked_for_until_they_are_known() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.desk.submit(ENTRY)
+        bench.desk.on_order(bench.venue.has(ENTRY.client_order_id, VenueStatus.FILLED, executed="1"))
+        await asyncio.sleep(60)
+        asked = bench.venue.times("trades BTCUSDT")
+        assert 25 < len(asked) < 40
+        pauses = [later - earlier for earlier, later in pairwise(asked)]
+        assert pauses == pytest.approx(sorted(pauses))
+        assert 0 < pauses[0] < 0.1
+        assert pauses[-1] < 2.1
+
+    run_virtually(run())
+
+
+def test_order_without_its_creation_is_not_taken_for_one() -> None:
+    async def run() -> None:
+        bench, other = Bench(), OrderId(UUID(int=99))
+        bench.desk.adopt((OrderApproved(other),))
+        with pytest.raises(LookupError, match="creation"):
+            bench.desk.known.created(other)
 
     run_virtually(run())
 

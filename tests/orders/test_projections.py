@@ -97,6 +97,11 @@ async def project(sql: Database, *events: Any) -> None:
         ([APPROVED, SUBMITTED, filled(1, "1", "9"), CANCELED], OrderStatus.CANCELED, BracketStatus.OPEN),
         ([APPROVED, CANCELED, filled(1, "1", "9")], OrderStatus.CANCELED, BracketStatus.OPEN),
         ([APPROVED, filled(1, "2", "9"), closed(1)], OrderStatus.FILLED, BracketStatus.CLOSED),
+        (
+            [APPROVED, filled(1, "1", "9"), closed(1), filled(1, "1", "9", trade="t-2")],
+            OrderStatus.FILLED,
+            BracketStatus.CLOSED,
+        ),
     ],
 )
 async def test_entry_moves_its_order_and_its_bracket(

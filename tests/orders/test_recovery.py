@@ -230,6 +230,80 @@ def test_order_absent_for_a_moment_still_rests() -> None:
     run_virtually(run())
 
 
+def test_order_that_the_exchange_accepted_must_be_known_to_it_after_a_minute_and_is_asked_for_twice() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.has(ENTRY.client_order_id, VenueStatus.NEW)
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        del bench.venue.orders[STOP]
+        await asyncio.sleep(59)
+        await bench.desk.check_resting(Urgency.POSITION)
+        assert bench.status(Leg.STOP) is Status.ACCEPTED
+        first, second = bench.venue.times("find s1")
+        assert 0.4 < second - first < 0.6
+        await asyncio.sleep(0.7)
+        await bench.desk.check_resting(Urgency.POSITION)
+        assert bench.status(Leg.STOP) is Status.UNKNOWN
+
+    run_virtually(run())
+
+
+def test_order_that_turned_up_late_has_its_minute_from_then_on() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.has(ENTRY.client_order_id, VenueStatus.NEW)
+        bench.venue.placing = [OutcomeUnknown("lost")]
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        await asyncio.sleep(50)
+        bench.desk.on_order(bench.venue.has(STOP, VenueStatus.NEW))
+        del bench.venue.orders[STOP]
+        await asyncio.sleep(40)
+        await bench.desk.check_resting(Urgency.POSITION)
+        assert bench.status(Leg.STOP) is Status.ACCEPTED
+
+    run_virtually(run())
+
+
+def test_successor_reads_no_history_for_an_entry_that_was_never_sent() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.desk.recover(takeover=True)
+        await asyncio.sleep(1)
+        assert bench.venue.asked == ["list BTCUSDT", "place e1"]
+
+    run_virtually(run())
+
+
+def test_symbol_in_doubt_is_searched_once_before_a_leg_goes_out() -> None:
+    async def run() -> None:
+        bench = Bench()
+        assert not await bench.desk.find_lost_legs("BTCUSDT")
+        bench.desk.doubt("BTCUSDT")
+        assert not await bench.desk.find_lost_legs("ETHUSDT")
+        assert await bench.desk.find_lost_legs("BTCUSDT")
+        assert not await bench.desk.find_lost_legs("BTCUSDT")
+        assert bench.venue.asked == ["history BTCUSDT"]
+
+    run_virtually(run())
+
+
+def test_search_notes_the_newest_of_the_brackets_that_are_not_known_here() -> None:
+    async def run() -> None:
+        bench = Bench()
+        strangers = [
+            client_order_id(client_id_prefix(UUID(int=number)), Leg.ENTRY, 1) for number in range(1_000, 1_030)
+        ]
+        for stranger in strangers:
+            bench.venue.has(stranger, VenueStatus.FILLED)
+            await asyncio.sleep(1)
+        await bench.desk.search("BTCUSDT")
+        assert bench.desk.strays == []
+        await bench.desk.search("BTCUSDT", strays=True)
+        assert bench.desk.strays == strangers[:9:-1]
+
+    run_virtually(run())
+
+
 def test_only_symbols_with_an_open_bracket_are_asked_for() -> None:
     async def run() -> None:
         bench = Bench()

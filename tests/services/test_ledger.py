@@ -5,6 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+import structlog
 
 from patriot.audit.events import ROOTS, RootPublished
 from patriot.kernel.bus import decode_all
@@ -78,6 +79,15 @@ async def test_new_process_publishes_at_its_start_on_the_same_day() -> None:
 
     assert await running.tick() == [1, 2]
     assert len(shelf.kept) == 2
+
+
+async def test_root_is_told_in_the_log_and_a_span_in_which_nothing_happened_has_none() -> None:
+    running = Running(Shelf())
+
+    with structlog.testing.capture_logs() as lines:
+        assert await running.tick() == [1]
+        await running.service.publish()
+    assert [(line["event"], line["number"]) for line in lines] == [("root.published", 1)]
 
 
 async def test_shelf_that_cannot_be_written_is_alarmed_and_completed_later() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from patriot.risk.commands import HaltTrading
 from patriot.risk.events import HaltLevel, ReasonCode, Scope
 from patriot.sim.engine.operations import PlaceOrder
 from patriot.simulation.loop import run_virtually
+from patriot.simulation.venue import PRICES
 from patriot.strategies.commands import StopStrategy
 from patriot.strategies.events import SignalAction
 from patriot.trading.steps import Step
@@ -228,5 +230,27 @@ def test_what_is_written_of_an_account_names_its_owner_its_signal_and_who_acted(
         assert (first.event_type, first.context.actor) == ("order.created", Actor(ActorType.STRATEGY, str(TREND)))
         assert paper.steps.count(Step.FILL_RECORDED) == len(await paper.log(OrderFilled)) == 2
         assert paper.steps.count(Step.SIGNAL_ROUTED) == 2
+
+    run_virtually(day())
+
+
+def test_position_passes_each_step_of_its_way_where_a_kill_must_lose_nothing() -> None:
+    async def day() -> None:
+        paper, _ = await one_client()
+        async with paper.running():
+            paper.steps.clear()
+            await paper.signal(TREND, take_profit_price=PRICES["BTCUSDT"] * 2)
+            entered = list(dict.fromkeys(paper.steps))
+            await paper.signal(TREND, SignalAction.CLOSE)
+            await paper.settle(30)
+        way = [Step.ORDER_CREATED, Step.ORDER_SUBMITTED, Step.ORDER_SENT, Step.STOP_SENT, Step.TARGET_SENT]
+        assert [step for step in entered if step in way] == way
+        assert entered.index(Step.STOP_SENT) < entered.index(Step.STOP_ACCEPTED)
+        passed = Counter(paper.steps)
+        assert {step for step, times in passed.items() if times == 1} >= {*way, Step.STOP_ACCEPTED, Step.CLOSE_SENT}
+        assert passed[Step.FILL_RECEIVED] >= passed[Step.FILL_RECORDED] == passed[Step.CANCEL_SENT] == 2
+        assert passed[Step.POSITION_CLOSED] == 1
+        assert passed[Step.ORDER_ACCEPTED] == 3  # entry, target, close
+        assert passed[Step.SIGNAL_ROUTED] == 2
 
     run_virtually(day())
