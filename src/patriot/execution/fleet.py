@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -142,7 +143,7 @@ class Fleet:
         await self._chores.close()
         await self._keepers.close()
 
-    def start_chore(self, work: Awaitable[None]) -> None:
+    def start_chore(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something in the background that may fail like an exchange or a store."""
         self._chores.start(_tolerant(work))
 
@@ -172,7 +173,7 @@ class Fleet:
         if isinstance(error, NotFound):
             self._no_longer_starting(account_id)  # a key that does not open holds up nobody else
         elif _contains(error, ExchangeRefused):
-            self.start_chore(self._care.check_key(account_id))
+            self.start_chore(partial(self._care.check_key, account_id))
 
     def _no_longer_starting(self, account_id: AccountId) -> None:
         self._starting.discard(account_id)
@@ -218,6 +219,7 @@ class Fleet:
 
     async def _catch_up(self, worker: AccountWorker) -> None:
         await worker.acting.wait()
+        self.start_chore(partial(self._care.check_key, worker.account_id))  # it may have changed while nobody looked
         await self._care.catch_up(worker)
 
     # Time -------------------------------------------------------------------------------------------------------------
@@ -268,12 +270,12 @@ class Fleet:
     def check_keys(self) -> None:
         """Ask what every account's key may do now."""
         for account_id in self._at_work:
-            self.start_chore(self._care.check_key(account_id))
+            self.start_chore(partial(self._care.check_key, account_id))
 
 
-async def _tolerant(work: Awaitable[None]) -> None:
+async def _tolerant(work: Callable[[], Awaitable[None]]) -> None:
     try:
-        await work
+        await work()
     except (CommandRefused, ExchangeError, LeaseLost, NotFound, StoreUnavailable) as error:
         log.warning("chore.failed", error=str(error))
 

@@ -125,7 +125,7 @@ class ExecutionService:
                 await self._router.route(event, late=late)
                 await self._pace.settle()
             case StrategyAssigned():
-                self.fleet.start_chore(self._prepare_symbol(event))
+                self.fleet.start_chore(partial(self._prepare_symbol, event))
             case TradingHalted():
                 await self._carry_out(event)
             case StrategyStopped():
