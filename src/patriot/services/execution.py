@@ -56,7 +56,7 @@ class ExecutionService:
         self._watch = RiskWatch()
         self._instruments: dict[tuple[VenueId, str], Instrument] = {}
         self._linked: dict[AccountId, LinkedAccount] = {}
-        self._last_hour: datetime | None = None
+        self._sampled_at: datetime | None = None  # all accounts, once an hour
         self._began_at = BEGINNING  # where the log ended when signals began to be routed
         care = Care(self._put_to_work, self._catch_up, self._check_key)
         self.fleet = Fleet(ports.leases, ports.ids, ports.clock, ports.alerts, care)
@@ -204,17 +204,17 @@ class ExecutionService:
 
     async def tick(self, now: datetime) -> None:
         """Do what the time asks for: a sample of every account each hour, a look at every key each day."""
-        hour = now.replace(minute=0, second=0, microsecond=0)
-        if self._last_hour is None or hour > self._last_hour:
-            self.fleet.sample_equity(SampleReason.HOURLY, paced=not _month_ends_near(hour))
-            if self._last_hour is not None and hour.date() > self._last_hour.date():
+        last = self._sampled_at
+        if last is None or (now.date(), now.hour) > (last.date(), last.hour):
+            self.fleet.sample_equity(SampleReason.HOURLY, paced=not _month_ends_near(now))
+            if last is not None and now.date() > last.date():
                 self.fleet.check_keys()
-            self._last_hour = hour
+            self._sampled_at = now
 
 
-def _month_ends_near(hour: datetime) -> bool:
-    """Tell whether fees depend on the sample of this hour: the window of a month's end reaches 12 hours both ways."""
-    return (hour - CLOSING_WINDOW).month != (hour + CLOSING_WINDOW).month
+def _month_ends_near(now: datetime) -> bool:
+    """Tell whether fees depend on a sample of now: the window of a month's end reaches 12 hours both ways."""
+    return (now - CLOSING_WINDOW).month != (now + CLOSING_WINDOW).month
 
 
 def _covers(halt: TradingHalted, account: LinkedAccount) -> bool:
