@@ -28,7 +28,7 @@ from patriot.kernel.eventstore import START as LOG_START
 from patriot.kernel.eventstore import Context, NewEvent, StreamAppend, StreamKey
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.lease import LEASE_TTL
-from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
+from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases, MemorySnapshots
 from patriot.kernel.projection import Recorded
 from patriot.services.commands import full_bus
 from patriot.services.execution import ExecutionService
@@ -83,7 +83,7 @@ class Paper:
         self.vault = Vault(MemoryShelf(self.clock), MasterKey(Random(9).randbytes(32)))
         self.venue = SimulatedVenue(7, self.clock)
         self.venue.exchange.watch = self._note
-        self.checkpoints = MemoryCheckpoints()
+        self.checkpoints, self.snapshots = MemoryCheckpoints(), MemorySnapshots()
         self._open = asyncio.create_task(self.venue.start())
 
     def _note(self, operation: Operation, _result: Result) -> None:
@@ -105,6 +105,7 @@ class Paper:
             venues={Exchange.BINANCE: exchange},
             alerts=self.alarm,
             reached=self.steps.append,
+            snapshots=self.snapshots,
         )
 
     @asynccontextmanager

@@ -68,7 +68,8 @@ def test_trade_of_the_client_is_foreign_unexplained_and_halts_entries() -> None:
             assert moved < -250
             explained, unexplained = await paper.log(AccountReconciled)
             assert (explained.unexplained, unexplained.unexplained) == (Decimal(0), moved)
-            assert paper.alarm.names().count("money.unexplained") == 1
+            (alarm,) = [fields for name, fields in paper.alarm.raised if name == "money.unexplained"]
+            assert (alarm["account_id"], alarm["unexplained"]) == (account_id, moved)
             assert await paper.log(TradingHalted) == [
                 TradingHalted(
                     Scope.ACCOUNT,
@@ -102,6 +103,7 @@ def test_own_trades_transfers_and_funding_leave_nothing_unexplained() -> None:
             await paper.tell(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, "OPERATOR", paper.clock.now()))
             await hours(paper, service, 3)
         assert [event.unexplained for event in await paper.log(AccountReconciled)] == [0]
+        assert "money.unexplained" not in paper.alarm.names()
         assert await paper.log(OrderFilled)
 
     run_virtually(day())
@@ -117,7 +119,12 @@ async def sampled(paper: Paper, wallet: str) -> None:
     await told(paper, RecordEquity(ACCOUNT, ALICE, SampleReason.HOURLY, "USDT", amount, amount, (), paper.clock.now()))
 
 
-def test_late_record_explains_the_money_lifts_the_halt_and_outlasts_a_restart() -> None:
+@pytest.mark.parametrize("kept_after", [1, 20_000])  # folded events: what services know is kept, or read again
+def test_late_record_explains_the_money_lifts_the_halt_and_outlasts_a_restart(
+    kept_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("patriot.kernel.policy.KEEP_AFTER_FOLDED", kept_after)
+
     async def day() -> None:
         paper = Paper()
         async with paper.running():
