@@ -184,3 +184,12 @@ def test_checkpoint_beyond_the_log_is_found() -> None:
     assert checkpoints_are_within_the_log(MemoryFeed(), checkpoints, newest) == [
         "read model orders claims to have come to 31, the log ends at 30"
     ]
+
+
+def test_position_of_a_person_is_not_the_logs_to_hold() -> None:
+    theirs = replace(BOUGHT, order_id="77", trade_id="9", quantity=Decimal(5))
+    account = replace(ACCOUNT, trades=(*ACCOUNT.trades, theirs))
+
+    assert positions_are_the_exchanges(case(account=replace(account, positions={"BTCUSDT": Decimal(5)}))) == []
+    (problem,) = positions_are_the_exchanges(case(account=replace(account, positions={"BTCUSDT": Decimal(4)})))
+    assert problem == f"account {ALICES}: the log holds {{}}, the exchange {{'BTCUSDT': Decimal('4')}}"

@@ -177,6 +177,30 @@ def test_stop_of_a_short_position_protects_it() -> None:
     assert never_naked(case(account=mirrored)).ok
 
 
+THEIRS = replace(BOUGHT, order_id="77", trade_id="9")  # no order of ours
+
+
+def test_what_a_person_holds_beside_ours_is_not_ours_to_protect() -> None:
+    account = replace(ACCOUNT, trades=(BOUGHT, THEIRS, STOPPED), as_of=LATER + seconds(60))
+
+    assert max_unprotected_seconds(case(account=account)) == Decimal("0.02")
+
+
+def test_what_a_person_closed_of_ours_need_not_be_protected_and_the_rest_must() -> None:
+    half = replace(THEIRS, side="SELL", quantity=Decimal(1), at=NOON + seconds(1))
+    smaller = replace(STOP, quantity=Decimal(1))
+    kept = replace(ACCOUNT, orders=(ENTRY, smaller), trades=(BOUGHT, half), as_of=NOON + seconds(60))
+
+    assert max_unprotected_seconds(case(account=kept)) == 1, "until the person came"
+    assert max_unprotected_seconds(case(account=replace(kept, orders=(ENTRY,)))) == 60
+
+
+def test_our_part_stays_to_be_protected_when_a_person_adds_to_it() -> None:
+    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT, THEIRS), as_of=NOON + seconds(7))
+
+    assert max_unprotected_seconds(case(account=account)) == 7
+
+
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=8), st.integers(0, 5000))
 def test_replacing_stops_new_first_is_never_naked_and_a_gap_is_found_exactly(holds: list[int], gap_ms: int) -> None:
     """A chain of stops, each canceled when the next rests; before the last one there is a gap."""

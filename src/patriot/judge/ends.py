@@ -83,12 +83,17 @@ def protection_belongs_to_open_brackets(case: Case) -> list[str]:
 
 
 def positions_are_the_exchanges(case: Case) -> list[str]:
-    """Return accounts whose positions by the log are not those of the exchange."""
+    """Return accounts whose positions are not what the log holds and what others did on the exchange."""
     problems = []
     for account_id, account in case.venue.items():
-        held = {s: h.quantity for s, h in case.log.accounts[account_id].book.holdings.items() if h.quantity}
-        if held != account.positions:
-            problems.append(f"account {account_id}: the log holds {held}, the exchange {account.positions}")
+        held = {symbol: holding.quantity for symbol, holding in case.log.accounts[account_id].book.holdings.items()}
+        explained = defaultdict(Decimal, held)
+        for trade in account.trades:
+            if not account.is_ours(trade):
+                explained[trade.symbol] += trade.signed_quantity
+        if {symbol: quantity for symbol, quantity in explained.items() if quantity} != account.positions:
+            found = {symbol: quantity for symbol, quantity in held.items() if quantity}
+            problems.append(f"account {account_id}: the log holds {found}, the exchange {account.positions}")
     return problems
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from patriot.kernel.clock import from_epoch_ms
+from patriot.orders.client_ids import parse_client_order_id
 
 NO_WIRE: dict[str, Any] = {"now": 0, "accounts": {}}
 
@@ -67,6 +68,10 @@ class VenueAccount:
     order_client_ids: dict[str, str]  # order id -> client id of the order that a client placed
     as_of: datetime
     wire_now_ms: int = 0  # of `as_of`, as `VenueTrade.wire_ms`
+
+    def is_ours(self, trade: VenueTrade) -> bool:
+        """Tell whether an execution is one of PATRIOT's orders, not a person's or the exchange's own."""
+        return parse_client_order_id(self.order_client_ids.get(trade.order_id, "")) is not None
 
 
 def read_venue(state: dict[str, Any]) -> tuple[dict[int, VenueAccount], dict[str, Decimal]]:

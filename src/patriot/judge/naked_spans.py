@@ -1,4 +1,6 @@
-"""How long the exchange held a position larger than the stops that rested for it: by its own time, and by the wire's.
+"""How long the exchange held a position of ours that was larger than its stops: by its own time, and by the wire's.
+
+What a person holds beside it is not ours to protect, and what a person closed of it need not be protected any more.
 
 The exchange's time stands still while a stepped replay answers, and then shows spans between steps only. The simulator
 notes the same changes on a monotonic clock of its own; what happened before its last start has no such time, and a span
@@ -11,7 +13,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Protocol, Self, TypeVar
 
-from patriot.judge.exchange_books import VenueAccount, VenueOrderRecord
+from patriot.judge.exchange_books import VenueAccount, VenueOrderRecord, VenueTrade
 from patriot.kernel.money import ZERO
 
 BEFORE_START = -1  # on the wire's clock: at some time before the simulator last started
@@ -24,7 +26,7 @@ class Time(Protocol):
 
 
 T = TypeVar("T", bound=Time)
-Change = tuple[T, Decimal, Decimal, Decimal]  # time; bought; stops of a long position; stops of a short one
+Change = tuple[T, Decimal, Decimal, Decimal, Decimal]  # time; bought; by us; stops of longs; of shorts
 
 
 def naked_seconds(account: VenueAccount) -> list[Decimal]:
@@ -44,29 +46,37 @@ def covers(order: VenueOrderRecord) -> bool:
 
 
 def _by_exchange(account: VenueAccount, symbol: str) -> list[Change[datetime]]:
-    changes = [(trade.at, trade.signed_quantity, ZERO, ZERO) for trade in account.trades if trade.symbol == symbol]
-    for stop in account.orders:
-        if stop.symbol == symbol and covers(stop):
-            of_long, of_short = _covered(stop)
-            changes.append((stop.created_at, ZERO, of_long, of_short))
-            if stop.status != "NEW":
-                changes.append((stop.triggered_at or stop.updated_at, ZERO, -of_long, -of_short))
-    return changes
-
-
-def _by_wire(account: VenueAccount, symbol: str) -> list[Change[int]]:
     changes = [
-        (_or_before(trade.wire_ms), trade.signed_quantity, ZERO, ZERO)
+        (trade.at, trade.signed_quantity, _by_us(account, trade), ZERO, ZERO)
         for trade in account.trades
         if trade.symbol == symbol
     ]
     for stop in account.orders:
         if stop.symbol == symbol and covers(stop):
             of_long, of_short = _covered(stop)
-            changes.append((_or_before(stop.wire_placed_ms), ZERO, of_long, of_short))
+            changes.append((stop.created_at, ZERO, ZERO, of_long, of_short))
             if stop.status != "NEW":
-                changes.append((_or_before(stop.wire_ended_ms), ZERO, -of_long, -of_short))
+                changes.append((stop.triggered_at or stop.updated_at, ZERO, ZERO, -of_long, -of_short))
     return changes
+
+
+def _by_wire(account: VenueAccount, symbol: str) -> list[Change[int]]:
+    changes = [
+        (_or_before(trade.wire_ms), trade.signed_quantity, _by_us(account, trade), ZERO, ZERO)
+        for trade in account.trades
+        if trade.symbol == symbol
+    ]
+    for stop in account.orders:
+        if stop.symbol == symbol and covers(stop):
+            of_long, of_short = _covered(stop)
+            changes.append((_or_before(stop.wire_placed_ms), ZERO, ZERO, of_long, of_short))
+            if stop.status != "NEW":
+                changes.append((_or_before(stop.wire_ended_ms), ZERO, ZERO, -of_long, -of_short))
+    return changes
+
+
+def _by_us(account: VenueAccount, trade: VenueTrade) -> Decimal:
+    return trade.signed_quantity if account.is_ours(trade) else ZERO
 
 
 def _or_before(wire_ms: int | None) -> int:
@@ -80,12 +90,13 @@ def _covered(stop: VenueOrderRecord) -> tuple[Decimal, Decimal]:
 def _spans(changes: Iterable[Change[T]], now: T) -> list[tuple[T, T]]:
     """Return when a position larger than its stops began and ended; changes of one instant count together."""
     spans: list[tuple[T, T]] = []
-    held = long_stops = short_stops = ZERO
+    held = ours = long_stops = short_stops = ZERO
     naked_since: T | None = None
     for at, together in groupby(sorted(changes, key=lambda change: change[0]), key=lambda change: change[0]):
-        for _, bought, of_long, of_short in together:
-            held, long_stops, short_stops = held + bought, long_stops + of_long, short_stops + of_short
-        naked = held > long_stops or -held > short_stops
+        for _, bought, by_us, of_long, of_short in together:
+            held, ours = held + bought, ours + by_us
+            long_stops, short_stops = long_stops + of_long, short_stops + of_short
+        naked = min(held, ours) > long_stops or min(-held, -ours) > short_stops
         if naked and naked_since is None:
             naked_since = at
         elif not naked and naked_since is not None:
