@@ -25,9 +25,9 @@ TOLD_BY_A_REQUEST = (KEY.api_key, KEY.api_secret, "signature=", "X-MBX-APIKEY")
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Iterator[Path]:
+def written(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """Log into a file for one test, and as before after it."""
-    path, root = tmp_path / "worker.log", logging.getLogger()
+    path, root = Path(getattr(request, "param", tmp_path / "worker.log")), logging.getLogger()
     of_the_test_run, root.handlers = root.handlers, []
     level = root.level
     log_to(path)
@@ -97,3 +97,13 @@ def test_lines_are_counted_by_name_also_those_that_the_level_holds_back(tmp_path
     assert [grown(name) for name in ("account.lease_lost", "sim.ended", "not.counted")] == [2, 1, 0]
     assert "account.lease_lost" not in (tmp_path / "quiet.log").read_text()
     assert "sim.ended" in (tmp_path / "quiet.log").read_text()
+
+
+@pytest.mark.parametrize("written", ["/dev/full"], indirect=True)
+def test_line_that_a_full_disk_does_not_take_is_counted_and_stops_nobody(written: Path) -> None:
+    before = lines_logged().get("log.lost", 0.0)
+    structlog.get_logger().error("order.outcome_unknown", of="a test")
+    logging.getLogger("a library").warning("something")
+
+    assert lines_logged()["log.lost"] >= before + 2
+    assert lines_logged()["order.outcome_unknown"] >= 1
