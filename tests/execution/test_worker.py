@@ -67,6 +67,26 @@ def test_worker_that_is_stopped_ends_and_leaves_nobody_waiting() -> None:
     run_virtually(day())
 
 
+def test_worker_that_ends_before_it_knows_its_brackets_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(_stream: object) -> None:
+        await asyncio.sleep(3_600)
+
+    async def day() -> None:
+        account = Account()
+        monkeypatch.setattr(account.store, "read_stream", silent)
+        account.begin()
+        await account.begun.wait()
+        closing = asyncio.create_task(account.worker.flatten("TEST"))
+        await account.moment()
+        assert not closing.done()
+        await account.end()
+        with pytest.raises(StoreUnavailable):
+            async with asyncio.timeout(5):
+                await closing
+
+    run_virtually(day())
+
+
 def test_worker_whose_background_work_crashes_ends_with_that_error() -> None:
     async def day() -> None:
         account = await entered()

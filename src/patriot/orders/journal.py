@@ -22,7 +22,7 @@ class Journal:
     While the database is away commands wait in memory: the exchange can prove what was done.
     """
 
-    def __init__(self, write: Callable[[object, Actor], Awaitable[object]]) -> None:
+    def __init__(self, write: Callable[[object, Actor], Awaitable[None]]) -> None:
         self._write = write
         self._queue: asyncio.Queue[_Entry] = asyncio.Queue()
         self._waiting: set[asyncio.Future[None]] = set()

@@ -54,7 +54,7 @@ def put_to_work(
     session = ports.venue(account.venue_id).session(key)
     account_id, user_id = account.account_id, account.user_id
 
-    async def write(command: Any, actor: Actor) -> Decided:
+    async def write(command: Any, actor: Actor) -> None:
         group_or_order = getattr(command, "group_id", None) or command.order_id
         context = Context(
             correlation_id=keeper.correlation_of(group_or_order),
@@ -62,10 +62,9 @@ def put_to_work(
             account_id=account_id,
             actor=actor,
         )
-        decided = await ports.bus.dispatch(command, context, fence=fence)
+        await ports.bus.dispatch(command, context, fence=fence)
         if isinstance(command, RecordFill):
             ports.reached(Step.FILL_RECORDED)
-        return decided
 
     async def place(command: PlaceOrder, context: Context) -> Decided:
         return await ports.bus.dispatch(command, context, fence=fence)
