@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 from patriot.accounts.events import AccountStatus
 from patriot.execution.commands import RecordRouting
@@ -66,17 +67,17 @@ class SignalRouter:
         `late`: the signal has stood in the log for a while, whatever a clock says.
         """
         if signal.action is SignalAction.CLOSE:
-            shares = [self._close(signal, account_id) for account_id in self._holders(signal)]
+            shares = [partial(self._close, signal, account_id) for account_id in self._holders(signal)]
         else:
             strategy = self._book.strategies[signal.strategy_id]
             followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
-            shares = [self._serve(signal, strategy, follower, late) for follower in followers]
+            shares = [partial(self._serve, signal, strategy, follower, late) for follower in followers]
         await asyncio.gather(*(self._record(signal, share) for share in shares))
         self._reached(Step.SIGNAL_ROUTED)
 
-    async def _record(self, signal: SignalGenerated, share: Awaitable[RoutedAccount]) -> None:
+    async def _record(self, signal: SignalGenerated, share: Callable[[], Awaitable[RoutedAccount]]) -> None:
         """Note what became of the signal on one account, in a record that is that account's own."""
-        routed = await share
+        routed = await share()
         worker = self._needs.workers.get(routed.account_id)
         owner = worker.user_id if worker is not None else None
         context = Context(correlation_id=signal.signal_id, user_id=owner, account_id=routed.account_id)

@@ -188,17 +188,13 @@ def run_virtually(work: Coroutine[Any, Any, T]) -> T:
         try:
             return loop.run_until_complete(task)
         finally:
-            loop.run_until_complete(_end_all(loop))
-            loop.close()
-            del task
-            _collect()
-
-
-def _collect() -> None:
-    """Let go of what dead processes left open, without a word: nobody was there to close it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+            with warnings.catch_warnings():  # of what dead processes left open or unbegun: nobody was there to end it
+                warnings.simplefilter("ignore", ResourceWarning)
+                warnings.filterwarnings("ignore", ".* was never awaited", RuntimeWarning)
+                loop.run_until_complete(_end_all(loop))
+                loop.close()
+                del task
+                gc.collect()
 
 
 async def _end_all(loop: VirtualLoop) -> None:
