@@ -222,6 +222,43 @@ def test_bracket_that_is_found_again_uses_no_id_that_another_owner_has_used() ->
     run_virtually(day())
 
 
+def test_close_that_another_owner_sent_before_under_the_same_id_is_recorded_with_its_executions() -> None:
+    async def day() -> None:
+        account = Account()
+        worker = await account.start()
+        await account.enter()
+        await asyncio.sleep(5)
+        account.exchange.deaf = True
+        account.exchange.place_as_predecessor("c1", D(1))
+        await asyncio.sleep(25)
+        await worker.flatten("TEST")
+        await asyncio.sleep(60)
+        assert [event.leg for _, event in await account.log("order.filled")] == [Leg.ENTRY, Leg.CLOSE]
+        assert len(await account.log("position.closed")) == 1
+        assert worker.busy == {}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_refused_way_out_is_looked_into_once_at_a_time() -> None:
+    async def day() -> None:
+        account = Account()
+        worker = await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        account.exchange.deaf, account.exchange.slow_snapshots = True, 30.0
+        account.exchange.trade("BTCUSDT", Side.SELL, D(1))  # somebody else closes
+        before = account.exchange.count("snapshot")
+        await worker.flatten("TEST")
+        await asyncio.sleep(20)
+        assert account.exchange.count("place c5") == 1
+        assert account.exchange.count("snapshot") == before + 1  # the one that is under way
+        await account.end()
+
+    run_virtually(day())
+
+
 def test_stop_waits_for_an_exchange_that_opens_in_a_moment_instead_of_failing_three_times() -> None:
     async def day() -> None:
         closed: dict[str, list[ExchangeError]] = {leg: [ExchangeUnavailable("closed", 1.0)] for leg in ("s1", "s2")}

@@ -127,8 +127,8 @@ class KnownOrders:
             if order.created is not None and order.created.group_id == group_id and order.created.reduce_only
         )
 
-    def name_working_order(self, venue_order_id: str, order_id: OrderId) -> None:
-        """Take the exchange's own id of the order that a conditional one became."""
+    def name_venue_id(self, venue_order_id: str, order_id: OrderId) -> None:
+        """Take an id of the exchange's own, of an order or of what a conditional one became: its executions name it."""
         self._by_venue_id[venue_order_id] = order_id
 
     def note_stray(self, client_id: str) -> None:

@@ -50,8 +50,11 @@ class ReportTaker:
             return
         order_id, at = created.order_id, report.at
         if report.triggered_order_id is not None:
-            self._known.name_working_order(report.triggered_order_id, order_id)
+            self._known.name_venue_id(report.triggered_order_id, order_id)
         if report.executed_quantity > self._known[order_id].filled:
+            self._known.name_venue_id(
+                report.venue_order_id, order_id
+            )  # also of one that was refused, and is not accepted
             self._known.record(RecordAccepted(order_id, report.venue_order_id, at))
             self._expect_trades(created, report)
             return
