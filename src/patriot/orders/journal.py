@@ -25,7 +25,7 @@ class Journal:
     def __init__(self, write: Callable[[object, Actor], Awaitable[None]]) -> None:
         self._write = write
         self._queue: asyncio.Queue[_Entry] = asyncio.Queue()
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}  # the oldest first
         self._ended = False
         self.pending = 0
 
@@ -42,8 +42,8 @@ class Journal:
         if self._ended:
             raise StoreUnavailable("the writer has ended")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        future.add_done_callback(self._waiting.discard)
+        self._waiting[future] = None
+        future.add_done_callback(lambda done: self._waiting.pop(done, None))
         self.pending += 1
         self._queue.put_nowait(_Entry(command, actor, future))
         await future

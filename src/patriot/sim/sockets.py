@@ -163,7 +163,7 @@ class Sessions:
     """The open sessions of one face: writes, pings, the barrier and the end."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self.open: set[Session] = set()
+        self.open: dict[Session, None] = {}  # the oldest first
         self._monotonic = monotonic
         self._later: set[asyncio.TimerHandle] = set()
         self._barriers = 0
@@ -174,13 +174,13 @@ class Sessions:
 
     async def run(self, session: Session, on_text: OnText) -> None:
         """Send and receive until the socket closes."""
-        self.open.add(session)
+        self.open[session] = None
         session.ponged_at = self._monotonic()
         writer = asyncio.create_task(_write(session))
         try:
             await self._read(session, on_text)
         finally:
-            self.open.discard(session)
+            self.open.pop(session, None)
             for waiting in session.pongs.values():
                 waiting.set()
             writer.cancel()

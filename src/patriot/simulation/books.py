@@ -100,10 +100,10 @@ class Books:
                 judge.blame(
                     4, f"{client_id} is {order.status} in the log, on the exchange it rests: {client_id in resting}"
                 )
-        for client_id in known - recorded:
+        for client_id in sorted(known - recorded):
             if parse_client_order_id(client_id):
                 judge.blame(4, f"{client_id} is on the exchange and not in the log")
-        for client_id in resting:
+        for client_id in sorted(resting):
             if parse_client_order_id(client_id):
                 judge.blame(4, f"{client_id} rests on the exchange for a bracket that is over")
 

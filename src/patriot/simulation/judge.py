@@ -174,7 +174,7 @@ class Judge:
         self.stirred = False
         now = self.now()
         for client in self.clients:
-            for symbol in {instrument.symbol for instrument in self.engine.instruments}:
+            for symbol in [instrument.symbol for instrument in self.engine.instruments]:
                 key = (client.uid, symbol)
                 if not self.is_naked(client.uid, symbol):
                     self.naked_since.pop(key, None)

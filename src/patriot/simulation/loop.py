@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from random import Random
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
@@ -56,6 +57,22 @@ class _Jump:
         return []
 
 
+class _NumberedTask(asyncio.Task[T]):
+    """A task whose place in a set follows from its number: by its address, task groups would end in any order."""
+
+    def __init__(self, work: Any, loop: VirtualLoop, **options: Any) -> None:
+        self._number = next(loop.numbers)
+        super().__init__(work, loop=loop, **options)
+
+    @classmethod
+    def made(cls, loop: Any, work: Any, **options: Any) -> _NumberedTask[Any]:
+        """Return a task of a loop."""
+        return cls(work, loop, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 Ts = TypeVarTuple("Ts")
 
 
@@ -69,6 +86,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.elapsed = 0.0
         self.network = Network(self)
+        self.numbers = count()
+        self.set_task_factory(_NumberedTask.made)
         self._selector = _Jump(self)
         self._over: list[Life] = []
 

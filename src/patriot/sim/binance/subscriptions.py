@@ -36,8 +36,8 @@ class Topic:
         self.told_ms = 0  # venue time of the newest message, where there is an update speed
         self.event = text.partition("@")[2] or text.removeprefix("!")
         self._prefix = b'{"stream":' + _ENCODE(text) + b',"data":'
-        self._raw: set[StreamSession] = set()
-        self._combined: set[StreamSession] = set()
+        self._raw: dict[StreamSession, None] = {}  # in the order in which they came: a set's would be that of addresses
+        self._combined: dict[StreamSession, None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._raw or self._combined)
@@ -47,11 +47,11 @@ class Topic:
         return self.name is not None and abs(at_ms - self.told_ms) >= self.name.every_ms - SLACK_MS
 
     def add(self, session: StreamSession) -> None:
-        (self._combined if session.combined else self._raw).add(session)
+        (self._combined if session.combined else self._raw)[session] = None
 
     def discard(self, session: StreamSession) -> None:
-        self._raw.discard(session)
-        self._combined.discard(session)
+        self._raw.pop(session, None)
+        self._combined.pop(session, None)
 
     def send(self, data: bytes) -> None:
         """Queue a message for every listener."""
