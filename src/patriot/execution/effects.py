@@ -4,7 +4,7 @@ What must happen is decided by `execution/bracket.py`; here it is done, again an
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -57,7 +57,8 @@ class BracketKeeper:
         self._changed: set[OrderId] = set()
         self._paused = True
         self.on_closed: Callable[[], None] = _nothing
-        self.on_exit_refused: Callable[[OrderId], None] = _nothing
+        self.on_exit_refused: Callable[[OrderId], Awaitable[None]] = _nobody_looks
+        self._looked_into: set[OrderId] = set()  # brackets whose refused way out somebody looks into
         self.tasks = Background()
 
     def attach(self, desk: Desk) -> None:
@@ -100,8 +101,18 @@ class BracketKeeper:
             return
         self._note_protection(group_id, after, event)
         if isinstance(event, OrderRejected) and after.closing and group_id != event.order_id:
-            self.on_exit_refused(group_id)
+            self.tasks.start(self._look_into_refusal(group_id))
         self._look_after(group_id)
+
+    async def _look_into_refusal(self, group_id: OrderId) -> None:
+        """Have it looked into once for all refusals until then: the way out is tried every few seconds."""
+        if group_id in self._looked_into:
+            return
+        self._looked_into.add(group_id)
+        try:
+            await self.on_exit_refused(group_id)
+        finally:
+            self._looked_into.discard(group_id)
 
     def observe_executed(self, order_id: OrderId, quantity: Decimal, *, over: bool) -> None:
         """Take how much of an order is executed: protection does not wait for the executions themselves."""
@@ -296,6 +307,10 @@ class BracketKeeper:
 
 def _nothing(*_about: object) -> None:
     """Nobody listens."""
+
+
+async def _nobody_looks(_group_id: OrderId) -> None:
+    """Do nothing."""
 
 
 def _closing(bracket: Bracket, entry: OrderCreated, at: datetime) -> CloseBracket:

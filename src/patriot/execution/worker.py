@@ -110,14 +110,13 @@ class AccountWorker:
         self._settled_at = 0.0
         self._handling = 0
         self._told_of: set[str] = set()  # client ids of orders that a person was told of
-        self._refused: set[OrderId] = set()  # brackets whose refused way out is being looked into
         self._looked_at = 0.0
         self._stream = StreamWatch()
         self._positions = PositionCheck()
         self._settings = SettingsKeeper(account_id, session, alerts)
         self._tasks = Background()
         keeper.on_closed = partial(self._tasks.soon, self.refresh)
-        keeper.on_exit_refused = lambda group_id: self._tasks.soon(partial(self._look_into_refusal, group_id))
+        keeper.on_exit_refused = lambda group_id: self._check_again(exit_refused=group_id)
         desk.on_answered = self._expect_event
 
     @property
@@ -300,16 +299,6 @@ class AccountWorker:
     async def _read_snapshot(self) -> None:
         holding = self.keeper.open_brackets or not self.ready.is_set()
         self.snapshot = await self._session.snapshot(urgency=Urgency.POSITION if holding else Urgency.NORMAL)
-
-    async def _look_into_refusal(self, group_id: OrderId) -> None:
-        """Read again what is held, once for all refusals until then: the way out is tried every few seconds."""
-        if group_id in self._refused:
-            return
-        self._refused.add(group_id)
-        try:
-            await self._check_again(exit_refused=group_id)
-        finally:
-            self._refused.discard(group_id)
 
     async def _check_again(self, *, exit_refused: OrderId | None = None) -> None:
         await self.refresh()
