@@ -92,6 +92,12 @@ def test_sample_shortly_after_another_does_not_judge_it() -> None:
     assert rests(first, sample("990", NOON + HOUR + SETTLED / 2), late, sample("990", NOON + 2 * HOUR)) == [0]
 
 
+def test_sample_is_judged_by_one_that_comes_a_minute_later_and_by_none_that_comes_sooner() -> None:
+    first, at = sample("990", NOON + HOUR), NOON + HOUR + MINUTE
+    assert rests(first, sample("990", at - SECOND)) == []
+    assert rests(first, sample("990", at)) == [-10]
+
+
 def test_what_stays_the_same_is_said_once() -> None:
     assert rests(*(sample("1005", NOON + hour * HOUR) for hour in range(1, 9))) == [5]
 

@@ -344,3 +344,7 @@ def test_server_that_does_not_sync_breaks_law_11(setting: str) -> None:
     found = commands_were_durable(case(), DURABLE | {setting: "off"})
 
     assert f"PostgreSQL runs with {setting} = off" in found.problems
+
+
+def test_every_execution_of_the_exchange_is_counted_once() -> None:
+    assert exchange_owns_facts(case()).checked == len(ACCOUNT.trades)

@@ -45,6 +45,9 @@ def test_changed_digit_is_found_at_its_event(log: list[Envelope], index: int) ->
     assert [(fault.stream, fault.stream_version) for fault in report.faults] == [
         (log[index].stream, log[index].stream_version)
     ]
+    (fault,) = report.faults
+    assert fault.problem.startswith("expected hash ")
+    assert fault.problem.endswith(f"found {log[index].event_hash.hex()[:12]}")
 
 
 def test_changed_digit_that_was_hashed_again_is_found_at_the_next_event(log: list[Envelope]) -> None:

@@ -1,7 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import get_args
 from uuid import UUID
 
 import msgspec
@@ -15,7 +14,6 @@ from patriot.accounts.events import (
     SampleReason,
     TransferRecorded,
 )
-from patriot.kernel.codec import EVENTS
 from patriot.risk.commands import HaltTrading, RecordViolation, ResumeTrading
 from patriot.risk.events import (
     HaltLevel,
@@ -27,7 +25,7 @@ from patriot.risk.events import (
     TradingResumed,
 )
 from patriot.risk.halts import HALT
-from patriot.risk.policies import WATCHED, RiskWatch, WatchCommand, WatchedEvent, severity, watch_money
+from patriot.risk.policies import RiskWatch, WatchCommand, WatchedEvent, severity, watch_money
 from patriot.strategies.events import StrategyAssigned
 from patriot.trading.terms import AccountId, Environment, Exchange, StrategyId, UserId
 
@@ -112,10 +110,6 @@ def test_halt_of_a_person_does_not_end_with_the_day() -> None:
 )
 def test_severity_grows_with_the_distance_to_the_limit(value: str, expected: Severity) -> None:
     assert severity(Decimal(value), Decimal("0.05")) is expected
-
-
-def test_watch_reads_every_event_that_it_folds() -> None:
-    assert {EVENTS.class_of(name) for name in WATCHED} == set(get_args(WatchedEvent))
 
 
 def reconciled(unexplained: str, at: datetime = NOON) -> AccountReconciled:

@@ -37,20 +37,6 @@ from patriot.strategies.events import StrategyAssigned, StrategyUnassigned
 WatchedEvent = (
     EquitySampled | TransferRecorded | AccountReconciled | LimitSet | SharingEvent | TradingHalted | TradingResumed
 )
-WATCHED = frozenset(
-    {
-        "account.equity_sampled",
-        "account.transfer_recorded",
-        "account.reconciled",
-        "risk.limit_set",
-        "account.linked",
-        "account.unlinked",
-        "strategy.assigned",
-        "strategy.unassigned",
-        "trading.halted",
-        "trading.resumed",
-    }
-)
 WatchCommand = HaltTrading | ResumeTrading | RecordViolation
 
 _CRITICAL_MULTIPLE = Decimal("1.5")  # of a limit: half as bad again as what was agreed

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from patriot.adapters.postgres import feed
 from patriot.adapters.postgres.database import APP_ROLE, Database
 from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.kernel.clock import FakeClock
@@ -68,7 +69,10 @@ async def test_reader_does_not_pass_a_transaction_that_commits_late(start: Start
     assert await reader.read() == before + after
 
 
-async def test_waiting_reader_wakes_when_what_held_it_back_has_ended(start: Start) -> None:
+async def test_waiting_reader_wakes_when_what_held_it_back_has_ended(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "POLL_SECONDS", 3600.0)
     writer, reader = await start(), await start()
     async with writer.database.transaction() as late:
         await late.execute("SELECT pg_current_xact_id()")
@@ -81,13 +85,14 @@ async def test_waiting_reader_wakes_when_what_held_it_back_has_ended(start: Star
     assert await reader.read() == written
 
 
-async def test_append_of_one_process_wakes_readers_of_another(start: Start) -> None:
+async def test_append_of_one_process_wakes_readers_of_another(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "POLL_SECONDS", 3600.0)
     writer, reader = await start(), await start()
     waiting = asyncio.create_task(reader.store.feed.wait(START, timeout_seconds=30))
     owner = await start(role=None)  # sees what other sessions do
     await eventually(lambda: has_listener(owner.database))
     written = await writer.append()
-    async with asyncio.timeout(0.8):  # sooner than polling would find it
+    async with asyncio.timeout(5):
         await waiting
     assert await reader.read() == written
 

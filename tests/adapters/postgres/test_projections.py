@@ -9,6 +9,7 @@ import pytest
 
 from patriot.adapters.postgres.database import Database
 from patriot.adapters.postgres.eventstore import PostgresEventStore
+from patriot.adapters.postgres.evidence import PostgresEvidence
 from patriot.adapters.postgres.projections import ProjectionRunner
 from patriot.adapters.postgres.shadow import Difference, compare, rebuild
 from patriot.kernel.bus import CommandBus
@@ -188,3 +189,19 @@ async def is_long(world: World, count: int) -> bool:
 
 async def has_changes(world: World, count: int) -> bool:
     return [row["changes"] for row in await world.rows()] == [count]
+
+
+async def test_evidence_of_a_database_tells_rows_checkpoints_differences_and_settings(world: World) -> None:
+    await world.credit(ALICE, "1")
+    await world.credit(BOB, "2")
+    await world.runner().drain()
+    evidence = PostgresEvidence(world.database, world.store.feed, [world.projection])
+
+    assert await evidence.rows() == 2
+    assert await evidence.differences() == []
+    assert await evidence.checkpoints() == {f"read model {world.projection.name}": await world.store.feed.newest()}
+    assert (await evidence.chain()).events == 2
+    assert (await evidence.settings()).keys() == {"fsync", "synchronous_commit", "full_page_writes"}
+
+    await world.spoil(f"UPDATE read.toy_balances SET balance = 9 WHERE account_id = '{BOB}'")
+    assert await evidence.differences() == [f"toy_balances {BOB} balance: 9, rebuilt 2"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from patriot.adapters.exchanges.binance import market
 from patriot.kernel.clock import from_epoch_ms
 from patriot.market.events import Bar, MarkPrice
 from patriot.sim.exchange import VenueName
@@ -87,7 +88,11 @@ async def test_stream_gives_every_closed_bar_once_and_in_order(exchange: Connect
     await watcher.stop()
 
 
-async def test_bars_of_a_gap_come_before_newer_ones(exchange: Connection) -> None:
+@pytest.mark.parametrize("page", [market.MOST_BARS, 3])
+async def test_bars_of_a_gap_come_before_newer_ones_however_many_pages_they_fill(
+    exchange: Connection, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(market, "MOST_BARS", page)
     await exchange.step(2)
     watcher = Watcher(exchange, "1m")
     await eventually(lambda: watcher.bars)
