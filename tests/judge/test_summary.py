@@ -15,6 +15,7 @@ import pytest
 from patriot.accounts.ports import ApiKey
 from patriot.audit import streams as audit
 from patriot.audit.effects import RootPublisher
+from patriot.execution.events import RoutedAccount, Routing, SignalRouted
 from patriot.judge.summary import LAW_NAMES, Records, Summary, judge_run
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import FakeClock, to_epoch_ms
@@ -22,9 +23,10 @@ from patriot.kernel.eventstore import Envelope, Place, StreamKey
 from patriot.kernel.ids import Ids
 from patriot.kernel.integrity import ChainFault, ChainReport, verify_chain
 from patriot.kernel.memory import MemoryEventStore
+from patriot.trading.terms import SignalId
 from tests.billing.support import closed_world, deposit_that_gained
 from tests.judge.cases import BOUGHT, ENTRY, EVENTS, LATER, STOP, STOPPED, WALLET
-from tests.portfolio.facts import ALICES, NOON, History, linked, sampled
+from tests.portfolio.facts import ALICES, NOON, TREND, History, linked, sampled
 
 pytestmark = pytest.mark.unit
 
@@ -216,6 +218,11 @@ def write_secret(run: Run) -> None:
     (run.folder / "patriot.log").write_text(f"request failed: {KEY.api_secret}")
 
 
+def write_key_deeper(run: Run) -> None:
+    (run.folder / "postgres").mkdir()
+    (run.folder / "postgres" / "server.log").write_text(f"statement: {KEY.api_key}")
+
+
 def write_key_beside_invoices(run: Run) -> None:
     (run.folder / "invoices").mkdir()
     (run.folder / "invoices" / "invoice-1.html").write_text(KEY.api_key)
@@ -236,7 +243,8 @@ BROKEN: list[tuple[Spoil, str, str]] = [
     (claim_too_much, "10", "routing claims to have come to 1000"),
     (lose_roots, "10", "root 1"),
     (write_secret, "6", f"the secret of account {ALICES} in patriot.log"),
-    (write_key_beside_invoices, "6", f"the key of {ALICES} in invoice-1.html"),
+    (write_key_deeper, "6", f"the key of {ALICES} in postgres/server.log"),
+    (write_key_beside_invoices, "6", f"the key of {ALICES} in invoices/invoice-1.html"),
     (let_withdraw, "6", "its key may withdraw"),
     (sync_nothing, "11", "PostgreSQL runs with synchronous_commit = off"),
 ]
@@ -255,6 +263,18 @@ async def test_each_kind_of_evidence_breaks_its_law_and_no_other(
     assert summary.broken
     assert summary.chain_ok is (spoil is not damage_chain)
     assert summary.rebuild_identical is (spoil is not differ)
+
+
+async def test_router_whose_checkpoint_is_gone_breaks_law_10(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    share = RoutedAccount(ALICES, Routing.SKIPPED, None, "PAUSED", None)
+    await run.take_place(SignalRouted(SignalId(UUID(int=7)), TREND, (share,), NOON))
+    gone = await run.judged()
+    run.evidence.places = {"execution": await run.store.feed.newest()}
+    there = await run.judged()
+
+    assert gone.laws["10"].problems == ("execution has routed signals, and how far it claims to have come is gone",)
+    assert there.laws["10"].ok
 
 
 async def test_key_that_an_event_tells_breaks_law_6(tmp_path: Path) -> None:

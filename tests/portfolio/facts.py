@@ -17,7 +17,7 @@ from patriot.accounts.events import (
     SampleReason,
     TransferRecorded,
 )
-from patriot.execution.events import PROTECTION_STREAM_TYPE, PositionClosed, PositionProtected
+from patriot.execution.events import PROTECTION_STREAM_TYPE, PositionClosed, PositionProtected, SignalRouted
 from patriot.kernel.codec import EVENTS, encode
 from patriot.kernel.eventstore import Context, Envelope, EventStore, NewEvent, Place, StreamAppend, StreamKey
 from patriot.kernel.ids import derived_id
@@ -189,6 +189,8 @@ def stream_of(event: Any) -> StreamKey:
     match event:
         case PositionClosed() | PositionProtected():
             return StreamKey(PROTECTION_STREAM_TYPE, event.group_id)
+        case SignalRouted():
+            return StreamKey("ROUTING", event.signal_id)
         case AccountLinked():
             return StreamKey("ACCOUNT", event.account_id)
         case TransferRecorded() | FundingPaid() | EquitySampled():

@@ -7,6 +7,9 @@ from patriot.accounts.ports import ApiKey
 from patriot.kernel.feed import LogFeed
 from patriot.trading.terms import AccountId
 
+DATABASE = "cluster"
+OF_THE_SIMULATOR = ("sim.journal",)
+
 
 async def find_leaks(feed: LogFeed, keys: Mapping[AccountId, ApiKey], folder: Path) -> tuple[list[str], int]:
     """Return where a key or its secret was found, and how many places were read."""
@@ -27,5 +30,7 @@ async def find_leaks(feed: LogFeed, keys: Mapping[AccountId, ApiKey], folder: Pa
 
 
 def _texts(folder: Path) -> dict[str, str]:
-    paths = [*folder.glob("*.log"), *folder.glob("*.json"), *folder.glob("*.jsonl"), *folder.glob("invoices/*")]
-    return {path.name: path.read_text(errors="replace") for path in sorted(paths)}
+    """Return every text of the folder by its path in it: not the database, nor what the simulator knows by nature."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in OF_THE_SIMULATOR)
+    named = {path.relative_to(folder): path for path in paths}
+    return {str(name): path.read_text(errors="replace") for name, path in named.items() if DATABASE not in name.parts}

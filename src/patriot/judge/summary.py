@@ -119,6 +119,8 @@ async def judge_run(
     history += [*roots.problems, *differences]
     checkpoints = await records.database.checkpoints()
     history += checkpoints_are_within_the_log(records.feed, checkpoints, await records.feed.newest())
+    if log.routed and ROUTER not in checkpoints:
+        history.append(f"{ROUTER} has routed signals, and how far it claims to have come is gone")
     router = checkpoints.get(ROUTER, START)
     laws = {name: law(case) for name, law in LAWS.items()} | {
         "6": verdict(places + log.refused_keys + len(case.venue), [*leaks, *rights_beyond_trading(case)]),
