@@ -41,11 +41,11 @@ class Account:
     trigger: Callable[[], None]
     clock: VirtualClock
 
-    async def place(self, client_id: str) -> OrderReport:
+    async def place(self, client_id: str, quantity: Decimal = QUANTITY) -> OrderReport:
         side = Side.BUY if client_id == ENTRY else Side.SELL
         stop = client_id == STOP
         order = VenueOrder(
-            client_id, "BTCUSDT", side, OrderType.STOP_MARKET if stop else OrderType.MARKET, QUANTITY,
+            client_id, "BTCUSDT", side, OrderType.STOP_MARKET if stop else OrderType.MARKET, quantity,
             reduce_only=client_id != ENTRY, trigger_price=D(39_000) if stop else None,
         )  # fmt: skip
         return await self.orders.place(order, self.clock.now())
@@ -184,5 +184,16 @@ def test_stream_tells_first_that_it_stands_and_then_of_orders_and_executions(pla
         assert [one.client_order_id for one in orders] == [ENTRY] * len(orders)
         assert orders[-1].status is VenueStatus.FILLED
         assert [(one.client_order_id, one.quantity) for one in trades] == [(ENTRY, QUANTITY)]
+
+    play(script)
+
+
+def test_order_that_reduces_by_more_than_is_held_takes_what_there_is(play: Play) -> None:
+    async def script(account: Account) -> None:
+        await account.place(ENTRY)
+        closed = await account.place(CLOSE, QUANTITY * 2)
+
+        assert (await account.account.snapshot()).position("BTCUSDT") == 0
+        assert (closed.executed_quantity, closed.status) == (QUANTITY, VenueStatus.EXPIRED)
 
     play(script)

@@ -64,6 +64,7 @@ class Exchange:
     def __post_init__(self) -> None:
         self.clock = VirtualClock()
         self._delayed: dict[str, VenueOrder] = {}
+        self._reducing: set[str] = set()
         self._stream: asyncio.Queue[PrivateReport] = asyncio.Queue()
 
     # The truth
@@ -86,11 +87,13 @@ class Exchange:
         return self.times(request)[0]
 
     def execute(self, client_id: str, quantity: Decimal | None = None) -> None:
-        """Fill a resting or new order, whole or in part."""
+        """Fill a resting or new order, whole or in part; one that reduces takes what there is, and expires."""
         report = self.orders[client_id]
-        done = quantity or report.quantity - report.executed_quantity
+        wanted = quantity or report.quantity - report.executed_quantity
+        done = min(wanted, self._held_against(report)) if client_id in self._reducing else wanted
         executed = report.executed_quantity + done
         status = VenueStatus.FILLED if executed == report.quantity else VenueStatus.PARTIALLY_FILLED
+        status = status if done == wanted else VenueStatus.EXPIRED
         working = f"w-{client_id}" if report.conditional else None
         self._change(replace(report, status=status, executed_quantity=executed, triggered_order_id=working))
         self.trade(report.symbol, report.side, done, working or report.venue_order_id, client_id)
@@ -160,6 +163,8 @@ class Exchange:
                 order.conditional,
             )
         )  # fmt: skip
+        if order.reduce_only:
+            self._reducing.add(client_id)
         if not order.conditional:
             self.execute(client_id)
 
@@ -176,7 +181,11 @@ class Exchange:
         self._accept(replace(order, trigger_price=trigger))
 
     def _reduces(self, order: VenueOrder) -> bool:
-        return self.positions.get(order.symbol, D(0)) * order.side.sign < 0
+        return self._held_against(order) > 0
+
+    def _held_against(self, order: VenueOrder | OrderReport) -> Decimal:
+        """Return how much an order of this side can reduce."""
+        return max(-self.positions.get(order.symbol, D(0)) * order.side.sign, D(0))
 
     async def cancel(self, symbol: str, client_order_id: str, *, conditional: bool) -> None:
         await self._request(f"cancel {client_order_id[27:]}")
