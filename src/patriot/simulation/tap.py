@@ -27,6 +27,7 @@ CALL_SECONDS = 5.0  # a request without an answer is given up after it
 UNHEARD_SECONDS = 35.0  # until a stream that tells nothing is looked into, at the latest
 LAG_GRACE_SECONDS = 7.0
 OLDEST_LIST_SECONDS = 10.0
+MOST_SPENT_WITH_OTHERS = 2_100  # of 2,400: with nothing left at all nobody could find out what is naked
 _USED_WEIGHT = re.compile(rb"(X-MBX-USED-WEIGHT-1M: )(\d+)")
 NO_SUCH_ORDER = b'{"code":-2013,"msg":"Order does not exist."}'
 
@@ -63,7 +64,12 @@ class Wires:
         """Return an answer that counts what others at the same address have asked for in this minute."""
         if self.loop.time() >= self.others_until:
             return raw
-        return _USED_WEIGHT.sub(lambda found: b"%b%d" % (found[1], int(found[2]) + self.others_weight), raw, count=1)
+
+        def count_others(found: re.Match[bytes]) -> bytes:
+            ours = int(found[2])
+            return b"%b%d" % (found[1], max(ours, min(ours + self.others_weight, MOST_SPENT_WITH_OTHERS)))
+
+        return _USED_WEIGHT.sub(count_others, raw, count=1)
 
     def between(self, line: Line) -> Tap:
         """Sit on a line."""
