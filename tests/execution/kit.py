@@ -102,7 +102,9 @@ class Account:
             self.clock, ids, self.store, self.store.feed, MemoryCheckpoints(), self.leases, bus, venues, self.alarm
         )
         linked = LinkedAccount(ACCOUNT, USER, VenueId.BINANCE)
-        account = put_to_work(ports, linked, ApiKey("key", "secret"), fence, LivePace(), DeskPatience())
+        account = put_to_work(
+            ports, linked, ApiKey("key", "secret"), fence, LivePace(), DeskPatience(), lambda _entry: 5
+        )
         self.worker, self.keeper = account.worker, account.worker.keeper
         self.begun.set()
         await self.worker.run()

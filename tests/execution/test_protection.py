@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeUnavailable
+from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, ExchangeUnavailable
 from patriot.simulation.loop import run_virtually
 from patriot.trading.reports import OrderReport, VenueStatus
 from patriot.trading.terms import Leg, Side
@@ -236,6 +236,32 @@ def test_close_that_another_owner_sent_before_under_the_same_id_is_recorded_with
         assert [event.leg for _, event in await account.log("order.filled")] == [Leg.ENTRY, Leg.CLOSE]
         assert len(await account.log("position.closed")) == 1
         assert worker.busy == {}
+        await account.end()
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_entry_of_an_earlier_life_goes_out_only_as_the_account_must_be_set(
+    refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_symbol: str, _leverage: int) -> None:
+        raise ExchangeRefused(-4048, "Margin type cannot be changed if there exists position.")
+
+    async def day() -> None:
+        account = Account()
+        worker = await account.start()
+        monkeypatch.setattr(worker, "enter", lambda _events: None)  # it ends between the log and the wire
+        await account.enter()
+        await account.end()
+        account.exchange.leverage = 50  # a person changes what was set
+        if refused:
+            monkeypatch.setattr(account.exchange, "prepare_symbol", refuse)
+        await account.start()
+        await asyncio.sleep(3)
+        assert account.exchange.count("place e1") == (0 if refused else 1)
+        assert account.exchange.prepared == ([] if refused else [("BTCUSDT", 5)])
+        assert account.keeper.open_brackets.keys() == (set() if refused else {ORDER_ID})
         await account.end()
 
     run_virtually(day())

@@ -239,7 +239,7 @@ def test_way_out_that_is_asked_for_before_the_log_was_read_is_not_forgotten() ->
         assert fence is not None
         key, account = await paper.vault.open(account_id), LinkedAccount(account_id, ALICE, Exchange.BINANCE)
         async with paper.plugged_in() as ports:
-            worker = put_to_work(ports, account, key, fence, LivePace(), DeskPatience()).worker
+            worker = put_to_work(ports, account, key, fence, LivePace(), DeskPatience(), lambda _entry: 5).worker
             asking = asyncio.create_task(worker.flatten("HALTED"))
             await paper.settle()
             assert not asking.done()

@@ -51,6 +51,10 @@ class Desk(Protocol):
         """Send an approved entry."""
         ...
 
+    async def resume(self, created: OrderCreated) -> None:
+        """Send an approved entry of an earlier life, once the account is set for it."""
+        ...
+
     async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> float | None:
         """Send an order that reduces the bracket's position.
 

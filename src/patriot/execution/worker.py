@@ -385,7 +385,9 @@ class AccountWorker:
         """Take up an entry that was placed before and that nobody here knows: it is sent, or ended if it is too old."""
         for bracket in await self._load_open():
             if bracket.group_id == order_id and order_id not in self.keeper.open_brackets and len(bracket.events) == 2:
-                self.enter(tuple(bracket.events))
+                self._desk.adopt(bracket.events)
+                if isinstance(created := bracket.events[0], OrderCreated):
+                    self._tasks.start(self._desk.resume(created))
 
     async def close(
         self, symbol: str, strategy_id: StrategyId | None, reason: str, opened_by: datetime | None = None

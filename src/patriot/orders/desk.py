@@ -5,7 +5,7 @@ What the desk knows is in `known.py`, and each of its trades in a module of its 
 desk sees it, and is noted as submitted before the wire is touched.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
 
 from patriot.kernel.clock import Clock
@@ -41,11 +41,14 @@ class OrderDesk:
         patience = patience or DeskPatience()
         self.tasks = Background()
         self.on_answered: Callable[[str], None] = _nobody_listens
+        self.prepare_again: Callable[[OrderCreated], Awaitable[bool]] = _as_it_is
         self.known = KnownOrders(journal, listener)
         self.taker = ReportTaker(self.known, reached, self._fetch_trades, self._adopt_lost_leg)
         self.inquiry = OrderInquiry(venue, positions, self.known, self.taker, clock, patience, self.tasks)
         self.sender = OrderSender(venue, self.known, self.taker, self.inquiry, clock, patience, reached, self._answered)
-        self._recovery = OrderRecovery(venue, self.known, self.taker, self.inquiry, self.sender, clock, self.tasks)
+        self._recovery = OrderRecovery(
+            venue, self.known, self.taker, self.inquiry, self.sender, self.resume, clock, self.tasks
+        )
 
     def _answered(self, client_id: str) -> None:
         self.on_answered(client_id)
@@ -86,6 +89,13 @@ class OrderDesk:
     async def submit(self, created: OrderCreated) -> None:
         """Send an approved entry and return when the exchange has answered, or is known not to answer."""
         await self.sender.submit(created)
+
+    async def resume(self, created: OrderCreated) -> None:
+        """Send an entry of an earlier life, since which somebody may have set the account otherwise."""
+        if await self.prepare_again(created):
+            await self.sender.submit(created)
+        else:
+            self.sender.reject_locally(created, "ACCOUNT_NOT_PREPARED")
 
     async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> float | None:
         """Send an order that reduces a position, at once; return the seconds that the exchange wants to be left."""
@@ -129,6 +139,10 @@ class OrderDesk:
         Errors: ExchangeError.
         """
         await self._recovery.search(symbol, strays=strays)
+
+
+async def _as_it_is(_created: OrderCreated) -> bool:
+    return True
 
 
 def _nobody_listens(_client_id: str) -> None:

@@ -1,8 +1,10 @@
 """After a start or a gap: every order of open brackets is compared with the exchange, and lost legs are found."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from patriot.kernel.clock import Clock
 from patriot.kernel.tasks import Background
@@ -30,6 +32,7 @@ class OrderRecovery:
         taker: ReportTaker,
         inquiry: OrderInquiry,
         sender: OrderSender,
+        resume: Callable[[OrderCreated], Coroutine[Any, Any, None]],
         clock: Clock,
         tasks: Background,
     ) -> None:
@@ -38,6 +41,7 @@ class OrderRecovery:
         self._taker = taker
         self._inquiry = inquiry
         self._sender = sender
+        self._resume = resume
         self._clock = clock
         self._tasks = tasks
         self._unsearched: set[str] = set()  # symbols on which a predecessor's legs may be unknown
@@ -140,7 +144,7 @@ class OrderRecovery:
     async def _recover_order(self, created: OrderCreated, listed: set[str]) -> None:
         order_id = created.order_id
         if self._known[order_id].status in UNSENT:
-            self._tasks.start(self._sender.submit(created))  # never sent: being sent would have been written first
+            self._tasks.start(self._resume(created))  # never sent: being sent would have been written first
             return
         if created.client_order_id not in listed and not self._inquiry.is_watching(order_id):
             found = await self._inquiry.find_again(created)

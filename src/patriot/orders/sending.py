@@ -80,14 +80,14 @@ class OrderSender:
                     await asyncio.sleep(pause)
             else:
                 return
-        self._reject_locally(created, "EXCHANGE_UNAVAILABLE")
+        self.reject_locally(created, "EXCHANGE_UNAVAILABLE")
 
     def _may_go_out(self, created: OrderCreated) -> bool:
         """End an entry that nobody wants any more, or that is too old; the exchange does not have it."""
         if self._known[created.order_id].cancel_reason is not None:
             self._known.decide(RecordCanceled(created.order_id, self._clock.now()))
         elif created.valid_until is not None and self._clock.now() > created.valid_until:
-            self._reject_locally(created, "SIGNAL_EXPIRED")
+            self.reject_locally(created, "SIGNAL_EXPIRED")
         else:
             return True
         return False
@@ -105,7 +105,7 @@ class OrderSender:
         try:
             await self._send(created, command.at)
         except ExchangeUnavailable as closed:
-            self._reject_locally(created, "EXCHANGE_UNAVAILABLE")
+            self.reject_locally(created, "EXCHANGE_UNAVAILABLE")
             return closed.retry_after_seconds
         finally:
             self._known.sending.discard(command.order_id)
@@ -175,5 +175,6 @@ class OrderSender:
             if self._known[created.order_id].status not in OVER:
                 await asyncio.sleep(next(pauses, self._patience.retry[-1]))
 
-    def _reject_locally(self, created: OrderCreated, reason: str) -> None:
+    def reject_locally(self, created: OrderCreated, reason: str) -> None:
+        """Give up an order that the exchange does not have."""
         self._known.decide(RecordRejected(created.order_id, RejectStage.LOCAL, reason, None, None, self._clock.now()))

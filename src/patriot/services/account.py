@@ -1,6 +1,6 @@
 """Puts one account to work: session, desk, brackets, journal, ledger, all behind one fence. The one assembly of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,12 +11,14 @@ from patriot.execution.commands import RequestClose
 from patriot.execution.decider import PROTECTION
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.events import protection_stream
-from patriot.execution.worker import AccountWorker, LoggedBracket
+from patriot.execution.worker import RETRY_SECONDS, AccountWorker, LoggedBracket
 from patriot.kernel.bus import Decided, decode_all
+from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused
 from patriot.kernel.eventstore import Actor, Context, Fence
+from patriot.kernel.patience import patiently
 from patriot.orders.commands import PlaceOrder, RecordFill
 from patriot.orders.desk import OrderDesk
-from patriot.orders.events import order_stream
+from patriot.orders.events import OrderCreated, order_stream
 from patriot.orders.history import load_bracket
 from patriot.orders.journal import Journal
 from patriot.orders.patience import DeskPatience
@@ -48,9 +50,18 @@ class WorkingAccount:
 
 
 def put_to_work(
-    ports: Ports, account: LinkedAccount, key: ApiKey, fence: Fence, pace: Pace, patience: DeskPatience
+    ports: Ports,
+    account: LinkedAccount,
+    key: ApiKey,
+    fence: Fence,
+    pace: Pace,
+    patience: DeskPatience,
+    leverage_of: Callable[[OrderCreated], int | None],
 ) -> WorkingAccount:
-    """Return an account ready to run. Errors: NotFound if its exchange is not plugged in."""
+    """Return an account ready to run; `leverage_of` tells what an entry was sized for.
+
+    Errors: NotFound if its exchange is not plugged in.
+    """
     session = ports.venue(account.venue_id).session(key)
     account_id, user_id = account.account_id, account.user_id
 
@@ -69,12 +80,23 @@ def put_to_work(
     async def place(command: PlaceOrder, context: Context) -> Decided:
         return await ports.bus.dispatch(command, context, fence=fence)
 
+    async def prepare_again(entry: OrderCreated) -> bool:
+        leverage = leverage_of(entry)
+        try:
+            if leverage is not None:
+                prepare = partial(worker.prepare, entry.symbol, leverage)
+                await patiently(prepare, pauses=RETRY_SECONDS, errors=(ExchangeError,), final=(ExchangeRefused,))
+        except (CommandRefused, ExchangeRefused):
+            return False
+        return True
+
     async def load_open() -> list[LoggedBracket]:
         return await open_brackets(ports, account_id)
 
     journal = Journal(write)
     keeper = BracketKeeper(journal, ports.clock, ports.alerts, ports.reached)
     desk = OrderDesk(session.orders, session.account, journal, ports.clock, keeper, patience, ports.reached)
+    desk.prepare_again = prepare_again
     keeper.attach(desk)
     ledger = AccountLedger(account_id, user_id, session.account, ports.bus, ports.clock, ports.store, ports.reached)
     worker = AccountWorker(

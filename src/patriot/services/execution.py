@@ -25,6 +25,7 @@ from patriot.kernel.ids import derived_id
 from patriot.kernel.policy import PolicyRunner
 from patriot.kernel.projection import Recorded
 from patriot.kernel.tasks import when_stored, without_end
+from patriot.orders.events import OrderCreated
 from patriot.orders.patience import DeskPatience
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
 from patriot.risk.policies import RiskWatch, WatchedEvent
@@ -175,7 +176,15 @@ class ExecutionService:
 
     async def _put_to_work(self, account_id: AccountId, fence: Fence) -> AccountAtWork:
         key = await self._vault.open(account_id)
-        return put_to_work(self._ports, self._linked[account_id], key, fence, self._pace, self._patience)
+        linked = self._linked[account_id]
+        return put_to_work(self._ports, linked, key, fence, self._pace, self._patience, self._leverage_of)
+
+    def _leverage_of(self, entry: OrderCreated) -> int | None:
+        followed = self._book.strategies.get(entry.strategy_id) if entry.strategy_id is not None else None
+        if followed is None:
+            return None
+        limits = WatchedRisk(self._watch).limits_for(entry.user_id, entry.account_id, followed.strategy_id)
+        return int(min(followed.max_leverage, limits.max_leverage))
 
     async def _catch_up(self, worker: AccountWorker) -> None:
         """Carry out, once the account is in step, what was asked for while nobody worked for it."""
