@@ -47,9 +47,11 @@ class Exchange:
     trades_lag: float = 0.0
     slow_trades: float = 0.0  # seconds until the answer
     slow_snapshots: float = 0.0
+    stream_lag: float = 0.0
     deaf: bool = False  # the stream stands and says nothing
     heals: bool = False  # a stream that is opened again speaks again
     fills_streamed: bool = True
+    states_streamed: frozenset[VenueStatus] = frozenset(VenueStatus)
     isolated: bool = True
     hedge_mode: bool = False
     leverage: int = 5
@@ -115,12 +117,13 @@ class Exchange:
 
     def _change(self, report: OrderReport) -> None:
         self.orders[report.client_order_id] = replace(report, at=self.clock.now())
-        self.tell(self.orders[report.client_order_id])
+        if report.status in self.states_streamed:
+            self.tell(self.orders[report.client_order_id])
 
     def tell(self, report: PrivateReport) -> None:
         """Have the stream say something, unless it is deaf."""
         if not self.deaf:
-            self._stream.put_nowait(report)
+            asyncio.get_running_loop().call_later(self.stream_lag, self._stream.put_nowait, report)
 
     def resume(self) -> None:
         """Let the stream have been away for a moment."""

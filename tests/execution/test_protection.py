@@ -413,3 +413,33 @@ def test_order_with_an_id_of_another_installation_is_told_and_not_touched() -> N
         await account.end()
 
     run_virtually(day())
+
+
+def test_entry_that_the_stream_shows_as_new_and_whose_executions_it_loses_is_asked_about_at_once() -> None:
+    async def day() -> None:
+        account = Account(Exchange(answers={"e1": [lost()]}, stream_lag=0.1, fills_streamed=False))
+        account.exchange.states_streamed = frozenset({VenueStatus.NEW})
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        assert account.exchange.resting() == {"s1": D(1), "t1": D(1)}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_close_that_the_stream_shows_as_new_and_whose_executions_it_loses_is_asked_about_at_once() -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        account.exchange.answers["c1"], account.exchange.stream_lag = [lost()], 0.1
+        account.exchange.states_streamed, account.exchange.fills_streamed = frozenset({VenueStatus.NEW}), False
+        await account.worker.flatten("TEST")
+        await asyncio.sleep(3)
+        assert account.exchange.resting() == {}
+        assert account.keeper.open_brackets == {}
+        await account.end()
+
+    run_virtually(day())

@@ -16,7 +16,7 @@ from patriot.kernel.errors import ExchangeError
 from patriot.kernel.patience import patiently
 from patriot.kernel.tasks import Background
 from patriot.orders.commands import RecordCanceled, RecordRejected, RecordUnknown
-from patriot.orders.decider import PROVEN_ABSENT, SENT, WORKING
+from patriot.orders.decider import PROVEN_ABSENT, SENT, WORKING, Status
 from patriot.orders.events import OrderCreated, RejectStage
 from patriot.orders.known import KnownOrders
 from patriot.orders.legs import is_conditional
@@ -24,7 +24,7 @@ from patriot.orders.patience import DeskPatience
 from patriot.orders.ports import OrderVenue, PositionReader
 from patriot.orders.reports import ReportTaker
 from patriot.trading.reports import OrderReport
-from patriot.trading.terms import Leg, OrderId, Urgency
+from patriot.trading.terms import Leg, OrderId, OrderType, Urgency
 
 T = TypeVar("T")
 TRADE_OVERLAP = timedelta(seconds=5)  # trades are asked for from a little before the order they belong to
@@ -90,7 +90,10 @@ class OrderInquiry:
 
     async def _is_known(self, created: OrderCreated) -> bool:
         """Ask once; meanwhile an entry's position, if there is one, counts as executed, so that it is protected."""
-        if self._is_settled(created) or await self.until_answered(partial(self.find, created)) is not None:
+        if self._is_settled(created):
+            return True
+        found = await self.until_answered(partial(self.find, created))
+        if found is not None and (self._is_settled(created) or not _executes_at_once(created)):
             return True
         if created.leg is Leg.ENTRY:
             held = await self.until_answered(partial(self._held, created))
@@ -100,7 +103,12 @@ class OrderInquiry:
         return self._is_settled(created)
 
     def _is_settled(self, created: OrderCreated) -> bool:
-        return self._known[created.order_id].status not in SENT
+        """Tell whether all is known that protection waits for: of a market order, also that it has executed."""
+        order = self._known[created.order_id]
+        if order.status in SENT:
+            return False
+        silent = order.status is Status.ACCEPTED and not self._taker.awaits_trades_of(created.order_id)
+        return not (silent and _executes_at_once(created))
 
     async def _is_absent(self, created: OrderCreated) -> bool:
         """Tell whether nothing speaks for an order that queries do not know: no list, no position, no exit's trade."""
@@ -188,3 +196,7 @@ class OrderInquiry:
             await self.until_answered(partial(self.collect_trades, created.symbol, created.created_at))
             if self._taker.awaits_trades_of(created.order_id):
                 await asyncio.sleep(next(pauses, self._patience.retry[-1]))
+
+
+def _executes_at_once(created: OrderCreated) -> bool:
+    return created.order_type is OrderType.MARKET
