@@ -165,10 +165,13 @@ async def test_books_open_only_on_a_wallet_that_stood_still(changes: int) -> Non
     bus = CommandBus(store, clock, Ids(clock))
     streams.register(bus)
     venue = RestlessVenue(changes)
-    await AccountLedger(ONE, OWNER, venue, bus, clock, store).sync_income()  # type: ignore[arg-type]
+    ledger = AccountLedger(ONE, OWNER, venue, bus, clock, store)  # type: ignore[arg-type]
+    assert not ledger.opened
+    await ledger.sync_income()
 
     booked = [event for event in decode_all(await store.read_stream(ledger_stream(ONE))) if hasattr(event, "amount")]
     assert [event.record_id for event in booked] == [f"T:{number}" for number in range(changes)]
+    assert ledger.opened
 
 
 async def test_wallet_that_never_stands_still_is_read_again_later() -> None:

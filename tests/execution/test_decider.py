@@ -10,14 +10,16 @@ import pytest
 from patriot.execution.commands import (
     CloseBracket,
     ProtectionCommand,
+    RecordAdjustment,
     RecordProtected,
     RecordProtectionFailed,
     RecordRouting,
     RequestClose,
 )
-from patriot.execution.decider import EXECUTION, PROTECTION
+from patriot.execution.decider import EXECUTION, PROTECTION, Protection
 from patriot.execution.events import (
     CloseRequested,
+    PositionAdjusted,
     PositionClosed,
     PositionProtected,
     ProtectionFailed,
@@ -76,3 +78,13 @@ def test_position_closed_of_the_first_version_still_reads() -> None:
 
 def test_wish_to_close_what_is_closed_is_nothing() -> None:
     Scenario(PROTECTION, CLOSED).when(ASKED).then()
+
+
+def test_what_was_closed_elsewhere_is_noted_once_also_of_a_bracket_that_was_over() -> None:
+    closed = Protection(closed=True, closed_elsewhere=D(1))
+    again = RecordAdjustment(ORDER_ID, ACCOUNT, "BTCUSDT", D(1), D(0), D(2), NOON)
+
+    (adjusted,) = PROTECTION.decide(closed, again)
+
+    assert isinstance(adjusted, PositionAdjusted)
+    assert PROTECTION.decide(PROTECTION.evolve(closed, adjusted), again) == []

@@ -68,6 +68,7 @@ class Books:
     """An account's money records, whose exchange fails as often as it is told."""
 
     def __init__(self, failures: list[Exception]) -> None:
+        self.opened = True
         self.sampled: list[tuple[float, SampleReason]] = []
         self.urgencies: set[Urgency] = set()
         self._failures = failures
@@ -381,3 +382,13 @@ async def test_sample_that_fails_again_and_again_is_tried_at_longer_and_longer_p
         await asyncio.sleep(200)
         ((sampled_at, _),) = yard.of(ONE)[0].ledger.sampled
         assert sampled_at - began == 7 + (1 + 2 + 5 + 10 + 30 + 30)  # each try takes a second
+
+
+@day
+async def test_account_whose_books_are_not_open_is_told() -> None:
+    yard = Yard()
+    async with at_work(yard, ONE, TWO) as fleet:
+        for account in (ONE, TWO):
+            yard.of(account)[0].worker.ready.set()
+        yard.of(ONE)[0].ledger.opened = False
+        assert fleet.troubles() == {ONE: "its books are not open yet, and nothing is entered before"}

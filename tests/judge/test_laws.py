@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patriot.accounts.events import FundingPaid, TransferRecorded
 from patriot.judge.case import Case, Verdict
 from patriot.judge.exchange_books import VenueAccount, VenueOrderRecord
 from patriot.judge.laws import (
@@ -51,7 +52,7 @@ from tests.judge.cases import (
     sent,
     without,
 )
-from tests.portfolio.facts import ALICES, NOON, filled, funding, group, order_id
+from tests.portfolio.facts import ALICES, NOON, filled, funding, group, linked, order_id
 
 pytestmark = pytest.mark.unit
 
@@ -348,3 +349,9 @@ def test_server_that_does_not_sync_breaks_law_11(setting: str) -> None:
 
 def test_every_execution_of_the_exchange_is_counted_once() -> None:
     assert exchange_owns_facts(case()).checked == len(ACCOUNT.trades)
+
+
+def test_account_whose_books_were_never_opened_says_nothing_about_money_until_it_trades() -> None:
+    assert money_adds_up(case([linked()])).checked == 0
+    lost = [event for event in EVENTS if not isinstance(event, TransferRecorded | FundingPaid)]
+    assert money_adds_up(case(lost)).problems

@@ -41,7 +41,13 @@ class AccountLedger:
         self._store = store
         self._reached = reached
         self._ledger: Ledger | None = None
+        self._opened = False
         self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def opened(self) -> bool:
+        """Tell whether the books are known to be open; nothing is entered before they are."""
+        return self._opened
 
     async def sync_income(self, *, urgency: Urgency = Urgency.BACKGROUND) -> None:
         """Record transfers and funding that are new, and what the account is worth if money moved in or out.
@@ -79,6 +85,7 @@ class AccountLedger:
         if self._ledger is None:
             history = await self._store.read_stream(ledger_stream(self._account_id))
             self._ledger = LEDGER.fold(decode_all(history))
+        self._opened = self._ledger.opened
         return self._ledger
 
     async def _open(self, urgency: Urgency) -> None:

@@ -64,8 +64,8 @@ def decide(state: Protection, command: ProtectionCommand) -> list[ProtectionEven
                 return []
             return [CloseRequested(c.group_id, c.account_id, c.reason_code, c.at)]
         case RecordAdjustment() as c:
-            if state.closed or c.closed_elsewhere <= state.closed_elsewhere:
-                return []
+            if c.closed_elsewhere <= state.closed_elsewhere:
+                return []  # also of one that was over: if it lives again, what was closed of it stays closed
             return [PositionAdjusted(c.group_id, c.account_id, c.symbol, c.expected, c.found, c.closed_elsewhere, c.at)]
         case RecordUnexplained() as c:
             if c.quantity == state.unexplained:

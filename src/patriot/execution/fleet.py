@@ -109,6 +109,8 @@ class Fleet:
                 found[account_id] = f"nobody works for it: {failure or 'it waits for its lease'}"
             elif not worker.ready.is_set():
                 found[account_id] = "it is compared with its exchange" + (f", after {failure}" if failure else "")
+            elif not self._at_work[account_id].ledger.opened:
+                found[account_id] = "its books are not open yet, and nothing is entered before"
         return found
 
     def take_on(self, account_id: AccountId, user_id: UserId) -> None:

@@ -144,6 +144,11 @@ class Alerts(Protocol):
 class Ledger(Protocol):
     """The account's money records (`accounts/effects.py`)."""
 
+    @property
+    def opened(self) -> bool:
+        """Tell whether the books are known to be open; nothing is entered before they are."""
+        ...
+
     async def sync_income(self, *, urgency: Urgency = Urgency.BACKGROUND) -> None:
         """Record transfers and funding that are new."""
         ...

@@ -192,11 +192,13 @@ def _lost_accounts(case: Case) -> list[AccountId]:
 
 
 def unexplained(case: Case) -> dict[AccountId, Decimal]:
-    """Return, per account, the equity that the exchange reports minus the equity that the events give."""
+    """Return, per account with books, the equity that the exchange reports minus the equity that the events give."""
     rest = {}
     for account_id, account in case.venue.items():
-        with localcontext(EXACT):
-            rest[account_id] = account.equity - case.log.accounts[account_id].book.equity(case.marks)
+        logged = case.log.accounts[account_id]
+        if logged.opened or logged.fills:
+            with localcontext(EXACT):
+                rest[account_id] = account.equity - logged.book.equity(case.marks)
     return rest
 
 

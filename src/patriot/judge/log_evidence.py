@@ -48,6 +48,7 @@ class LoggedAccount:
     """One account as the log has it."""
 
     book: AccountBook = field(default_factory=lambda: AccountBook("USDT"))
+    opened: bool = False  # any money was recorded: before its books are open, an account's wallet says nothing
     fills: dict[str, OrderFilled] = field(default_factory=dict)
     repeated_fills: list[str] = field(default_factory=list)  # trade ids that the log counts twice
     samples: list[EquitySampled] = field(default_factory=list)
@@ -147,8 +148,10 @@ class LogEvidence:
                 self._note_filled(event)
             case TransferRecorded() | FundingPaid():
                 self.accounts[event.account_id].book.apply(event)
+                self.accounts[event.account_id].opened = True
             case EquitySampled():
                 self.accounts[event.account_id].samples.append(event)
+                self.accounts[event.account_id].opened = True
             case AccountLinked():
                 self.linked[event.account_id] = event
             case CredentialsRejected():
