@@ -180,6 +180,38 @@ def test_stream_that_owes_an_event_is_opened_again_and_looked_behind_within_seco
     run_virtually(day())
 
 
+def test_account_is_looked_at_twice_a_minute_while_it_holds_something_and_else_every_five_minutes() -> None:
+    async def day() -> None:
+        account = await entered()
+        account.exchange.asked.clear()
+        await asyncio.sleep(1_800)
+        assert account.exchange.count("list BTCUSDT") in (59, 60)
+        account.exchange.execute(STOP)
+        await asyncio.sleep(1)
+        account.exchange.asked.clear()
+        await asyncio.sleep(12 * 3_600)
+        assert account.exchange.count("list BTCUSDT") == 0
+        assert account.exchange.count("snapshot") in (143, 144)
+        await account.end()
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75])
+def test_stream_that_owes_an_event_is_doubted_within_a_second_after_its_time(moment: float) -> None:
+    async def day() -> None:
+        account = Account(Exchange(deaf=True))
+        await account.start()
+        await asyncio.sleep(moment)
+        await account.enter()
+        began = account.clock.monotonic()
+        await asyncio.sleep(10)
+        assert 5 < account.exchange.first("reopen") - began < 6.1
+        await account.end()
+
+    run_virtually(day())
+
+
 # The way out
 
 
