@@ -116,9 +116,6 @@ def test_order_that_must_be_there_is_asked_for_twice_a_minute_for_as_long_as_it_
         bench.venue.has(ENTRY.client_order_id, VenueStatus.NEW)
         await asyncio.sleep(31)
         assert bench.status(Leg.ENTRY) is Status.ACCEPTED
-        asked = list(bench.venue.asked)
-        await asyncio.sleep(200)
-        assert bench.venue.asked == asked
 
     run_virtually(run())
 
@@ -143,9 +140,10 @@ def test_order_that_turns_up_late_is_found_soon_and_one_that_protects_sooner(
         assert bench.status(leg) is Status.UNKNOWN
         await asyncio.sleep(0.06)
         assert bench.status(leg) is Status.ACCEPTED
-        asked = list(bench.venue.asked)
-        await asyncio.sleep(200)
-        assert bench.venue.asked == asked  # and not asked for any more
+        if leg is Leg.STOP:  # an entry at market that rests is asked about until it has executed
+            asked = list(bench.venue.asked)
+            await asyncio.sleep(200)
+            assert bench.venue.asked == asked
 
     for before, known in pairwise([0.0, *known_after]):
         run_virtually(turn_up(before + 0.02, known))
