@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from patriot.accounts.events import EquitySampled
 from patriot.adapters.exchanges.binance import answers, session
 from patriot.adapters.exchanges.binance.answers import HttpAnswer
 from patriot.adapters.exchanges.binance.budget import RateBudget
@@ -20,12 +21,15 @@ from patriot.execution.fleet import Fleet
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.errors import ExchangeError, ExchangeUnavailable, OutcomeUnknown
+from patriot.kernel.eventstore import Actor
+from patriot.kernel.projection import Recorded
 from patriot.orders import decider
 from patriot.orders.asking import OrderInquiry
-from patriot.orders.commands import RecordFill, RecordRejected
+from patriot.orders.commands import RecordAccepted, RecordFill, RecordRejected
 from patriot.orders.decider import Order
 from patriot.orders.desk import OrderDesk
 from patriot.orders.events import OrderCreated, OrderEvent, RejectStage
+from patriot.orders.journal import Journal
 from patriot.orders.legs import venue_order
 from patriot.orders.recovery import OrderRecovery
 from patriot.orders.reports import ReportTaker
@@ -34,7 +38,6 @@ from patriot.risk.commands import ReleaseExposure
 from patriot.risk.decider import RISK
 from patriot.services.execution import ExecutionService
 from patriot.services.risk_facts import WatchedRisk
-from patriot.simulation.faults import Fault
 from patriot.trading.reports import OrderReport, TradeReport, VenueOrder
 from patriot.trading.terms import Leg, Urgency
 
@@ -225,23 +228,48 @@ def swallow_cancellation(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AccountWorker, "_follow", follow)
 
 
-MUTANTS: list[tuple[Plant, str, tuple[Fault, ...]]] = [
-    (resend_without_asking, "law [13]", (Fault.CUT_AFTER, Fault.PAGE_AFTER)),
-    (trust_any_body, "law [13]", (Fault.PAGE_AFTER, Fault.CODE_AFTER)),
-    (ignore_the_lease, "law 1", ()),
-    (never_see_a_lost_lease, "law", (Fault.LEASE_MOVED,)),
-    (skip_the_reserve, "law 2", (Fault.WEIGHT_SPENT,)),
-    (trust_the_local_clock, "law", (Fault.CLOCK_SKEWED, Fault.CLOCK_STEP)),
-    (forget_the_trade_id, "law 4", (Fault.STREAM_REPEATED,)),
-    (stop_at_a_gap, "law", (Fault.KILL_AT_SEND, Fault.KILL_AT_APPEND)),
-    (do_not_resize, "law 2", (Fault.FILL_IN_PARTS, Fault.STREAM_LATE, Fault.CUT_AFTER)),
-    (protect_late, "law 2", ()),
-    (send_twins, "law 1: 2 orders for the intent", ()),
-    (call_unknown_rejected, "law 3: .* is rejected in the log and known", (Fault.CUT_AFTER, Fault.STREAM_SILENT)),
-    (lose_executions, "law 4: .* fills the log misses", ()),
-    (cancel_what_is_not_ours, "law 4: .* not ours", (Fault.FOREIGN_ORDER, Fault.KILL_AT_SEND)),
-    (ignore_halts, "law 5", (Fault.HALT,)),
-    (block_the_way_out, "law 5: .* still holds", ()),
-    (release_twice, "law 8", ()),
-    (swallow_cancellation, "law", ()),
+def miss_what_moves_risk(patch: pytest.MonkeyPatch) -> None:
+    """Fold no sample of equity into the watch over risk."""
+    real = ExecutionService._fold
+
+    def fold(self: ExecutionService, recorded: Recorded) -> None:
+        if not isinstance(recorded.event, EquitySampled):
+            real(self, recorded)
+
+    patch.setattr(ExecutionService, "_fold", fold)
+
+
+def forget_to_note_an_acceptance(patch: pytest.MonkeyPatch) -> None:
+    """Know of an order what the log is never told."""
+    real = Journal.put
+
+    def put(self: Journal, command: object, actor: Actor) -> None:
+        if not isinstance(command, RecordAccepted):
+            real(self, command, actor)
+
+    patch.setattr(Journal, "put", put)
+
+
+# What finds each, from which day of `make simulate` on: the first of all that did when this was written.
+MUTANTS: list[tuple[Plant, str, int]] = [
+    (resend_without_asking, "law [13]", 3),
+    (trust_any_body, "law [13]", 13),
+    (ignore_the_lease, "law 1", 0),
+    (never_see_a_lost_lease, "law", 3),
+    (skip_the_reserve, "law 2", 23),
+    (trust_the_local_clock, "law", 6),
+    (forget_the_trade_id, "law 4", 11),
+    (stop_at_a_gap, "law", 7),
+    (do_not_resize, "law 2", 119),
+    (protect_late, "law 2", 0),
+    (send_twins, "law 1: 2 orders for the intent", 0),
+    (call_unknown_rejected, "law 3: .* is rejected in the log and known", 16),
+    (lose_executions, "law 4: .* fills the log misses", 0),
+    (cancel_what_is_not_ours, "law 4: .* not ours", 5),
+    (ignore_halts, "law 5", 62),
+    (block_the_way_out, "law 5: .* still holds", 1),
+    (release_twice, "law 8", 0),
+    (swallow_cancellation, "law", 0),
+    (miss_what_moves_risk, "law 10: a replay gives another watch", 0),
+    (forget_to_note_an_acceptance, "law 10: order .* a replay gives", 0),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,8 +18,10 @@ from patriot.orders.decider import ORDER, OVER
 from patriot.orders.events import STREAM_TYPE, OrderApproved, OrderCreated, OrderFilled
 from patriot.risk.decider import RISK
 from patriot.risk.events import ExposureReleased, ExposureReserved, risk_stream
+from patriot.services.execution import ExecutionService
 from patriot.sim.engine.words import AlgoStatus
 from patriot.simulation.judge import Client, Halts, Judge
+from patriot.simulation.replay import Replay
 from patriot.simulation.venue import SimulatedVenue
 from patriot.trading.terms import Leg, OrderId
 
@@ -33,7 +36,9 @@ class Books:
         self._venue = venue
         self._store = store
 
-    async def conclude(self, halts: Halts, checkpoints: dict[str, Place]) -> None:
+    async def conclude(
+        self, halts: Halts, checkpoints: dict[str, Place], services: Iterable[ExecutionService] = ()
+    ) -> None:
         """Blame whatever does not add up."""
         log = (await self._store.feed.read(START, 1_000_000)).events
         orders: Orders = defaultdict(list)
@@ -55,6 +60,9 @@ class Books:
             await self._compare_reservations(client)
         self._compare_halts(orders, written, halts)
         self._compare_checkpoints(log, checkpoints)
+        replay = Replay(self._judge, self._store, log)
+        for service in services:
+            replay.compare(service)
 
     def _compare_fills(self, client: Client, orders: Orders) -> None:
         recorded = Counter(

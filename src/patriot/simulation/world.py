@@ -112,7 +112,8 @@ class World:
         if not quiet:
             self.judge.blame(4, f"still busy {QUIET_SECONDS} s after the last trouble: {self._busy()}")
         self._look()
-        await self._books.conclude(self.halts, dict(self._checkpoints._places))
+        services = [one.execution for one in self.processes if one.alive and one.execution is not None]
+        await self._books.conclude(self.halts, dict(self._checkpoints._places), services)
         for task in chores:
             if task.done():
                 task.result()
