@@ -11,6 +11,7 @@ from typing import Any
 from patriot.accounts.ports import ApiKey, KeyProbe
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.bus import decode_all
+from patriot.kernel.clock import Clock
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.eventstore import START as LOG_START
 from patriot.kernel.eventstore import Context
@@ -71,9 +72,9 @@ class Plugged:
 class Account:
     """An account whose worker can end and begin again; its exchange and its log stay."""
 
-    def __init__(self, exchange: Exchange | None = None) -> None:
+    def __init__(self, exchange: Exchange | None = None, clock: Clock | None = None) -> None:
         self.exchange = exchange or Exchange()
-        self.clock = VirtualClock()
+        self.clock = clock or VirtualClock()
         self.leases = MemoryLeases(self.clock)
         self.store = MemoryEventStore(self.clock, self.leases)
         self.alarm = Alarm()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, ExchangeUnavailable
 from patriot.simulation.loop import run_virtually
+from patriot.simulation.process import MachineClock
 from patriot.trading.reports import OrderReport, VenueStatus
 from patriot.trading.terms import Leg, Side
 from tests.execution.exchange import D, Exchange, lost
@@ -440,6 +442,23 @@ def test_close_that_the_stream_shows_as_new_and_whose_executions_it_loses_is_ask
         await asyncio.sleep(3)
         assert account.exchange.resting() == {}
         assert account.keeper.open_brackets == {}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_machine_clock_that_steps_shortens_no_watch_over_an_unknown_entry() -> None:
+    async def day() -> None:
+        clock = MachineClock()
+        account = Account(Exchange(silent={"e1"}), clock)
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(0.1)
+        clock.wrong_by = timedelta(seconds=300)
+        await asyncio.sleep(100)
+        assert await account.log("order.rejected") == []
+        await asyncio.sleep(25)
+        assert [event.reason_code for _, event in await account.log("order.rejected")] == ["PROVEN_ABSENT"]
         await account.end()
 
     run_virtually(day())

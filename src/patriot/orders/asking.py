@@ -56,16 +56,18 @@ class OrderInquiry:
         """Return whether an order's fate is being asked for."""
         return order_id in self._watched
 
-    def find_out(self, created: OrderCreated, reason: str) -> None:
-        """Note that an order's outcome is unknown, and ask until it is known."""
+    def find_out(self, created: OrderCreated, reason: str, *, waited_seconds: float | None = None) -> None:
+        """Note that an order's outcome is unknown, and ask until it is known.
+
+        `waited_seconds` since it was sent, by a clock that does not step; else by the time in the log.
+        """
         self._known.decide(RecordUnknown(created.order_id, reason, self._clock.now()))
         if created.order_id not in self._watched:
             self._watched.add(created.order_id)
-            self._tasks.start(self._watch(created))
+            self._tasks.start(self._watch(created, self._age(created) if waited_seconds is None else waited_seconds))
 
-    async def _watch(self, created: OrderCreated) -> None:
+    async def _watch(self, created: OrderCreated, waited: float) -> None:
         try:
-            waited = self._age(created)
             delays = self._patience.entry if created.leg is Leg.ENTRY else self._patience.protection
             for delay in [delay for delay in delays if delay > waited] or [waited]:
                 await asyncio.sleep(delay - waited)

@@ -113,6 +113,7 @@ class OrderSender:
 
     async def _send(self, created: OrderCreated, sent_at: datetime) -> None:
         """Put one request on the wire. Errors: ExchangeUnavailable: nothing was done, the request may be repeated."""
+        began = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._patience.answer):
                 report = await self._venue.place(venue_order(created), sent_at)
@@ -122,7 +123,8 @@ class OrderSender:
             log.warning("order.outcome_unknown", order_id=str(created.order_id), leg=created.leg, error=str(unknown))
             # a leg goes out under its next id as soon as this one's fate is noted as unknown: ask once before
             if created.leg is Leg.ENTRY or not await self._inquiry.is_there(created):
-                self._inquiry.find_out(created, type(unknown).__name__)
+                waited = self._clock.monotonic() - began
+                self._inquiry.find_out(created, type(unknown).__name__, waited_seconds=waited)
         else:
             self._reached(_SENT_STEP.get(created.leg, Step.CLOSE_SENT))
             self._taker.on_order(report)
