@@ -269,5 +269,11 @@ def test_order_held_for_absent_works_when_the_exchange_tells_of_it() -> None:
     assert ORDER.fold((*SENT, UNKNOWN, ABSENT, kit.filled(quantity="0.4"))).status is Status.PARTIALLY_FILLED
 
 
+def test_order_given_up_here_works_when_the_exchange_tells_of_it() -> None:
+    """Another owner, who lives and does not know that it lost its lease, sends under the same id."""
+    given_up = OrderRejected(ORDER_ID, ACCOUNT, RejectStage.LOCAL, "EXCHANGE_UNAVAILABLE", None, None, NOON)
+    Scenario(ORDER, *SENT, given_up).when(kit.accepted()).then(ACCEPTED)
+
+
 def test_order_that_the_exchange_itself_refused_stays_refused() -> None:
     Scenario(ORDER, *SENT, REJECTED).when(kit.accepted()).then()

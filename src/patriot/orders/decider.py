@@ -39,6 +39,7 @@ from patriot.orders.events import (
     OrderSubmissionUnknown,
     OrderSubmitted,
     OrderTriggered,
+    RejectStage,
 )
 from patriot.risk.events import ExposureRefused
 from patriot.trading.terms import Leg
@@ -79,7 +80,7 @@ class Order:
     submitted_at: datetime | None = None
     venue_order_ids: tuple[str, ...] = ()  # oldest first; a triggered conditional order has two
     cancel_reason: CancelReason | None = None
-    presumed_absent: bool = False  # rejected because the exchange did not know it: its own word still overrules that
+    presumed_absent: bool = False  # rejected by us, or for the exchange's silence: its own word still overrules that
 
 
 def decide(order: Order, command: OrderCommand) -> list[OrderEvent]:
@@ -276,7 +277,8 @@ def evolve(order: Order, event: OrderEvent) -> Order:
         case OrderTriggered():
             return replace(order, venue_order_ids=(*order.venue_order_ids, event.venue_order_id))
         case OrderRejected():
-            return replace(order, status=Status.REJECTED, presumed_absent=event.reason_code == PROVEN_ABSENT)
+            presumed = event.reason_code == PROVEN_ABSENT or event.stage is RejectStage.LOCAL
+            return replace(order, status=Status.REJECTED, presumed_absent=presumed)
         case OrderFilled():
             return _evolve_fill(order, event)
         case OrderCancelRequested():
