@@ -17,7 +17,7 @@ from patriot.orders.client_ids import entry_order_id
 from patriot.orders.events import OrderRejected, order_stream
 from patriot.risk.decider import RISK
 from patriot.risk.events import risk_stream
-from patriot.sim.engine.operations import PlaceOrder
+from patriot.sim.engine.operations import PlaceOrder, SetLeverage
 from patriot.sim.engine.words import OrderType, Side
 from patriot.simulation.loop import run_virtually
 from patriot.trading.terms import Exchange
@@ -92,5 +92,25 @@ def test_entry_whose_answer_from_the_store_was_lost_is_ended_when_its_signal_is_
             assert paper.venue.engine.orders(1) == ()
             (routed,) = (await paper.log(SignalRouted))[-1].accounts
             assert routed.routing is Routing.SENT
+
+    run_virtually(day())
+
+
+def test_entry_of_an_earlier_life_goes_in_under_the_leverage_of_its_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def day() -> None:
+        paper = Paper()
+        account_id = await paper.link(ALICE)
+        await paper.found([(ALICE, account_id)])
+        async with paper.running() as service:
+            monkeypatch.setattr(service.workers[account_id], "enter", lambda _events: None)  # it ends before the wire
+            await paper.signal(TREND)
+        assert paper.positions(account_id) == {}
+        paper.venue.exchange.apply(SetLeverage(1, "BTCUSDT", 50))  # by a person
+        paper.applied.clear()
+        async with paper.running():
+            assert paper.positions(account_id).keys() == {"BTCUSDT"}
+        done = [one.leverage if isinstance(one, SetLeverage) else one.side for one in paper.applied
+                if isinstance(one, SetLeverage | PlaceOrder)]  # fmt: skip
+        assert done[:2] == [5, Side.BUY]
 
     run_virtually(day())

@@ -31,3 +31,7 @@ def test_every_read_model_is_kept_by_one_service() -> None:
 def test_every_service_but_the_simulator_runs_something() -> None:
     idle = [name for name, row in TABLE.items() if row.build is None and not row.read_models]
     assert idle == [Service.SIM]
+
+
+def test_only_who_speaks_with_the_exchange_waits_for_it_at_a_start() -> None:
+    assert [name for name, row in TABLE.items() if row.trades] == [Service.EXECUTION, Service.STRATEGIES]
