@@ -277,3 +277,15 @@ def test_order_given_up_here_works_when_the_exchange_tells_of_it() -> None:
 
 def test_order_that_the_exchange_itself_refused_stays_refused() -> None:
     Scenario(ORDER, *SENT, REJECTED).when(kit.accepted()).then()
+
+
+def test_order_that_has_executed_in_part_works_until_nothing_is_known_of_it() -> None:
+    begun = (kit.created(), OrderApproved(ORDER_ID), kit.filled("t-1", "0.4"))
+    Scenario(ORDER, *begun).when(kit.rejected(), kit.accepted("v-2")).then()
+    (gone,) = ORDER.decide(ORDER.fold(begun), kit.unknown())
+    assert isinstance(gone, OrderSubmissionUnknown)
+
+
+def test_denied_order_is_over() -> None:
+    denied = (kit.created(), OrderDenied(ORDER_ID, ACCOUNT, "HALTED", None, None))
+    Scenario(ORDER, *denied).when(kit.cancel(), kit.canceled(), kit.expired(), kit.rejected(), kit.accepted()).then()

@@ -345,6 +345,28 @@ def test_executions_that_an_answer_told_of_are_asked_for_until_they_are_known() 
     run_virtually(run())
 
 
+@pytest.mark.parametrize(
+    ("status", "over"),
+    [
+        (VenueStatus.CANCELED, True),
+        (VenueStatus.EXPIRED, True),
+        (VenueStatus.REJECTED, True),
+        (VenueStatus.PARTIALLY_FILLED, False),
+        (VenueStatus.UNKNOWN, False),
+    ],
+)
+def test_order_that_ended_half_done_is_told_to_execute_no_more_before_its_trades_are_known(
+    status: VenueStatus, over: bool
+) -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.desk.submit(ENTRY)
+        bench.desk.on_order(bench.venue.has(ENTRY.client_order_id, status, executed="0.4"))
+        assert bench.executed == [(ORDER_ID, D("0.4"), over)]
+
+    run_virtually(run())
+
+
 def test_order_without_its_creation_is_not_taken_for_one() -> None:
     async def run() -> None:
         bench, other = Bench(), OrderId(UUID(int=99))
