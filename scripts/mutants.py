@@ -36,11 +36,11 @@ EQUIVALENT = ROOT / "scripts" / "mutants-equivalent.toml"
 PACKAGES = ["execution", "orders", "services", "judge", "risk", "billing", "accounts", "kernel",
             "adapters/postgres", "adapters/exchanges"]  # fmt: skip
 SEED = "1"
-PER_PACKAGE = 60
+PER_PACKAGE = 40
 LEAST_PERCENT = 90.0
 WORKERS = 2
-MOST_TEST_SECONDS = 120.0  # for one mutant: the tests nearest to it first; beyond that it counts as not found
-SLACK_SECONDS, SLOWER = 40.0, 6.0  # a mutant that takes this much longer than its tests did hangs, and is found
+MOST_TEST_SECONDS = 60.0  # for one mutant: the tests nearest to it first; beyond that it counts as not found
+SLACK_SECONDS, SLOWER = 40.0, 2.0  # a mutant that takes this much longer than its tests did hangs, and is found
 DURATION = re.compile(r"^ *([\d.]+)s (?:call|setup|teardown) +(\S.*)$", re.MULTILINE)
 BROKEN_AT_IMPORT = "rror"  # pytest cannot find the tests of a module that does not import
 
