@@ -59,7 +59,12 @@ def test_what_is_open_on_the_exchange_is_named() -> None:
                 {**resting, "client_order_id": "entry"},
                 {**resting, "client_order_id": "x", "status": "FILLED"},
             ],
-            "algo_orders": [{**resting, "client_algo_id": "stop"}],
+            "algo_orders": [
+                {**resting, "client_algo_id": "stop"},
+                {**resting, "client_algo_id": "firing", "status": "TRIGGERING"},
+                {**resting, "client_algo_id": "fired", "status": "TRIGGERED"},
+                {**resting, "client_algo_id": "over", "status": "FINISHED"},
+            ],
         },
         "8": {"positions": [], "orders": [], "algo_orders": []},
     }
@@ -67,4 +72,6 @@ def test_what_is_open_on_the_exchange_is_named() -> None:
         "account 7 holds 0.1 BTCUSDT",
         "account 7 has BTCUSDT order entry",
         "account 7 has BTCUSDT order stop",
+        "account 7 has BTCUSDT order firing",
+        "account 7 has BTCUSDT order fired",
     ]

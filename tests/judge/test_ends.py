@@ -142,8 +142,9 @@ def test_part_that_somebody_else_closed_leaves_the_rest_open() -> None:
     assert came_to_rest(case([*still_open(), elsewhere], OPEN)).problems == ()
 
 
-def test_stop_that_rests_for_a_flat_bracket_is_found() -> None:
-    left = replace(ACCOUNT, orders=(ENTRY, replace(STOP, status="NEW")))
+@pytest.mark.parametrize("status", ["NEW", "PARTIALLY_FILLED", "TRIGGERING", "TRIGGERED"])
+def test_stop_that_is_not_over_and_whose_bracket_is_flat_is_found(status: str) -> None:
+    left = replace(ACCOUNT, orders=(ENTRY, replace(STOP, status=status)))
 
     assert protection_belongs_to_open_brackets(case(account=left)) == [
         f"{STOP_ID}: rests on the exchange, and its bracket is flat"

@@ -24,6 +24,7 @@ from patriot.host.down import bring_down
 from patriot.host.sim_process import PORTS_FILE
 from patriot.host.soak_faults import rounds
 from patriot.judge.case import Verdict
+from patriot.judge.ends import RESTING
 from patriot.judge.summary import Summary
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import StartupError
@@ -37,7 +38,6 @@ COMMAND_SECONDS = 600.0  # the judge reads the whole log, and rebuilds every rea
 POLL_SECONDS = 0.5
 STILL_POLLS = 4  # so often in a row all must be at rest
 REAL_TIME = 1
-RESTING = ("NEW", "PARTIALLY_FILLED")
 LAWS_OF_ORDERS = ("1", "2", "3", "4", "8", "11")
 LAW_OF_REAL_TIME = "2"  # two seconds of a clock that runs sixty times as fast are not enough for one answer
 
