@@ -462,3 +462,31 @@ def test_machine_clock_that_steps_shortens_no_watch_over_an_unknown_entry() -> N
         await account.end()
 
     run_virtually(day())
+
+
+@pytest.mark.parametrize("owners_since", [0, 1])
+def test_stop_that_a_deposed_owner_sends_after_the_end_is_found_although_nobody_tells_of_it(owners_since: int) -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        await account.end()  # it lives on elsewhere, and does not know
+        worker = await account.start()
+        await worker.flatten("TEST")
+        await asyncio.sleep(8)
+        assert len(await account.log("position.closed")) == 1
+        for _ in range(owners_since):
+            await account.end()
+            worker = await account.start()
+        account.exchange.deaf = True
+        account.exchange.place_as_predecessor("s2", D(1))
+        await asyncio.sleep(30)
+        assert account.exchange.resting() == {}
+        assert [event.client_order_id for _, event in await account.log("order.created")][-1] == PREFIX + "s2"
+        assert (await account.risk()).reserved == {}
+        assert len(await account.log("position.closed")) == 1
+        assert worker.busy == {}
+        await account.end()
+
+    run_virtually(day())

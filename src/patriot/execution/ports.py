@@ -1,6 +1,7 @@
 """What execution needs from orders, risk and the account's session, without knowing how they do it."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
@@ -94,9 +95,20 @@ class Desk(Protocol):
         """Find a predecessor's legs on a symbol, unless that was done; return whether it was done now."""
         ...
 
-    async def search(self, symbol: str, *, strays: bool = False) -> None:
+    async def search(self, symbol: str, urgency: Urgency = Urgency.PROTECTION, *, strays: bool = False) -> None:
         """Find lost orders of ours on a symbol; with `strays` also of brackets that are not known here."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedBracket:
+    """A bracket as the log has it."""
+
+    group_id: OrderId
+    events: list[OrderEvent]
+    close_requested: bool
+    closed_elsewhere: Decimal
+    closed: bool  # once: if it is at work, it lived again after that
 
 
 class CommandWriter(Protocol):

@@ -6,7 +6,6 @@ Started by whoever holds the account's lease, and started over from the log and 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -17,7 +16,8 @@ from patriot.execution.bracket import Bracket
 from patriot.execution.commands import RecordAdjustment, RecordUnexplained, RequestClose
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.events import unexplained_stream_id
-from patriot.execution.ports import Alerts, CommandWriter, Desk, Ledger
+from patriot.execution.late_legs import LateLegs
+from patriot.execution.ports import Alerts, CommandWriter, Desk, Ledger, LoggedBracket
 from patriot.execution.position_check import Difference, PositionCheck, differences, unexplained
 from patriot.execution.stream_watch import StreamWatch
 from patriot.execution.symbol_settings import SettingsKeeper, SettingsVenue
@@ -54,17 +54,6 @@ class Session(SettingsVenue, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedBracket:
-    """A bracket as the log has it."""
-
-    group_id: OrderId
-    events: list[OrderEvent]
-    close_requested: bool
-    closed_elsewhere: Decimal
-    closed: bool  # once: if it is at work, it lived again after that
-
-
 class AccountWorker:
     """Everything that trades for one account, in one place."""
 
@@ -80,6 +69,7 @@ class AccountWorker:
         writer: CommandWriter,
         load_open: Callable[[], Awaitable[list[LoggedBracket]]],
         load_bracket: Callable[[OrderId], Awaitable[LoggedBracket]],
+        load_traded: Callable[[datetime], Awaitable[list[str]]],
         dispatch: Callable[[PlaceOrder, Context], Awaitable[Decided]],
         venue_said: Callable[[datetime], None],
         clock: Clock,
@@ -93,6 +83,7 @@ class AccountWorker:
         self.ready = asyncio.Event()
         self.acting = asyncio.Event()  # brackets are compared and looked after; money records may still be missing
         self.dispatch = dispatch
+        self.late_legs = LateLegs(desk, load_traded, clock)
         self._venue_said = venue_said
         self._stopping = asyncio.Event()
         self._loaded = asyncio.Event()  # the brackets of the log are known here, or the work ended before
@@ -199,10 +190,16 @@ class AccountWorker:
                 continue
             holding = bool(self.keeper.open_brackets or self._positions.unexplained)
             now = self._clock.monotonic()
+            if self.late_legs.is_due(now):
+                self._tasks.start(self._look_for_late_legs())
             if self._stream.is_due(now, holding=holding) or now - self._looked_at >= (
                 CHECK_SECONDS if holding else IDLE_CHECK_SECONDS
             ):
                 await self._look()
+
+    async def _look_for_late_legs(self) -> None:
+        await self._patiently(self.late_legs.look)
+        self._alert_of_unknown_orders()
 
     async def _look(self) -> None:
         """Ask whether what we believe to rest does, and whether what is held is what we believe."""

@@ -133,12 +133,12 @@ class OrderDesk:
         """Find a predecessor's legs on a symbol, unless that was done; return whether it was done now."""
         return await self._recovery.find_lost_legs(symbol)
 
-    async def search(self, symbol: str, *, strays: bool = False) -> None:
+    async def search(self, symbol: str, urgency: Urgency = Urgency.PROTECTION, *, strays: bool = False) -> None:
         """Find lost orders of ours on a symbol; with `strays` also of brackets that are not known here.
 
         Errors: ExchangeError.
         """
-        await self._recovery.search(symbol, strays=strays)
+        await self._recovery.search(symbol, urgency, strays=strays)
 
 
 async def _as_it_is(_created: OrderCreated) -> bool:

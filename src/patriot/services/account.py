@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,10 @@ from patriot.execution.commands import RequestClose
 from patriot.execution.decider import PROTECTION
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.events import protection_stream
-from patriot.execution.worker import RETRY_SECONDS, AccountWorker, LoggedBracket
+from patriot.execution.ports import LoggedBracket
+from patriot.execution.worker import RETRY_SECONDS, AccountWorker
 from patriot.kernel.bus import Decided, decode_all
+from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused
 from patriot.kernel.eventstore import Actor, Context, Fence
 from patriot.kernel.patience import patiently
@@ -23,7 +26,7 @@ from patriot.orders.history import load_bracket
 from patriot.orders.journal import Journal
 from patriot.orders.patience import DeskPatience
 from patriot.risk.decider import RISK, Reservation
-from patriot.risk.events import risk_stream
+from patriot.risk.events import ExposureReleased, ExposureReserved, risk_stream
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
 from patriot.strategies.events import SignalGenerated
@@ -109,6 +112,7 @@ def put_to_work(
         writer=journal,
         load_open=load_open,
         load_bracket=partial(logged_bracket, ports),
+        load_traded=partial(traded_symbols, ports, account_id),
         dispatch=place,
         venue_said=pace.venue_said,
         clock=ports.clock,
@@ -160,6 +164,21 @@ async def close_signalled(ports: Ports, account_id: AccountId, signal: SignalGen
 async def was_placed(ports: Ports, order_id: OrderId) -> bool:
     """Tell whether the log has an order."""
     return bool(await ports.store.read_stream(order_stream(order_id)))
+
+
+async def traded_symbols(ports: Ports, account_id: AccountId, since: datetime) -> list[str]:
+    """Return the symbols of which a bracket was open at a time or later."""
+    released: dict[OrderId, datetime] = {}
+    symbol_of: dict[OrderId, str] = {}
+    for envelope in await ports.store.read_stream(risk_stream(account_id)):
+        match EVENTS.decode(envelope.event_type, envelope.schema_version, envelope.data):
+            case ExposureReserved() as reserved:
+                symbol_of[reserved.order_id] = reserved.symbol
+                released.pop(reserved.order_id, None)
+            case ExposureReleased() as given:
+                released[given.order_id] = envelope.recorded_at
+    lately = (symbol for order_id, symbol in symbol_of.items() if released.get(order_id, since) >= since)
+    return list(dict.fromkeys(lately))
 
 
 async def _reserved(ports: Ports, account_id: AccountId) -> Mapping[OrderId, Reservation]:

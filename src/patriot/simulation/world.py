@@ -426,6 +426,7 @@ class World:
             f"open bracket {key}" for one in workers if one is not None for key in one.keeper.open_brackets
         ]
         at_work = [f"work {one.busy}" for one in workers if one is not None and one.busy]
+        at_work += [f"late legs of {one.account_id}" for one in workers if one is not None and not one.late_legs.done]
         acting = self._acting()
         alone = [f"nobody for account {one.uid}" for one in self.judge.clients if one.account_id not in acting]
         return ", ".join((*at_work, *held, *open_brackets, *alone))
