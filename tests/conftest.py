@@ -21,7 +21,8 @@ from patriot.host.embedded import EmbeddedPostgres
 T = TypeVar("T")
 
 SERVER_FIXTURES = frozenset({"postgres_server", "database"})
-OUTSIDE = frozenset({"socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.exec", "os.posix_spawn"})
+OUTSIDE = frozenset({"socket.bind", "socket.connect", "socket.sendto", "subprocess.Popen", "os.fork", "os.exec",
+                     "os.posix_spawn", "os.system"})  # fmt: skip
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 TEMPLATE = f"patriot_template_{WORKER}"  # workers may share the server that PATRIOT_TEST_DATABASE_URL names
 IN_CI = bool(os.environ.get("CI"))  # seeded properties; a skipped server-backed test is a failed one
