@@ -233,7 +233,7 @@ def test_event_whose_wake_up_was_lost_is_handled_within_ten_seconds() -> None:
         world = World()
         world.feed.deaf = True
         running = asyncio.create_task(world.subscribe().run())
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
         await world.credit(5)
         await asyncio.sleep(10)
         running.cancel()
