@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from patriot.execution.symbol_settings import SettingsKeeper
 from patriot.kernel.errors import CommandRefused
 from patriot.simulation.loop import run_virtually
-from tests.execution.exchange import Exchange
-from tests.execution.kit import Account, Alarm
+from patriot.trading.reports import SettingsChanged, StreamLost
+from tests.execution.exchange import D, Exchange
+from tests.execution.kit import STOP, Account, Alarm
 from tests.orders.kit import ACCOUNT
 
 pytestmark = pytest.mark.unit
@@ -64,6 +67,43 @@ def test_account_in_hedge_mode_takes_no_entry_until_it_is_one_way_again() -> Non
         assert len(account.alarm.names) == 1
         account.exchange.hedge_mode = False
         await worker.prepare("BTCUSDT", 5)
+        await account.end()
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_mode_that_somebody_switches_on_while_the_account_is_at_work_lets_no_entry_through(told: bool) -> None:
+    async def day() -> None:
+        account = Account()
+        worker = await account.start()
+        await worker.prepare("BTCUSDT", 5)
+        while worker.busy:
+            await account.moment()
+        account.exchange.hedge_mode = True
+        if told:
+            account.exchange.tell(SettingsChanged("", account.clock.now()))
+            await asyncio.sleep(1)
+            assert account.alarm.names == ["account.modes_changed"]
+        with pytest.raises(CommandRefused, match="one-way"):
+            await worker.prepare("BTCUSDT", 5)
+        assert account.alarm.names == ["account.modes_changed"]
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_stream_that_cannot_be_opened_has_what_rests_looked_at_within_seconds() -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        account.exchange.asked.clear()
+        account.exchange.tell(StreamLost(account.clock.now()))
+        account.exchange.cancel_silently(STOP)
+        await asyncio.sleep(7)
+        assert account.exchange.resting() == {"s2": D(1), "t1": D(1)}
         await account.end()
 
     run_virtually(day())

@@ -201,6 +201,15 @@ def test_our_part_stays_to_be_protected_when_a_person_adds_to_it() -> None:
     assert max_unprotected_seconds(case(account=account)) == 7
 
 
+def test_stop_of_another_symbol_protects_nothing() -> None:
+    elsewhere = replace(STOP, symbol="ETHUSDT", wire_placed_ms=7_000, wire_ended_ms=90_000)
+    account = replace(on_the_wire(7_000, 7_000), orders=(ENTRY, elsewhere))
+
+    assert max_unprotected_seconds(case(account=account)) == 3600
+    still = replace(account, trades=tuple(replace(trade, at=NOON) for trade in account.trades))
+    assert max_unprotected_seconds(case(account=still)) == 83, "on the wire, while the exchange's time stood still"
+
+
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=8), st.integers(0, 5000))
 def test_replacing_stops_new_first_is_never_naked_and_a_gap_is_found_exactly(holds: list[int], gap_ms: int) -> None:
     """A chain of stops, each canceled when the next rests; before the last one there is a gap."""

@@ -190,6 +190,7 @@ async def test_sound_run_is_summed_up_to_the_last_digit(run: Run) -> None:
     }
     assert list(laws) == list(LAW_NAMES)
     assert {name for name, law in laws.items() if not law["ok"]} == {"9"}, "there is no invoice to verify"
+    assert laws["6"]["checked"] == said["events"] + 1, "every event, and the one account's rights"
     assert not summary.broken
     assert not summary.all_laws_hold
     assert bytes.fromhex(summary.newest_root)

@@ -1,6 +1,6 @@
 """What execution needs from orders, risk and the account's session, without knowing how they do it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -11,7 +11,14 @@ from patriot.kernel.tasks import Background
 from patriot.orders.events import CancelReason, OrderCreated, OrderEvent
 from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.events import HaltLevel
-from patriot.trading.reports import AccountSnapshot, OrderReport, TradeReport
+from patriot.trading.reports import (
+    AccountSettings,
+    AccountSnapshot,
+    OrderReport,
+    PrivateReport,
+    SymbolSettings,
+    TradeReport,
+)
 from patriot.trading.terms import AccountId, Leg, OrderId, StrategyId, Urgency, UserId
 
 
@@ -97,6 +104,38 @@ class Desk(Protocol):
 
     async def search(self, symbol: str, urgency: Urgency = Urgency.PROTECTION, *, strays: bool = False) -> None:
         """Find lost orders of ours on a symbol; with `strays` also of brackets that are not known here."""
+        ...
+
+
+class SettingsVenue(Protocol):
+    """The settings of one account on its exchange."""
+
+    async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
+        """Return the modes of the account."""
+        ...
+
+    async def symbol_settings(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> SymbolSettings:
+        """Return leverage and margin type of a symbol."""
+        ...
+
+    async def prepare_symbol(self, symbol: str, leverage: int) -> None:
+        """Set leverage and isolated margin for a symbol; already so is success."""
+        ...
+
+
+class Session(SettingsVenue, Protocol):
+    """The account's private side of the exchange."""
+
+    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
+        """Return balances and positions of this moment."""
+        ...
+
+    def reports(self) -> AsyncIterator[PrivateReport]:
+        """Yield private reports for ever."""
+        ...
+
+    def reopen_stream(self, reason: str) -> None:
+        """Open the private stream again; StreamResumed follows."""
         ...
 
 

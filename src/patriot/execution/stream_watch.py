@@ -4,7 +4,7 @@ from collections import deque
 
 EVENT_SECONDS = 5.0  # after which the stream should have told of an order that the exchange answered for
 SILENCE_SECONDS = 30.0  # of a stream while positions are open
-DOUBT_SECONDS = 5.0  # between looks while the stream owes an event
+DOUBT_SECONDS = 5.0  # between looks while the stream owes an event or is lost
 REMEMBERED_IDS = 1_000
 
 
@@ -14,6 +14,7 @@ class StreamWatch:
     def __init__(self) -> None:
         self._heard_at = 0.0
         self._looked_at = 0.0
+        self._lost = False
         self._heard: deque[str] = deque(maxlen=REMEMBERED_IDS)
         self._owed: dict[str, float] = {}  # client order id -> when the exchange answered for it
 
@@ -31,8 +32,13 @@ class StreamWatch:
 
     def resumed(self, now: float) -> None:
         """Begin anew: what was owed is asked for by whoever resumes."""
+        self._lost = False
         self._owed.clear()
         self._heard_at = self._looked_at = now
+
+    def lost(self) -> None:
+        """Take note that the stream cannot be opened: until it resumes, looking is all there is."""
+        self._lost = True
 
     def looked(self, now: float) -> None:
         """Take note that what the stream should tell was asked for."""
@@ -49,6 +55,6 @@ class StreamWatch:
 
     def is_due(self, now: float, *, holding: bool) -> bool:
         """Return whether it is time to look instead of listening."""
-        if self.owes(now):
+        if self.owes(now) or (holding and self._lost):
             return now - self._looked_at >= DOUBT_SECONDS
         return holding and now - self.newest_word >= SILENCE_SECONDS

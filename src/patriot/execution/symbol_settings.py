@@ -5,28 +5,11 @@ was set here before is set again where the exchange allows it, and never without
 """
 
 import asyncio
-from typing import Protocol
 
-from patriot.execution.ports import Alerts
+from patriot.execution.ports import Alerts, SettingsVenue
 from patriot.kernel.errors import CommandRefused
-from patriot.trading.reports import AccountSettings, SymbolSettings
+from patriot.trading.reports import SymbolSettings
 from patriot.trading.terms import AccountId, Urgency
-
-
-class SettingsVenue(Protocol):
-    """The settings of one account on its exchange."""
-
-    async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
-        """Return the modes of the account."""
-        ...
-
-    async def symbol_settings(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> SymbolSettings:
-        """Return leverage and margin type of a symbol."""
-        ...
-
-    async def prepare_symbol(self, symbol: str, leverage: int) -> None:
-        """Set leverage and isolated margin for a symbol; already so is success."""
-        ...
 
 
 class SettingsKeeper:
@@ -49,13 +32,12 @@ class SettingsKeeper:
         self._usable = usable
 
     async def prepare(self, symbol: str, leverage: int) -> None:
-        """Set leverage and isolated margin for a symbol where they differ.
+        """Look at the account's modes, and set leverage and isolated margin for a symbol where they differ.
 
         Errors: ExchangeError; CommandRefused in a mode that PATRIOT does not trade in.
         """
         async with self._one_at_a_time:
-            if not self._usable:
-                await self.check_modes()
+            await self.check_modes()
             if not self._usable:
                 raise CommandRefused("expected an account in one-way mode and single-asset mode, found another mode")
             wanted = SymbolSettings(leverage, isolated=True)

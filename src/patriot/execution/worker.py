@@ -4,12 +4,12 @@ Started by whoever holds the account's lease, and started over from the log and 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Protocol
+from typing import assert_never
 
 from patriot.accounts.events import SampleReason
 from patriot.execution.bracket import Bracket
@@ -17,10 +17,10 @@ from patriot.execution.commands import RecordAdjustment, RecordUnexplained, Requ
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.events import unexplained_stream_id
 from patriot.execution.late_legs import LateLegs
-from patriot.execution.ports import Alerts, CommandWriter, Desk, Ledger, LoggedBracket
+from patriot.execution.ports import Alerts, CommandWriter, Desk, Ledger, LoggedBracket, Session
 from patriot.execution.position_check import Difference, PositionCheck, differences, unexplained
 from patriot.execution.stream_watch import StreamWatch
-from patriot.execution.symbol_settings import SettingsKeeper, SettingsVenue
+from patriot.execution.symbol_settings import SettingsKeeper
 from patriot.kernel.bus import Decided
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
@@ -29,29 +29,22 @@ from patriot.kernel.patience import patiently
 from patriot.kernel.tasks import Background, when_stored, without_end
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
-from patriot.trading.reports import AccountSnapshot, MoneyMoved, OrderReport, PrivateReport, StreamResumed, TradeReport
+from patriot.trading.reports import (
+    AccountSnapshot,
+    MoneyMoved,
+    OrderReport,
+    PrivateReport,
+    SettingsChanged,
+    StreamLost,
+    StreamResumed,
+    TradeReport,
+)
 from patriot.trading.terms import AccountId, OrderId, StrategyId, Urgency, UserId
 
 LOOK_SECONDS = 1.0  # between thoughts about whether to ask
 CHECK_SECONDS = 30.0
 IDLE_CHECK_SECONDS = 300.0  # of an account that holds nothing
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
-
-
-class Session(SettingsVenue, Protocol):
-    """The account's private side of the exchange."""
-
-    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
-        """Return balances and positions of this moment."""
-        ...
-
-    def reports(self) -> AsyncIterator[PrivateReport]:
-        """Yield private reports for ever."""
-        ...
-
-    def reopen_stream(self, reason: str) -> None:
-        """Open the private stream again; StreamResumed follows."""
-        ...
 
 
 class AccountWorker:
@@ -228,6 +221,13 @@ class AccountWorker:
             case MoneyMoved():
                 self._stream.heard(now)
                 self._tasks.start(self._take_money())
+            case SettingsChanged():
+                self._stream.heard(now)
+                self._tasks.start(self._patiently(self._settings.check_modes))  # a symbol's: before its next entry
+            case StreamLost():
+                self._stream.lost()
+            case _:
+                assert_never(report)
         self._alert_of_unknown_orders()
 
     def _alert_of_unknown_orders(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from patriot.adapters.postgres.checkpoints import PostgresCheckpoints
 from patriot.adapters.postgres.database import Database
-from patriot.adapters.postgres.epochs import adopt
+from patriot.adapters.postgres.epochs import LogState, adopt
 from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.places import Position, place_of, position_of
 from patriot.host.embedded import EmbeddedPostgres
@@ -203,3 +203,10 @@ async def test_long_transaction_elsewhere_is_no_reason_to_refuse_a_log(database:
         await start_and_end(database)
         assert await adopt(database) is None
     await pool.close()
+
+
+@pytest.mark.parametrize(("number", "ahead"), [(0, []), (1, ["risk"])])
+def test_reader_of_an_epoch_that_holds_nothing_yet_is_ahead_with_its_first_event(number: int, ahead: list[str]) -> None:
+    state = LogState(5, 6, 1, 100, 105, Position(90, 40), {"risk": Position(105, number)})
+
+    assert state.readers_ahead == ahead
