@@ -391,3 +391,31 @@ async def test_account_whose_books_are_not_open_is_told() -> None:
             yard.of(account)[0].worker.ready.set()
         yard.of(ONE)[0].ledger.opened = False
         assert fleet.troubles() == {ONE: "its books are not open yet, and nothing is entered before"}
+
+
+async def bug() -> None:
+    raise KeyError("a symbol nobody thought of")
+
+
+@day
+async def test_failure_of_a_chore_that_nobody_foresaw_is_raised() -> None:
+    yard = Yard()
+    fleet = yard.fleet()
+    fleet.start_chore(bug)
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(60):
+            await fleet.failed()
+    assert raised.group_contains(KeyError)
+    await fleet.close()
+
+
+@day
+async def test_failure_of_an_account_that_nobody_foresaw_is_raised() -> None:
+    yard = Yard(start_fails={ONE: [KeyError("a symbol nobody thought of")]})
+    fleet = yard.fleet()
+    fleet.take_on(ONE, ALICE)
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(60):
+            await fleet.failed()
+    assert raised.group_contains(KeyError)
+    await fleet.close()

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from patriot.kernel.errors import ExchangeUnavailable, OutcomeUnknown
+from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 from patriot.orders.client_ids import client_id_prefix, client_order_id
 from patriot.orders.decider import Status
 from patriot.orders.desk import OrderDesk
@@ -69,6 +69,27 @@ def test_leg_of_a_predecessor_that_is_over_is_known_before_anything_is_sent() ->
         await bench.desk.recover(takeover=True)
         assert bench.status(Leg.CLOSE, 2) is Status.CANCELED
         assert bench.desk.known.next_sequence(ENTRY, Leg.CLOSE) == 3
+
+    run_virtually(run())
+
+
+@pytest.mark.parametrize(
+    ("takeover", "arrived", "fate"),
+    [(True, True, Status.ACCEPTED), (True, False, Status.UNKNOWN), (False, False, Status.REJECTED)],
+    ids=["its order is there", "its order may come", "nobody was before us"],
+)
+def test_refusal_of_a_stop_is_not_final_while_a_predecessor_may_have_sent_it(
+    takeover: bool, arrived: bool, fate: Status
+) -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.venue.has(ENTRY.client_order_id, VenueStatus.NEW)
+        await bench.desk.recover(takeover=takeover)
+        if arrived:
+            bench.venue.has(STOP, VenueStatus.NEW)
+        bench.venue.placing = [ExchangeRefused(-4116, "Duplicate order sent.")]
+        await bench.desk.open_leg(ENTRY, Leg.STOP, 1, Decimal(1))
+        assert bench.status(Leg.STOP) is fate
 
     run_virtually(run())
 
