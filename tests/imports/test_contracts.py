@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import os
 import re
@@ -18,6 +19,22 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / ".importlinter"
 DOMAINS = ["users", "accounts", "strategies", "execution", "orders", "risk", "portfolio", "billing", "market", "audit"]
+IMPURE = {
+    "os",
+    "subprocess",
+    "urllib",
+    "socket",
+    "sqlite3",
+    "threading",
+    "random",
+    "time",
+}  # what a pure room never sees
+OPENERS = {"socket", "ssl", "http", "subprocess", "multiprocessing", "threading", "sqlite3",
+           "aiohttp", "asyncpg", "websockets", "httpx", "requests"}  # fmt: skip
+OPENING_CALLS = {"create_subprocess_exec", "create_subprocess_shell", "open_connection", "start_server", "fork",
+                 "popen", "execv", "execvp", "execve", "posix_spawn", "system"}  # fmt: skip
+OPENING_ROOMS = ("adapters/", "host/", "sim/", "simulation/")  # the last one a network that is simulated
+OPENING_FILES = {"services/plugged_in.py", "demo/demo.py"}
 PURE_ROOMS = [f"patriot.orders.{room}" for room in ("events", "commands", "decider", "policies")]
 
 
@@ -204,3 +221,35 @@ def test_io_behind_one_more_module_is_refused(tmp_path: Path) -> None:
     plant(source, planted("kernel"), "import time")
     plant(source, "patriot.orders.policies", f"import {planted('kernel')}")
     assert is_refused(refusals(lint(tmp_path))["pure-rooms"], planted("kernel"), "time")
+
+
+def test_contracts_name_what_no_pure_room_sees_and_what_opens_the_outside() -> None:
+    assert set(words("pure-rooms", "forbidden_modules")) >= IMPURE
+    assert set(words("sockets", "forbidden_modules")) >= OPENERS
+    assert set(words("services-open-nothing", "forbidden_modules")) >= OPENERS
+    assert set(words("sockets", "source_modules")) == {
+        f"patriot.{room}" for room in ("kernel", "trading", "judge", *DOMAINS)
+    }
+    assert set(words("services-open-nothing", "source_modules")) == {
+        f"patriot.{room}" for room in ("services", "judge", "demo")
+    }
+
+
+def test_outside_is_opened_by_adapters_host_and_the_faces_of_sim_alone() -> None:
+    package = ROOT / "src" / "patriot"
+    opening = {name for file in package.rglob("*.py") if opens(file) for name in [file.relative_to(package).as_posix()]}
+    assert {name for name in opening if not name.startswith(OPENING_ROOMS)} == OPENING_FILES
+    assert {name for name in opening if name.startswith("sim/engine/")} == set()
+
+
+def opens(file: Path) -> bool:
+    """Tell whether a file imports what opens a socket, a database, a process or a thread, or calls asyncio for one."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case ast.Import(names=names) if OPENERS & {one.name.partition(".")[0] for one in names}:
+                return True
+            case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in OPENERS:
+                return True
+            case ast.Attribute(attr=name) if name in OPENING_CALLS:
+                return True
+    return False
