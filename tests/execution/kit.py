@@ -25,7 +25,7 @@ from patriot.risk.decider import RISK, RiskState
 from patriot.risk.events import risk_stream
 from patriot.services.account import LinkedAccount, put_to_work
 from patriot.services.commands import full_bus
-from patriot.services.pace import LivePace
+from patriot.services.pace import LivePace, Pace
 from patriot.services.ports import Ports
 from patriot.simulation.loop import START, VirtualClock
 from patriot.trading.terms import Leg, VenueId
@@ -78,6 +78,7 @@ class Account:
         self.leases = MemoryLeases(self.clock)
         self.store = MemoryEventStore(self.clock, self.leases)
         self.alarm = Alarm()
+        self.pace: Pace = LivePace()
         self.begun = asyncio.Event()
         self._numbers = iter(range(1, 10_000))
 
@@ -104,7 +105,7 @@ class Account:
         )
         linked = LinkedAccount(ACCOUNT, USER, VenueId.BINANCE)
         account = put_to_work(
-            ports, linked, ApiKey("key", "secret"), fence, LivePace(), DeskPatience(), lambda _entry: 5
+            ports, linked, ApiKey("key", "secret"), fence, self.pace, DeskPatience(), lambda _entry: 5
         )
         self.worker, self.keeper = account.worker, account.worker.keeper
         self.begun.set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import pytest
 from patriot.kernel.errors import LeaseLost, StoreUnavailable
 from patriot.orders.client_ids import client_id_prefix
 from patriot.orders.events import CancelReason
+from patriot.services.pace import LivePace
 from patriot.simulation.loop import run_virtually
 from patriot.trading.reports import MoneyMoved
 from patriot.trading.terms import OrderId, Side, Urgency
@@ -30,6 +31,33 @@ async def entered(exchange: Exchange | None = None) -> Account:
     await asyncio.sleep(1)
     assert account.exchange.resting() == {"s1": D(1), "t1": D(1)}
     return account
+
+
+class HearingPace(LivePace):
+    """A pace that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[datetime] = []
+
+    def venue_said(self, at: datetime) -> None:
+        self.heard.append(at)
+
+
+def test_pace_hears_the_time_of_every_message_of_the_exchange() -> None:
+    async def day() -> None:
+        account, pace = Account(), HearingPace()
+        account.pace = pace
+        await account.start()
+        assert pace.heard != []
+        await account.enter()
+        await asyncio.sleep(60)
+        pace.heard.clear()
+        account.exchange.execute(STOP)
+        stopped_at = account.clock.now()
+        await account.moment()
+        assert stopped_at in pace.heard
+
+    run_virtually(day())
 
 
 # Two owners

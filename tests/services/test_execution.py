@@ -15,8 +15,9 @@ from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import Appended, StreamAppend
 from patriot.orders.client_ids import entry_order_id
 from patriot.orders.events import OrderRejected, order_stream
+from patriot.risk.commands import SetLimit
 from patriot.risk.decider import RISK
-from patriot.risk.events import risk_stream
+from patriot.risk.events import Scope, limits_stream_id, risk_stream
 from patriot.sim.engine.operations import PlaceOrder, SetLeverage
 from patriot.sim.engine.words import OrderType, Side
 from patriot.simulation.loop import run_virtually
@@ -96,11 +97,18 @@ def test_entry_whose_answer_from_the_store_was_lost_is_ended_when_its_signal_is_
     run_virtually(day())
 
 
-def test_entry_of_an_earlier_life_goes_in_under_the_leverage_of_its_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("limit", "leverage"), [(50, 5), (3, 3)], ids=["its strategy's", "its limit's"])
+def test_entry_of_an_earlier_life_goes_in_under_the_leverage_of_its_strategy_and_limits(
+    monkeypatch: pytest.MonkeyPatch, limit: int, leverage: int
+) -> None:
     async def day() -> None:
         paper = Paper()
         account_id = await paper.link(ALICE)
         await paper.found([(ALICE, account_id)])
+        account = (Scope.ACCOUNT, str(account_id))
+        await paper.tell(
+            SetLimit(limits_stream_id(*account), *account, "max_leverage", Decimal(limit), paper.clock.now())
+        )
         async with paper.running() as service:
             monkeypatch.setattr(service.workers[account_id], "enter", lambda _events: None)  # it ends before the wire
             await paper.signal(TREND)
@@ -111,6 +119,6 @@ def test_entry_of_an_earlier_life_goes_in_under_the_leverage_of_its_strategy(mon
             assert paper.positions(account_id).keys() == {"BTCUSDT"}
         done = [one.leverage if isinstance(one, SetLeverage) else one.side for one in paper.applied
                 if isinstance(one, SetLeverage | PlaceOrder)]  # fmt: skip
-        assert done[:2] == [5, Side.BUY]
+        assert done[:2] == [leverage, Side.BUY]
 
     run_virtually(day())

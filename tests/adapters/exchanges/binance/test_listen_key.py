@@ -248,3 +248,25 @@ def test_no_failure_of_a_stream_shows_a_key() -> None:
     assert len(lines) > 3
     assert [one for one in PLANTED if one in shown] == []
     assert [one for one in PLANTED if one in f"{shown} {scene.venue.seen}"] == [PLANTED[0], *PLANTED[2:]], "it can find"
+
+
+def test_line_that_was_well_comes_back_as_fast_as_the_first_time_however_often_it_was_lost() -> None:
+    async def script(scene: Scene) -> None:
+        for _ in range(8):
+            await scene.venue.sockets[-1].send_str(LEVERAGE)
+            await asyncio.sleep(0.1)
+            opened = len(scene.venue.sockets)
+            await scene.venue.sockets[-1].close()
+            await asyncio.sleep(1)
+            assert len(scene.venue.sockets) == opened + 1
+
+    assert play(script).counters["exchange.stream_lost"] == 8
+
+
+def test_line_that_is_lost_before_it_brings_anything_comes_back_later_each_time() -> None:
+    async def script(scene: Scene) -> None:
+        for _ in range(8):
+            await scene.venue.sockets[-1].close()
+            await asyncio.sleep(1)
+
+    assert play(script).counters["exchange.stream_lost"] < 8
