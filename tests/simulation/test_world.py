@@ -1,12 +1,15 @@
 """Seeds of the whole platform: what must hold in them, that they replay, and that trouble really comes."""
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from patriot.execution.worker import AccountWorker
 from patriot.kernel.eventstore import START
+from patriot.services.risk import RiskService
 from patriot.simulation.books import Books
 from patriot.simulation.faults import CALM, OF_LIVES, Fault, Trouble
 from patriot.simulation.loop import run_virtually
@@ -15,6 +18,7 @@ from patriot.simulation.world import Shape, World
 pytestmark = pytest.mark.integration
 
 ROUGH = Trouble(planned=8)
+SMALL = Shape(accounts=1, replicas=1, seconds=10, signal_every=5, jump=0)
 ORDER_PATH = (
     "append order.created",
     "append order.submitted",
@@ -101,7 +105,43 @@ def test_books_are_looked_at_only_while_somebody_works_for_every_account(monkeyp
     monkeypatch.setattr(World, "_calm_down", lose_lease)
     monkeypatch.setattr(Books, "conclude", look)
     for seed in range(3):
-        world = World(seed, CALM, Shape(accounts=1, replicas=1, seconds=10, signal_every=5, jump=0))
+        world = World(seed, CALM, SMALL)
         world.run()
 
     assert at_work == [[True], [True], [True]]
+
+
+def test_work_that_never_comes_to_its_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AccountWorker, "busy", property(lambda _worker: "for ever"))
+
+    assert World(0, CALM, SMALL).run().violations == ["law 4: still busy 200.0 s after the last trouble: work for ever"]
+
+
+def test_process_that_ends_by_itself_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, lives = RiskService.run, []
+
+    async def break_once(service: RiskService) -> None:
+        lives.append(service)
+        if len(lives) == 1:
+            await asyncio.sleep(5)
+            raise RuntimeError("it broke")
+        await run(service)
+
+    monkeypatch.setattr(RiskService, "run", break_once)
+
+    assert World(0, CALM, SMALL).run().violations == ["law 2: a process ended by itself: RuntimeError it broke"]
+    assert len(lives) == 2
+
+
+def test_process_that_does_not_end_when_told_to_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RiskService.run
+
+    async def linger(service: RiskService) -> None:
+        try:
+            await run(service)
+        finally:
+            await asyncio.sleep(40)
+
+    monkeypatch.setattr(RiskService, "run", linger)
+
+    assert World(0, CALM, SMALL).run().violations == ["law 2: a process did not end within 30 s of being told to"]

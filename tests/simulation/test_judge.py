@@ -1,0 +1,84 @@
+"""The judge can fail: each test breaks one rule in a small made-up world, and sees it told."""
+
+import pytest
+
+from patriot.orders.client_ids import client_id_prefix, client_order_id
+from patriot.sim.engine.words import MarginType
+from patriot.simulation.judge import MAX_LEVERAGE
+from patriot.trading.terms import Leg, OrderId
+from tests.simulation.scene import ACCOUNT, PREFIX, SIGNAL, Scene
+
+pytestmark = pytest.mark.unit
+
+ENTRY_ID = client_order_id(PREFIX, Leg.ENTRY, 1)
+
+
+def test_entry_of_a_signal_under_settings_of_the_operator_breaks_nothing() -> None:
+    scene = Scene()
+
+    scene.trade(Leg.ENTRY)
+
+    assert scene.judge.violations == []
+    assert scene.judge.placed.total() == 1
+
+
+@pytest.mark.parametrize(
+    ("leverage", "margin_type"), [(MAX_LEVERAGE + 1, MarginType.ISOLATED), (MAX_LEVERAGE, MarginType.CROSSED)]
+)
+def test_entry_under_other_settings_is_told(leverage: int, margin_type: MarginType) -> None:
+    scene = Scene()
+    scene.settle(leverage, margin_type)
+
+    scene.trade(Leg.ENTRY)
+
+    assert scene.judge.violations == [f"law 11: entry {ENTRY_ID} went in {margin_type} at {leverage}x"]
+
+
+def test_way_out_is_free_under_any_settings() -> None:
+    scene = Scene()
+    scene.trade(Leg.ENTRY)
+    scene.settle(MAX_LEVERAGE + 1, MarginType.ISOLATED)
+
+    scene.trade(Leg.CLOSE)
+
+    assert scene.judge.violations == []
+
+
+@pytest.mark.parametrize("leg", [Leg.ENTRY, Leg.CLOSE])
+def test_order_that_belongs_to_no_signal_is_told(leg: Leg) -> None:
+    scene = Scene()
+    strange = client_id_prefix(OrderId(SIGNAL))
+
+    scene.trade(leg, strange)
+
+    assert scene.judge.violations == [f"law 1: order {client_order_id(strange, leg, 1)} belongs to no signal"]
+
+
+@pytest.mark.parametrize(
+    ("acting", "allowed", "whom"), [(True, 2.0, "by its worker"), (False, 40.0, "and nobody worked for it")]
+)
+def test_position_is_without_its_stop_for_so_long_and_no_longer(*, acting: bool, allowed: float, whom: str) -> None:
+    scene = Scene()
+    scene.trade(Leg.ENTRY)
+    acting_since = {ACCOUNT: 0.0} if acting else {}
+
+    for scene.seconds in (0.0, allowed):
+        scene.judge.look(acting_since, 0.0)
+    assert scene.judge.violations == []
+
+    scene.seconds = allowed + 0.5
+    scene.judge.look(acting_since, 0.0)
+    said = f"law 2: account {scene.uid} BTCUSDT was without its stop for more than {allowed} s {whom}"
+    assert scene.judge.violations == [said]
+
+
+def test_position_with_its_stop_may_stand_for_ever() -> None:
+    scene = Scene()
+    scene.trade(Leg.ENTRY)
+    scene.rest_stop()
+
+    for scene.seconds in (0.0, 1_000.0):
+        scene.judge.stir()
+        scene.judge.look({ACCOUNT: 0.0}, 0.0)
+
+    assert scene.judge.violations == []
