@@ -123,6 +123,10 @@ def test_suspension_repeated_changes_nothing() -> None:
 def test_new_key_takes_the_place_of_the_old_one_if_it_is_good() -> None:
     assert decided([LINKED], ReplaceCredentials(ONE, GOOD, 2, NOON)) == [CredentialsUpdated(ONE, OWNER, 2, NOON)]
     assert decided([LINKED], ReplaceCredentials(ONE, GOOD, 1, NOON)) == []
+    replaced = CredentialsUpdated(ONE, OWNER, 2, NOON)
+    assert decided([LINKED, replaced], ReplaceCredentials(ONE, GOOD, 2, NOON)) == []
+    again = ReplaceCredentials(ONE, GOOD, 3, NOON)
+    assert decided([LINKED, replaced], again) == [CredentialsUpdated(ONE, OWNER, 3, NOON)]
     assert decided([LINKED], ReplaceCredentials(ONE, WITHDRAWS, 2, NOON)) == [REJECTED]
 
 

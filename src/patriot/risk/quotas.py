@@ -55,6 +55,8 @@ def share(limit: Decimal, sharers: int) -> Decimal:
 
     >>> share(Decimal("10000"), 3)
     Decimal('3333.33')
+    >>> share(Decimal("0.005"), 1)
+    Decimal('0.005')
     """
     if sharers <= 1:
         return limit

@@ -78,7 +78,8 @@ async def test_waiting_reader_wakes_when_what_held_it_back_has_ended(
         await late.execute("SELECT pg_current_xact_id()")
         written = await writer.append()
         waiting = asyncio.create_task(reader.store.feed.wait(START, timeout_seconds=30))
-        assert await reader.read() == []
+        for _ in range(50):  # until what the append announced has been heard
+            assert await reader.read() == []
         assert not waiting.done()
     async with asyncio.timeout(5):
         await waiting
@@ -95,6 +96,18 @@ async def test_append_of_one_process_wakes_readers_of_another(start: Start, monk
     async with asyncio.timeout(5):
         await waiting
     assert await reader.read() == written
+
+
+async def test_reader_at_the_head_waits_until_something_comes(start: Start) -> None:
+    writer, reader = await start(), await start()
+    await writer.append()
+    head = (await reader.store.feed.read(START)).next
+    fresh = await start()
+    waiting = asyncio.create_task(fresh.store.feed.wait(head, timeout_seconds=30))
+    assert not (await asyncio.wait({waiting}, timeout=0.3))[0]
+    await writer.append()
+    async with asyncio.timeout(5):
+        await waiting
 
 
 async def test_tailing_reader_sees_every_event_once_under_many_writers(start: Start) -> None:

@@ -132,9 +132,8 @@ class PostgresFeed:
             rows = await self._fetch(end, PAGE_EVENTS, None)
             if rows and self._window.end == end:
                 self._window.extend(rows)
-        if rows:
-            async with self._grown:
-                self._grown.notify_all()
+        async with self._grown:
+            self._grown.notify_all()
         return len(rows)
 
     def _follow(self) -> None:
