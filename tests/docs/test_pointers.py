@@ -23,7 +23,9 @@ EVENT = re.compile(
 )
 NO_EVENTS = {  # names of log lines
     "account.lease_lost",
+    "account.modes_changed",
     "account.sample_late",
+    "account.settings_changed",
     "account.worker_failed",
     "money.unexplained",
     "order.contested",
@@ -31,6 +33,8 @@ NO_EVENTS = {  # names of log lines
     "order.outcome_unknown",
     "order.sent_again",
     "order.stray_report",
+    "position.differs",
+    "position.opened_again",
     "position.protection_failed",
 }
 
