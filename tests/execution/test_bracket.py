@@ -2,111 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from decimal import Decimal
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from patriot.execution.bracket import (
-    LIVE,
-    MAX_STOP_FAILURES,
-    Bracket,
     Cancel,
     LegState,
     Open,
-    evolve,
-    next_steps,
     stop_failures,
     with_executed,
 )
-from patriot.kernel.errors import CommandRefused
 from patriot.orders.client_ids import leg_order_id
 from patriot.orders.commands import (
-    OrderCommand,
     RecordAccepted,
     RecordCanceled,
-    RecordExpired,
-    RecordFill,
     RecordRejected,
-    RecordSubmitted,
     RecordTriggered,
     RecordUnknown,
     RequestCancel,
 )
-from patriot.orders.decider import ORDER, PROVEN_ABSENT, Order, Status
+from patriot.orders.decider import PROVEN_ABSENT, Status
 from patriot.orders.events import CancelReason, RejectStage
-from patriot.trading.terms import Leg, OrderId
+from patriot.trading.terms import Leg
+from tests.execution.play import Play, held, protected
 from tests.orders import kit
 from tests.orders.kit import NOON, ORDER_ID, D
 
 pytestmark = pytest.mark.unit
-
-
-@dataclass
-class Play:
-    """A bracket and its orders, driven by commands as the desk drives them."""
-
-    bracket: Bracket = field(default_factory=Bracket)
-    orders: dict[OrderId, Order] = field(default_factory=dict)
-    trades: int = 0
-
-    def tell(self, command: OrderCommand) -> None:
-        order = self.orders.get(command.order_id, ORDER.initial)
-        for event in ORDER.decide(order, command):
-            order = ORDER.evolve(order, event)
-            self.bracket = evolve(self.bracket, event)
-        self.orders[command.order_id] = order
-
-    def enter(self, quantity: str = "1") -> None:
-        self.tell(kit.place(quantity=D(quantity)))
-        self.tell(kit.submitted())
-
-    def fill(self, order_id: OrderId, quantity: Decimal) -> None:
-        self.trades += 1
-        self.tell(RecordFill(order_id, f"t{self.trades}", "v", quantity, D(1), D(0), "USDT", D(0), False, NOON))
-
-    def pay(self, commission: str, asset: str) -> None:
-        """Fill a little of the entry for a commission."""
-        self.trades += 1
-        paid = D(commission)
-        self.tell(RecordFill(ORDER_ID, f"t{self.trades}", "v", D("0.1"), D(1), paid, asset, D(0), False, NOON))
-
-    def open(self, leg: Leg, quantity: Decimal, state: LegState = LegState.SENDING) -> OrderId:
-        """Open the next order of a leg and bring it to a state."""
-        command = kit.open_leg(leg, self.bracket.next_sequence(leg), str(quantity))
-        order_id = command.order_id
-        self.tell(command)
-        self.tell(RecordSubmitted(order_id, 1, NOON))
-        reports: dict[LegState, OrderCommand] = {
-            LegState.RESTING: RecordAccepted(order_id, f"algo:{order_id}", NOON),
-            LegState.UNKNOWN: RecordUnknown(order_id, "OutcomeUnknown", NOON),
-            LegState.FAILED: RecordRejected(order_id, RejectStage.EXCHANGE, "NO", None, None, NOON),
-            LegState.OVER: RecordExpired(order_id, NOON),
-        }
-        if state in reports:
-            self.tell(reports[state])
-        return order_id
-
-    @property
-    def steps(self) -> list[Open | Cancel]:
-        return next_steps(self.bracket)
-
-
-def held(quantity: str = "1") -> Play:
-    play = Play()
-    play.enter(quantity)
-    play.fill(ORDER_ID, D(quantity))
-    return play
-
-
-def protected(quantity: str = "1") -> Play:
-    play = held(quantity)
-    play.open(Leg.STOP, D(quantity), LegState.RESTING)
-    play.open(Leg.TARGET, D(quantity), LegState.RESTING)
-    return play
 
 
 def test_position_gets_a_stop_first_and_then_a_target() -> None:
@@ -285,127 +206,6 @@ def test_stop_that_fired_into_nothing_is_replaced() -> None:
     play.tell(RecordCanceled(stop, NOON))
     play.tell(RecordTriggered(stop, "v-3", NOON))  # told late
     assert play.steps == [Open(Leg.STOP, D(1))]
-
-
-# Properties -----------------------------------------------------------------------------------------------------------
-
-happenings = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 20), st.integers(1, 4)), max_size=40)
-REPORTS: tuple[Callable[[OrderId], OrderCommand], ...] = (
-    lambda o: RecordAccepted(o, f"algo:{o}", NOON),
-    lambda o: RecordRejected(o, RejectStage.EXCHANGE, "NO", None, None, NOON),
-    lambda o: RecordUnknown(o, "OutcomeUnknown", NOON),
-    lambda o: RecordCanceled(o, NOON),
-    lambda o: RecordExpired(o, NOON),
-    lambda o: RecordTriggered(o, f"w:{o}", NOON),
-    lambda o: RecordSubmitted(o, 2, NOON),
-)
-
-
-def happen(play: Play, kind: int, which: int, amount: int) -> None:
-    """Let something happen: a report on any order, a fill, or what the bracket itself asks for."""
-    ids = list(play.orders)
-    order_id = ids[which % len(ids)]
-    try:
-        if kind < len(REPORTS):
-            play.tell(REPORTS[kind](order_id))
-        elif kind == len(REPORTS):
-            play.fill(order_id, Decimal(amount) / 4)
-        else:
-            carry_out(play)
-    except CommandRefused:
-        return
-
-
-def carry_out(play: Play) -> None:
-    for step in play.steps:
-        if isinstance(step, Open):
-            play.open(step.leg, step.quantity)
-        else:
-            play.tell(RequestCancel(step.created.order_id, step.reason, NOON))
-
-
-def covering(bracket: Bracket) -> list[OrderId]:
-    return [
-        stop.created.order_id
-        for stop in bracket.of(Leg.STOP)
-        if stop.state is LegState.RESTING and stop.created.quantity == bracket.position
-    ]
-
-
-@given(happenings)
-def test_held_position_has_a_stop_or_a_step_that_makes_one(story: list[tuple[int, int, int]]) -> None:
-    play = Play()
-    play.enter("2")
-    for happening in story:
-        happen(play, *happening)
-        bracket, steps = play.bracket, play.steps
-        if bracket.position <= 0:
-            continue
-        waits = any(s.state in (LegState.SENDING, LegState.TRIGGERED) for s in bracket.of(Leg.STOP))
-        leaves = any(leg.state in LIVE for leg in bracket.of(Leg.EMERGENCY))
-        acts = any(isinstance(s, Open) and s.leg in (Leg.STOP, Leg.EMERGENCY) for s in steps)
-        assert covering(bracket) or waits or leaves or acts
-
-
-@given(happenings)
-def test_last_covering_stop_of_a_position_is_never_canceled(story: list[tuple[int, int, int]]) -> None:
-    play = Play()
-    play.enter("2")
-    for happening in story:
-        happen(play, *happening)
-        if play.bracket.position > 0 and (good := covering(play.bracket)):
-            gone = {step.created.order_id for step in play.steps if isinstance(step, Cancel)}
-            assert not set(good) <= gone
-
-
-@given(happenings)
-def test_three_failures_in_a_row_always_lead_out(story: list[tuple[int, int, int]]) -> None:
-    play = Play()
-    play.enter("2")
-    for happening in story:
-        happen(play, *happening)
-        bracket = play.bracket
-        waits = any(s.state in (LegState.SENDING, LegState.TRIGGERED) for s in bracket.of(Leg.STOP))
-        if bracket.position > 0 and stop_failures(bracket) >= MAX_STOP_FAILURES and not covering(bracket) and not waits:
-            leaves = any(order.state in LIVE for order in bracket.of(Leg.EMERGENCY))
-            assert leaves or Open(Leg.EMERGENCY, bracket.position) in play.steps
-
-
-@given(happenings)
-def test_flat_bracket_comes_to_rest_with_nothing_on_the_exchange(story: list[tuple[int, int, int]]) -> None:
-    play = Play()
-    play.enter("2")
-    for happening in story:
-        happen(play, *happening)
-
-    for _ in range(20):  # a venue that answers everything: what is sent rests, what is canceled goes, closes fill
-        if play.bracket.position > 0 and not play.bracket.closing:
-            play.open(Leg.CLOSE, play.bracket.position)
-        carry_out(play)
-        settle(play)
-
-    assert play.bracket.position <= 0
-    assert play.bracket.over
-
-
-def settle(play: Play) -> None:
-    """Let the exchange answer what is under way."""
-    if not play.bracket.entry_over:
-        play.tell(kit.canceled())
-    for leg in list(play.bracket.legs.values()):
-        order_id, kind = leg.created.order_id, leg.created.leg
-        if leg.state not in LIVE:
-            continue
-        if leg.cancel_requested or leg.state is LegState.TRIGGERED:
-            play.tell(RecordCanceled(order_id, NOON))
-        elif kind in (Leg.CLOSE, Leg.EMERGENCY):
-            if play.bracket.position > 0:
-                play.fill(order_id, min(leg.created.quantity - leg.filled, play.bracket.position))
-            play.tell(RecordExpired(order_id, NOON))
-        else:
-            play.tell(RecordAccepted(order_id, f"algo:{order_id}", NOON))
-            if leg.filled:
-                play.tell(RecordCanceled(order_id, NOON))
 
 
 def test_what_a_state_says_was_executed_is_held_and_protected_before_its_trades_are_known() -> None:
