@@ -5,7 +5,6 @@ import logging
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
@@ -19,13 +18,13 @@ from patriot.accounts.events import (
     CredentialsRejected,
     account_stream,
 )
-from patriot.accounts.linking import SWEEP_AFTER_SECONDS, AccountLinking, LinkWish
+from patriot.accounts.linking import AccountLinking, LinkWish
 from patriot.accounts.ports import ApiKey
 from patriot.adapters.exchanges.binance.account import BinanceKeyProbe
 from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.adapters.vault import MasterKey, MemoryShelf, Vault
 from patriot.kernel.bus import CommandBus, decode_all
-from patriot.kernel.clock import FakeClock, ReplayClock, from_epoch_ms
+from patriot.kernel.clock import ReplayClock, from_epoch_ms
 from patriot.kernel.errors import CommandRefused, ExchangeUnavailable, InvalidInput, NotFound, PatriotError
 from patriot.kernel.eventstore import START, Context
 from patriot.kernel.ids import Ids
@@ -47,10 +46,10 @@ class Office:
 
     def __init__(self, sim: Sim, http: aiohttp.ClientSession) -> None:
         clock = ReplayClock(from_epoch_ms(START_MS + 1_000))
-        self.sim, self.store, self.real_time = sim, MemoryEventStore(clock), FakeClock()
+        self.sim, self.store = sim, MemoryEventStore(clock)
         bus = CommandBus(self.store, clock, Ids(clock))
         streams.register(bus)
-        self.vault = Vault(MemoryShelf(self.real_time), MasterKey(b"m" * 32))
+        self.vault = Vault(MemoryShelf(), MasterKey(b"m" * 32))
         self.linking = AccountLinking(
             bus,
             self.vault,
@@ -178,20 +177,6 @@ async def test_unlinked_account_has_no_key(office: Office) -> None:
     assert isinstance((await office.events())[-1], AccountUnlinked)
     with pytest.raises(NotFound):
         await office.vault.open(ONE)
-
-
-async def test_sealed_key_that_a_crash_left_behind_is_swept_when_it_is_old(office: Office) -> None:
-    _, key = await office.key()
-    await office.linking.link(WISH, key, CONTEXT)
-    await office.vault.store(TWO, 1, key)  # sealed, and then the process died
-    assert await office.linking.sweep({ONE}) == 0
-
-    office.real_time.advance(timedelta(seconds=SWEEP_AFTER_SECONDS + 1))
-
-    assert await office.linking.sweep({ONE}) == 1
-    assert await office.vault.open(ONE) == key
-    with pytest.raises(NotFound):
-        await office.vault.open(TWO)
 
 
 async def test_no_secret_gets_out_on_any_way_through_linking(office: Office, caplog: pytest.LogCaptureFixture) -> None:

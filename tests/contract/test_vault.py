@@ -1,8 +1,7 @@
 """What every vault must do, in memory and on PostgreSQL."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import cast
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from patriot.accounts.ports import ApiKey
 from patriot.adapters.postgres.database import Database
 from patriot.adapters.vault import MasterKey, MemoryShelf, PostgresShelf, Vault
-from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import CommandRefused, NotFound
 from tests.accounts.facts import ONE, TWO
 
@@ -18,13 +16,11 @@ pytestmark = pytest.mark.integration
 
 MASTER = MasterKey(b"m" * 32)
 KEY, NEWER = ApiKey("key-of-one", "secret-of-one"), ApiKey("newer-key", "newer-secret")
-DAY = 86_400.0
 
 
 @dataclass(frozen=True)
 class Given:
     shelf: MemoryShelf | PostgresShelf
-    let_a_day_pass: Callable[[], Awaitable[object]]
 
     @property
     def vault(self) -> Vault:
@@ -33,24 +29,13 @@ class Given:
 
 @pytest.fixture
 async def on_memory() -> Given:
-    clock = FakeClock()
-
-    async def let_a_day_pass() -> None:
-        clock.advance(timedelta(days=1))
-
-    return Given(MemoryShelf(clock), let_a_day_pass)
+    return Given(MemoryShelf())
 
 
 @pytest.fixture
 async def on_postgres(database: str) -> AsyncIterator[Given]:
     pool = await Database.connect(database)
-    owner = await Database.connect(database, role=None)  # the database's clock cannot be moved, so the rows are aged
-
-    async def let_a_day_pass() -> object:
-        return await owner.execute("UPDATE identity.sealed_keys SET sealed_at = sealed_at - interval '1 day'")
-
-    yield Given(PostgresShelf(pool), let_a_day_pass)
-    await owner.close()
+    yield Given(PostgresShelf(pool))
     await pool.close()
 
 
@@ -121,16 +106,6 @@ async def test_another_master_key_opens_nothing(given: Given) -> None:
     await given.vault.store(ONE, 1, KEY)
     with pytest.raises(NotFound, match="does not open"):
         await Vault(given.shelf, MasterKey(b"x" * 32)).open(ONE)
-
-
-async def test_keys_kept_for_long_are_listed_unless_a_newer_one_came(given: Given) -> None:
-    await given.vault.store(ONE, 1, KEY)
-    await given.vault.store(TWO, 1, KEY)
-    await given.let_a_day_pass()
-    await given.vault.store(TWO, 2, NEWER)
-
-    assert await given.vault.kept_longer_than(DAY / 2) == [ONE]
-    assert await given.vault.kept_longer_than(2 * DAY) == []
 
 
 async def test_nothing_of_the_key_lies_on_the_shelf(given: Given) -> None:

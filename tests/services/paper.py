@@ -80,7 +80,7 @@ class Paper:
         self.store = MemoryEventStore(self.clock, self.leases)
         self.ids = Ids(self.clock, Random(7).randbytes)
         self.bus = full_bus(self.store, self.clock, self.ids)
-        self.vault = Vault(MemoryShelf(self.clock), MasterKey(Random(9).randbytes(32)))
+        self.vault = Vault(MemoryShelf(), MasterKey(Random(9).randbytes(32)))
         self.venue = SimulatedVenue(7, self.clock)
         self.venue.exchange.watch = self._note
         self.checkpoints, self.snapshots = MemoryCheckpoints(), MemorySnapshots()

@@ -1,9 +1,9 @@
 """Link an exchange account: ask the exchange about the key, seal it, record the link, in this order.
 
-A crash leaves at most a sealed key without an account, which is swept later; never an account without its key.
+A crash leaves at most a sealed key without an account, never an account without its key.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,7 +20,6 @@ from patriot.trading.terms import AccountId, Environment, Exchange, UserId
 
 FIRST_VERSION = 1
 KEY_LENGTHS = range(10, 201)  # spec: components 1.1
-SWEEP_AFTER_SECONDS = 3_600.0  # longer than any link takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +90,6 @@ class AccountLinking:
         command = UnlinkAccount(account_id, open_positions, open_orders, reason_code, self._clock.now())
         await self._bus.dispatch(command, context)
         await self._vault.destroy(account_id)
-
-    async def sweep(self, linked: Collection[AccountId]) -> int:
-        """Forget keys that no linked account needs: what a crash or a refusal left behind. Returns how many."""
-        left = [
-            account_id
-            for account_id in await self._vault.kept_longer_than(SWEEP_AFTER_SECONDS)
-            if account_id not in linked
-        ]
-        for account_id in left:
-            await self._vault.destroy(account_id)
-        return len(left)
 
     async def _permissions(self, key: ApiKey) -> KeyPermissions | None:
         try:

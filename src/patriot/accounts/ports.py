@@ -89,7 +89,3 @@ class KeyVault(Protocol):
     async def destroy(self, account_id: AccountId) -> None:
         """Forget every key of an account."""
         ...
-
-    async def kept_longer_than(self, seconds: float) -> list[AccountId]:
-        """Return the accounts whose keys were all sealed so long ago; real time, not the venue's."""
-        ...

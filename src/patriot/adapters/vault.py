@@ -20,7 +20,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from patriot.accounts.ports import ApiKey
-from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, NotFound, StartupError
 from patriot.kernel.sql import Sql
 from patriot.trading.terms import AccountId
@@ -156,7 +155,6 @@ class _Shelf(Protocol):
     async def put(self, account_id: AccountId, version: int, sealed: SealedKey) -> bool: ...
     async def find(self, account_id: AccountId, version: int | None) -> tuple[int, SealedKey] | None: ...
     async def clear(self, account_id: AccountId) -> None: ...
-    async def older_than(self, seconds: float) -> list[AccountId]: ...
 
 
 class Vault:
@@ -186,10 +184,6 @@ class Vault:
         """See `KeyVault.destroy`."""
         await self._shelf.clear(account_id)
 
-    async def kept_longer_than(self, seconds: float) -> list[AccountId]:
-        """See `KeyVault.kept_longer_than`."""
-        return await self._shelf.older_than(seconds)
-
 
 _PUT = """
     INSERT INTO identity.sealed_keys (account_id, version, wrapped_key, ciphertext) VALUES ($1, $2, $3, $4)
@@ -200,10 +194,6 @@ _FIND = """
     WHERE account_id = $1 AND ($2::integer IS NULL OR version = $2) ORDER BY version DESC LIMIT 1
 """
 _CLEAR = "DELETE FROM identity.sealed_keys WHERE account_id = $1"
-_OLDER = """
-    SELECT account_id FROM identity.sealed_keys GROUP BY account_id
-    HAVING max(sealed_at) < now() - make_interval(secs => $1) ORDER BY account_id
-"""
 
 
 class PostgresShelf:
@@ -225,41 +215,27 @@ class PostgresShelf:
         """Take every key of an account away."""
         await self._sql.execute(_CLEAR, account_id)
 
-    async def older_than(self, seconds: float) -> list[AccountId]:
-        """Return accounts whose newest key was sealed before that."""
-        return [AccountId(row["account_id"]) for row in await self._sql.fetch(_OLDER, seconds)]
-
 
 class MemoryShelf:
     """Sealed keys in memory, for tests and for simulation."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._kept: dict[UUID, dict[int, tuple[float, SealedKey]]] = {}
+    def __init__(self) -> None:
+        self._kept: dict[UUID, dict[int, SealedKey]] = {}
 
     async def put(self, account_id: AccountId, version: int, sealed: SealedKey) -> bool:
         """See `PostgresShelf.put`."""
         versions = self._kept.setdefault(account_id, {})
         if version in versions:
             return False
-        versions[version] = (self._clock.monotonic(), sealed)
+        versions[version] = sealed
         return True
 
     async def find(self, account_id: AccountId, version: int | None) -> tuple[int, SealedKey] | None:
         """See `PostgresShelf.find`."""
         versions = self._kept.get(account_id, {})
         wanted = max(versions, default=None) if version is None else version
-        return (wanted, versions[wanted][1]) if wanted in versions else None
+        return (wanted, versions[wanted]) if wanted in versions else None
 
     async def clear(self, account_id: AccountId) -> None:
         """See `PostgresShelf.clear`."""
         self._kept.pop(account_id, None)
-
-    async def older_than(self, seconds: float) -> list[AccountId]:
-        """See `PostgresShelf.older_than`."""
-        limit = self._clock.monotonic() - seconds
-        return sorted(
-            AccountId(account_id)
-            for account_id, versions in self._kept.items()
-            if versions and max(at for at, _ in versions.values()) < limit
-        )

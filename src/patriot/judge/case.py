@@ -2,9 +2,8 @@
 
 Whoever has an event store and the exchange's state can judge, without a database, a socket or a file:
 
-    case = await open_case(feed, venue.state())  # the engine's own, in memory: simulation
-    case = await open_case(feed, await control.state())  # over the simulator's control API: soak
-    broken = broken_laws(case)  # of judge/laws.py: the verdicts with problems, by law; empty for a sound run
+    case = join(await read_log(feed), state)  # of the engine in memory, or from the simulator's control API
+    verdicts = {name: law(case) for name, law in LAWS.items()}  # of judge/laws.py
 
 An account of the exchange is joined to the account of the log that its orders' client ids name; `uids` joins those as
 well that have no orders yet. Ask when everything is at rest: what is still on its way is a finding.
@@ -16,8 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from patriot.judge.exchange_books import VenueAccount, read_venue
-from patriot.judge.log_evidence import LogEvidence, read_log
-from patriot.kernel.feed import LogFeed
+from patriot.judge.log_evidence import LogEvidence
 from patriot.orders.client_ids import parse_client_order_id
 from patriot.trading.terms import AccountId
 
@@ -54,11 +52,6 @@ class Case:
         """Return the accounts of the log whose side of the exchange was not shown."""
         known = self.log.linked.keys() | {created.account_id for created in self.log.intents.values()}
         return sorted(known - self.venue.keys())
-
-
-async def open_case(feed: LogFeed, state: dict[str, Any] | None, uids: Mapping[AccountId, int] | None = None) -> Case:
-    """Read the log and join it with the exchange's state. Errors: HistoryDamaged for an event that cannot be read."""
-    return join(await read_log(feed), state, uids)
 
 
 def join(log: LogEvidence, state: dict[str, Any] | None, uids: Mapping[AccountId, int] | None = None) -> Case:

@@ -251,9 +251,3 @@ LAWS: Mapping[str, Callable[[Case], Verdict]] = {
     "11": commands_were_durable,
     "end": came_to_rest,
 }
-
-
-def broken_laws(case: Case) -> dict[str, Verdict]:
-    """Return the verdicts that found something wrong. A law that nothing put to the test is not broken."""
-    found = {name: law(case) for name, law in LAWS.items()}
-    return {name: one for name, one in found.items() if one.problems}

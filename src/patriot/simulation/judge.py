@@ -77,10 +77,6 @@ class Judge:
         if entry not in self.violations:
             self.violations.append(entry)
 
-    def uid_name(self, uid: int) -> str:
-        """Return how a finding names an account."""
-        return f"account {uid}"
-
     # At every step of the exchange ------------------------------------------------------------------------------------
 
     def applied(self, operation: Operation, _result: Result) -> None:

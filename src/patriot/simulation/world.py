@@ -142,7 +142,7 @@ class World:
         self._world_context = copy_context()
         self.venue = SimulatedVenue(self.seed, self.clock)
         await self.venue.start()
-        vault = Vault(MemoryShelf(self.clock), MasterKey(seeded(self.seed, "master key").randbytes(32)))
+        vault = Vault(MemoryShelf(), MasterKey(seeded(self.seed, "master key").randbytes(32)))
         clients = []
         for number in range(self.shape.accounts):
             uid, key = self.venue.open_account(Decimal(10_000 + 1_000 * number))

@@ -58,7 +58,7 @@ def place_algo_order(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> Al
     filters.check_client_id(wish.client_algo_id, "clientAlgoId")
     check_position_side(account, wish.symbol, wish.position_side, reduce_only=wish.reduce_only)
     working = working_price(ticker, wish.working_type)
-    trigger, above = _checked_trigger(floor, wish, working)
+    trigger, above = _checked_trigger(floor, wish)
     quantity = _checked_quantity(floor, account, wish)
     price = _checked_price(floor, wish)
     if wish.order_type is OrderType.TRAILING_STOP_MARKET:
@@ -121,7 +121,7 @@ def _check_room(floor: Floor, account: Account, wish: PlaceAlgoOrder) -> None:
         raise refusals.ENDS_WITHOUT_POSITION.because()
 
 
-def _checked_trigger(floor: Floor, wish: PlaceAlgoOrder, working: Decimal) -> tuple[Decimal, bool]:
+def _checked_trigger(floor: Floor, wish: PlaceAlgoOrder) -> tuple[Decimal, bool]:
     """Return the trigger price and whether it fires at or above it; a trailing order has no price of its own yet."""
     if wish.order_type is OrderType.TRAILING_STOP_MARKET:
         if wish.activation_price is not None:
