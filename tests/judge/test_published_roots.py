@@ -182,7 +182,9 @@ async def test_root_that_was_published_twice_differently_is_found(history: Histo
 
 
 async def test_line_that_cannot_be_read_is_found(history: History) -> None:
-    assert "roots.jsonl line 3 cannot be read" in (await judged(history.log, [*history.kept, "{}"])).problems
+    first = decode_all([e for e in history.log if e.stream == ROOTS])[0]
+    for line in ("{}", "no json", encode(replace(first, root="no hexadecimal number"))):
+        assert "roots.jsonl line 3 cannot be read" in (await judged(history.log, [*history.kept, line])).problems
 
 
 async def test_log_without_any_root_says_so(history: History) -> None:

@@ -104,3 +104,9 @@ def test_any_answer_is_a_success_or_one_error_of_an_exchange(status: int, body: 
 
     assert (error is None) is (status == 200)
     assert error is None or isinstance(error, ExchangeRefused | ExchangeUnavailable | OutcomeUnknown)
+
+
+@pytest.mark.parametrize(("text", "read"), [("17", 17), ("99999999", 99_999_999), ("100000000", None), ("1.5", None)])
+def test_count_of_the_venue_is_read_if_it_can_be_one(text: str, read: int | None) -> None:
+    assert answer(200, x_mbx_used_weight_1m=text).used_weight == read
+    assert answer(429, retry_after=text).retry_after_seconds == read
