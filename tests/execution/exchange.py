@@ -159,6 +159,8 @@ class Exchange:
     def _accept(self, order: VenueOrder) -> None:
         client_id = order.client_order_id
         venue_id = f"algo:{client_id}" if order.conditional else f"v-{client_id}"
+        if client_id in self.orders:
+            venue_id += " again"
         self.placed_at[client_id] = self.clock.monotonic()
         self._change(
             OrderReport(

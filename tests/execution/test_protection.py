@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, ExchangeUnavailable
+from patriot.orders.client_ids import leg_order_id
 from patriot.simulation.loop import run_virtually
 from patriot.simulation.process import MachineClock
 from patriot.trading.reports import OrderReport, VenueStatus
@@ -486,6 +487,32 @@ def test_stop_that_a_deposed_owner_sends_after_the_end_is_found_although_nobody_
         assert [event.client_order_id for _, event in await account.log("order.created")][-1] == PREFIX + "s2"
         assert (await account.risk()).reserved == {}
         assert len(await account.log("position.closed")) == 1
+        assert worker.busy == {}
+        await account.end()
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize("deaf", [True, False])
+def test_stop_that_a_deposed_owner_sends_again_under_an_id_that_is_over_is_believed_and_canceled(deaf: bool) -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        await account.end()  # it lives on elsewhere, and does not know
+        worker = await account.start()
+        await worker.flatten("TEST")
+        await asyncio.sleep(8)
+        ended = account.exchange.orders[STOP]
+        assert ended.status is VenueStatus.CANCELED
+        account.exchange.deaf = deaf
+        account.exchange.place_as_predecessor("s1", D(1))
+        account.exchange.tell(ended)  # once more: it says nothing of the new one
+        await asyncio.sleep(30)
+        assert account.exchange.resting() == {}
+        canceled = [event for _, event in await account.log("order.canceled")]
+        assert len([one for one in canceled if one.order_id == leg_order_id(ORDER_ID, Leg.STOP, 1)]) == 2
         assert worker.busy == {}
         await account.end()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -273,6 +275,34 @@ def test_order_given_up_here_works_when_the_exchange_tells_of_it() -> None:
     """Another owner, who lives and does not know that it lost its lease, sends under the same id."""
     given_up = OrderRejected(ORDER_ID, ACCOUNT, RejectStage.LOCAL, "EXCHANGE_UNAVAILABLE", None, None, NOON)
     Scenario(ORDER, *SENT, given_up).when(kit.accepted()).then(ACCEPTED)
+
+
+LEG = dataclasses.replace(CREATED, leg=Leg.STOP, reduce_only=True)
+EXPIRED = OrderExpired(ORDER_ID, ACCOUNT, D(0), NOON)
+ASKED = OrderCancelRequested(ORDER_ID, CancelReason.RESIZED, NOON)
+
+
+@pytest.mark.parametrize("end", [CANCELED, EXPIRED])
+def test_leg_that_another_owner_sends_again_under_an_id_that_is_over_works(end: OrderEvent) -> None:
+    ended = (LEG, *WORKING[1:], ASKED, end)
+    again = OrderAccepted(ORDER_ID, ACCOUNT, "v-2", NOON)
+    Scenario(ORDER, *ended).when(kit.accepted("v-2")).then(again)
+    order = ORDER.fold((*ended, again))
+    assert (order.status, order.cancel_reason, order.superseded) == (Status.ACCEPTED, None, ("v-1",))
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        (LEG, *WORKING[1:], CANCELED, "v-1"),  # told again, late
+        (LEG, *SENT[1:], CANCELED, "v-2"),  # its answer, overtaken by its end
+        (*WORKING, CANCELED, "v-2"),  # an entry
+        (LEG, *WORKING[1:], kit.filled("t-1", "0.4"), CANCELED, "v-2"),
+    ],
+)
+def test_order_that_is_over_stays_over_whatever_else_is_told(ended: tuple[Any, ...]) -> None:
+    *past, venue_id = ended
+    Scenario(ORDER, *past).when(kit.accepted(venue_id)).then()
 
 
 def test_order_that_the_exchange_itself_refused_stays_refused() -> None:

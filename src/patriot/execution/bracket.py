@@ -164,8 +164,8 @@ def with_executed(bracket: Bracket, order_id: OrderId, quantity: Decimal, *, ove
 
 
 def _evolve_leg(leg: LegOrder, event: OrderEvent) -> LegOrder:
-    if leg.state is LegState.FAILED and isinstance(event, OrderAccepted):
-        return replace(leg, state=LegState.RESTING)  # held for absent, and there after all
+    if leg.state in (LegState.FAILED, LegState.OVER) and isinstance(event, OrderAccepted):
+        return replace(leg, state=LegState.RESTING, cancel_requested=False)  # held for absent or over, and there
     if leg.state not in LIVE:
         return leg  # what is over stays over, whatever is still told of it
     match event:

@@ -80,6 +80,7 @@ class Order:
     submitted_at: datetime | None = None
     venue_order_ids: tuple[str, ...] = ()  # oldest first; a triggered conditional order has two
     cancel_reason: CancelReason | None = None
+    superseded: tuple[str, ...] = ()  # the ids of an order that was over when another went out under its client id
     presumed_absent: bool = False  # rejected by us, or for the exchange's silence: its own word still overrules that
 
 
@@ -225,7 +226,8 @@ def _record_submitted(order: Order, created: OrderCreated, c: RecordSubmitted) -
 def _record_report(order: Order, created: OrderCreated, command: OrderCommand) -> list[OrderEvent]:
     match command:
         case RecordAccepted() as c:
-            if order.status in OVER | WORKING and not order.presumed_absent:
+            known = order.status in OVER | WORKING and not order.presumed_absent
+            if known and not _is_another(order, created, c.venue_order_id):
                 return []
             return [OrderAccepted(c.order_id, created.account_id, c.venue_order_id, c.at)]
         case RecordTriggered() as c:
@@ -254,6 +256,12 @@ def _record_report(order: Order, created: OrderCreated, command: OrderCommand) -
             raise CommandRefused(f"{type(command).__name__} is not a report")
 
 
+def _is_another(order: Order, created: OrderCreated, venue_order_id: str) -> bool:
+    """Tell whether a leg that ended unfilled was sent again: by an owner that did not know yet that it is none."""
+    ended = order.status in (Status.CANCELED, Status.EXPIRED) and not order.filled
+    return ended and created.reduce_only and bool(order.venue_order_ids) and venue_order_id not in order.venue_order_ids
+
+
 def evolve(order: Order, event: OrderEvent) -> Order:
     """Return the order after an event."""
     match event:
@@ -268,9 +276,12 @@ def evolve(order: Order, event: OrderEvent) -> Order:
         case OrderSubmissionUnknown():
             return replace(order, status=Status.UNKNOWN)
         case OrderAccepted():
+            again = order.status in (Status.CANCELED, Status.EXPIRED)  # another of this client id
             return replace(
                 order,
                 status=Status.ACCEPTED,
+                cancel_reason=None if again else order.cancel_reason,
+                superseded=order.venue_order_ids if again else order.superseded,
                 venue_order_ids=(*order.venue_order_ids, event.venue_order_id),
                 presumed_absent=False,
             )

@@ -292,9 +292,9 @@ def pending_row(event: OrderCreated) -> BracketRow:
 def take_in(event: OrderEvent, row: OrderRow, occurred_at: datetime) -> None:
     """Fold an event into a row: the decider says where the order stands, the event what else there is to tell."""
     order = ORDER.evolve(_order(row), event)
-    if row.presumed_absent and not order.presumed_absent:
-        row.reason_code = None  # it is there after all
     over = order.status in OVER
+    if (row.presumed_absent and not order.presumed_absent) or (Status[row.status] in OVER and not over):
+        row.reason_code = None  # it is there after all
     row.status = OrderStatus[order.status.name]
     row.filled_quantity = order.filled
     row.presumed_absent = order.presumed_absent

@@ -49,6 +49,8 @@ class ReportTaker:
         if created is None:
             return
         order_id, at = created.order_id, report.at
+        if report.venue_order_id in self._known[order_id].superseded:
+            return  # of one that is over, as was told
         if report.triggered_order_id is not None:
             self._known.name_venue_id(report.triggered_order_id, order_id)
         if report.executed_quantity > self._known[order_id].filled:

@@ -38,6 +38,7 @@ class Attempt:
 
     life: str
     at: float
+    deposed: bool  # another had the lease by then, and the sender was bound to hear of it soon
     proven_idle: bool = False  # its answer proved that nothing was done
 
 
@@ -95,7 +96,7 @@ class Judge:
             self._see_settings(operation.uid, operation.symbol, client_id)
         intent = f"{named['prefix']} {named['leg']} {1 if is_entry else named['sequence']}"
         self.placed[intent] += 1
-        if self.placed[intent] > 1:
+        if self.placed[intent] > 1 and not self._could_not_know(client_id, named["leg"], self.placed[intent]):
             self.blame(1, f"{self.placed[intent]} orders for the intent {intent}")
         if named["prefix"] not in self._prefixes():
             self.blame(1, f"order {client_id} belongs to no signal")
@@ -126,7 +127,7 @@ class Judge:
         if named is None:
             self.blame(4, f"{request.name} for {client_id or 'an order'} that is not ours, of account {uid}")
             return
-        self._see_owner(life, uid, request)
+        deposed = self._see_owner(life, uid, request)
         if request.method != "POST":
             return
         if named.leg is Leg.ENTRY:
@@ -136,17 +137,27 @@ class Judge:
                 self.blame(
                     3, f"entry {client_id} was sent again, {self.now() - first.at:.2f} s after a request unproven"
                 )
-        self.attempts[client_id].append(Attempt(life.name if life else "", self.now()))
+        self.attempts[client_id].append(Attempt(life.name if life else "", self.now(), deposed))
 
-    def _see_owner(self, life: Life | None, uid: int | None, request: Request) -> None:
-        """Let nobody send orders of an account long after another has got its lease (law 1)."""
+    def _could_not_know(self, client_id: str, leg: str, placed: int) -> bool:
+        """Tell whether a protective leg came twice because its new owner had sent one, and then an unaware old one.
+
+        Who does not reach the store cannot know of it, and must not leave a position naked: one each, and no way out.
+        """
+        *before, last = self.attempts[client_id]
+        return placed == 2 and leg in "st" and last.deposed and last.life not in [one.life for one in before]
+
+    def _see_owner(self, life: Life | None, uid: int | None, request: Request) -> bool:
+        """Let nobody send orders of an account long after another has got its lease (law 1); tell whether one has."""
         account_id = next((client.account_id for client in self.clients if client.uid == uid), None)
         holder, since = self.leases.get(f"account:{account_id}", ("", 0.0))
-        if life is not None and holder and holder != life.name and self.now() - since > NOTICED_WITHIN_SECONDS:
+        deposed = life is not None and holder not in ("", life.name)
+        if life is not None and deposed and self.now() - since > NOTICED_WITHIN_SECONDS:
             seconds = self.now() - since
             self.blame(
                 1, f"{request.name} of account {uid} by {life.name}, {seconds:.0f} s after {holder} got its lease"
             )
+        return deposed
 
     def wrote_unfenced(self, stream_types: set[str]) -> None:
         """Let no event of an order be written without the fence of its account's lease (law 1)."""
