@@ -3,17 +3,26 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from patriot.host.data_folder import DataFolder
+from patriot.host.exchange import SIM_ADDRESS
+from patriot.host.root_file import RootFile
 from patriot.host.serve import ServeOptions, serve_service
 from patriot.host.settings import Settings
+from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import EndedByItself, PatriotError, StoreUnavailable
+from patriot.kernel.eventstore import Context
+from patriot.risk.events import Scope
+from patriot.risk.limits import set_limit
+from patriot.services.plugged_in import plug_in
 from patriot.services.table import TABLE, Role, Service
 from tests.cli.kit import free_port
+from tests.support import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -88,3 +97,26 @@ async def test_role_that_a_service_has_not_is_refused(tmp_path: Path) -> None:
     options = ServeOptions(Service.RISK, Role.API, DataFolder(tmp_path), Settings(home=tmp_path))
     with pytest.raises(PatriotError, match="risk has nothing to run as api: its role is worker"):
         await serve_service(options, lambda _: None, asyncio.Event())
+
+
+async def test_ledger_publishes_a_root_at_its_start_and_at_its_end(database: str, tmp_path: Path) -> None:
+    folder, ended = DataFolder(tmp_path), asyncio.Event()
+    options = ServeOptions(
+        Service.LEDGER, Role.WORKER, folder, Settings(home=tmp_path, database_url=database), free_port()
+    )
+    roots = RootFile(folder.roots)
+    async with plug_in(database, SIM_ADDRESS, SystemClock()) as plugged:
+
+        async def limit(value: int) -> None:
+            wish = set_limit(Scope.GLOBAL, "", "max_leverage", Decimal(value), plugged.ports.clock.now())
+            await plugged.ports.bus.dispatch(wish, Context(correlation_id=wish.limits_id))
+
+        await limit(7)
+        serving = asyncio.create_task(serve_service(options, lambda _: None, ended))
+        await eventually(lambda: serving.done() or len(roots.lines()) == 1, 20)
+        assert not serving.done()
+        await limit(6)
+        ended.set()
+        async with asyncio.timeout(20):
+            await serving
+        assert len(roots.lines()) == 2
