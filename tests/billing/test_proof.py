@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patriot.accounts.events import SampleReason
-from patriot.billing import verify_invoice
+from patriot.billing import assessment, nav, verify_invoice
 from patriot.billing.commands import ApproveDraft, RecordPayment, VoidInvoice
 from patriot.billing.documents import load_proof
 from patriot.billing.events import InvoiceDrafted, InvoiceIssued
@@ -364,3 +364,9 @@ def test_value_that_stood_for_the_shortest_time_counts(microseconds: int) -> Non
     curve = [verify_invoice.Point(LINKED, Fraction(3), 0)]
 
     assert verify_invoice.average_nav(curve, verify_invoice.Account(), window) == 3
+
+
+def test_verifier_has_the_engines_own_limits() -> None:
+    assert verify_invoice.LARGEST_SAMPLE_GAP == assessment.LARGEST_SAMPLE_GAP
+    assert verify_invoice.HALF_WINDOW == assessment.HALF_WINDOW
+    assert Fraction(nav.WORTHLESS_NAV) == verify_invoice.WORTHLESS_NAV

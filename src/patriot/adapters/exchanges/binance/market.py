@@ -29,11 +29,10 @@ class BinanceMarket:
         self,
         session: BinanceSession,
         *,
-        unknown_seen: Unknowns | None = None,
         backoff: Backoff | None = None,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
-        self.unknown_seen = unknown_seen if unknown_seen is not None else Unknowns()
+        self.unknown_seen = Unknowns()
         self.gaps = 0
         self.last_problem = ""
         self._session = session
