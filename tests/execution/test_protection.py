@@ -517,3 +517,23 @@ def test_stop_that_a_deposed_owner_sends_again_under_an_id_that_is_over_is_belie
         await account.end()
 
     run_virtually(day())
+
+
+def test_tries_that_never_went_out_slow_down_no_later_way_out() -> None:
+    """The exchange is closed for a while; the first close that reaches it is lost, and the next one follows soon."""
+    closed = [ExchangeUnavailable("closed") for _ in range(6)]
+
+    async def day() -> None:
+        account = Account(Exchange(refusals={f"x{n}": [closed.pop()] for n in range(1, 6)}, silent={"x6"}))
+        account.exchange.refusals |= {f"s{n}": [ExchangeRefused(-2021, "no stop")] for n in range(1, 4)}
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(20)
+        assert account.exchange.positions["BTCUSDT"] == 0
+        assert account.exchange.first("place x7") - account.exchange.first("place x6") < 1.1
+        assert account.exchange.first("place x6") - account.exchange.first("place x5") >= 1.9, (
+            "while closed it is paced"
+        )
+        await account.end()
+
+    run_virtually(day())

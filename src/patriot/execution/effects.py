@@ -35,6 +35,14 @@ class _Naked:
     monotonic: float
 
 
+@dataclass(slots=True)
+class _IdleTries:
+    """How often a leg was tried and the exchange did nothing; whether the newest try was such a one."""
+
+    count: int = 0
+    newest: bool = False
+
+
 class BracketKeeper:
     """The open brackets of one account."""
 
@@ -51,6 +59,7 @@ class BracketKeeper:
         self._wanted_out: set[OrderId] = set()
         self._leaving: set[OrderId] = set()  # a close is being sent
         self._closed_until: dict[OrderId, float] = {}  # when the exchange, which did nothing, may be asked again
+        self._idle_tries: dict[tuple[OrderId, Leg], _IdleTries] = {}
         self._restored: set[OrderId] = set()  # brackets that were over and are open again
         self._over: dict[OrderId, Bracket] = {}  # the newest that ended: a late execution opens one again
         self._acting: set[OrderId] = set()
@@ -235,21 +244,30 @@ class BracketKeeper:
                 if step.leg is Leg.EMERGENCY:
                     self._raise_alarm(bracket, entry)
                 opens_in = await desk.open_leg(entry, step.leg, now.next_sequence(step.leg), step.quantity)
-                if opens_in is not None:
-                    self._closed_until[entry.order_id] = self._clock.monotonic() + opens_in
+                self._note_try(entry.order_id, step.leg, opens_in)
         self._changed.add(entry.order_id)
+
+    def _note_try(self, group_id: OrderId, leg: Leg, opens_in: float | None) -> None:
+        """Take note whether a leg went out, or after how many seconds the next one may."""
+        idle = self._idle_tries.setdefault((group_id, leg), _IdleTries())
+        idle.newest = opens_in is not None
+        if opens_in is not None:
+            idle.count += 1
+            self._closed_until[group_id] = self._clock.monotonic() + opens_in
 
     def _pause_before(self, group_id: OrderId, leg: Leg, sequence: int) -> float:
         """Return how long to wait before a leg is sent.
 
         Where the exchange opens again in a moment, until then: a try before it is spent for nothing, a later one costs
-        time. A longer wait is no reason not to call a person now.
+        time. A longer wait is no reason not to call a person now. Tries that never went out slow down no other one.
         """
         opens_in = self._closed_until.pop(group_id, 0.0) - self._clock.monotonic()
         if 0 < opens_in <= WAY_OUT_PAUSE_SECONDS[-1]:
             return opens_in
         if leg in (Leg.CLOSE, Leg.EMERGENCY):
-            return WAY_OUT_PAUSE_SECONDS[min(sequence, len(WAY_OUT_PAUSE_SECONDS)) - 1]
+            idle = self._idle_tries.get((group_id, leg), _IdleTries())
+            tries = sequence if idle.newest else sequence - idle.count
+            return WAY_OUT_PAUSE_SECONDS[min(tries, len(WAY_OUT_PAUSE_SECONDS)) - 1]
         return 0.0
 
     # Milestones
@@ -302,6 +320,8 @@ class BracketKeeper:
         self._stopped_at.pop(group_id, None)
         self._wanted_out.discard(group_id)
         self._closed_until.pop(group_id, None)
+        for leg in Leg:
+            self._idle_tries.pop((group_id, leg), None)
         self.on_closed()
 
 

@@ -66,7 +66,7 @@ class Desk(Protocol):
     async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> float | None:
         """Send an order that reduces the bracket's position.
 
-        Return after how many seconds the next one may go out, if the exchange did nothing and told so.
+        Return None if it went out; else after how many seconds the next one may, 0 where the exchange does not say.
         """
         ...
 

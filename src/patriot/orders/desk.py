@@ -98,7 +98,7 @@ class OrderDesk:
             self.sender.reject_locally(created, "ACCOUNT_NOT_PREPARED")
 
     async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> float | None:
-        """Send an order that reduces a position, at once; return the seconds that the exchange wants to be left."""
+        """Send an order that reduces a position, at once; return None, or in how many seconds the next may go."""
         return await self.sender.open_leg(entry, leg, sequence, quantity)
 
     async def cancel(self, created: OrderCreated, reason: CancelReason) -> None:

@@ -95,7 +95,7 @@ class OrderSender:
     async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> float | None:
         """Send an order that reduces a position, at once; the log learns of it at the same time, not before.
 
-        Return after how many seconds the next one may go out, if the exchange did nothing and told so.
+        Return None if it went out; else after how many seconds the next one may, 0 where the exchange does not say.
         """
         command = leg_command(entry, leg, sequence, quantity, self._clock.now())
         self._known.decide(command)
@@ -106,7 +106,7 @@ class OrderSender:
             await self._send(created, command.at)
         except ExchangeUnavailable as closed:
             self.reject_locally(created, "EXCHANGE_UNAVAILABLE")
-            return closed.retry_after_seconds
+            return closed.retry_after_seconds or 0.0
         finally:
             self._known.sending.discard(command.order_id)
         return None
