@@ -36,14 +36,14 @@ def soak(folder: Path, tmp_path: Path, minutes: str) -> Started:
     return Started("soak", *options, home=tmp_path, log=tmp_path / "said.txt")
 
 
+@pytest.mark.timeout(360)  # an order of which nothing is known is watched for two minutes, on a slow machine
 async def test_soak_disturbs_judges_names_its_seed_and_leaves_no_process(folder: Path, tmp_path: Path) -> None:
-    running = soak(folder, tmp_path, "0.15")
+    running = soak(folder, tmp_path, "0.1")
     await eventually(lambda: running.process.poll() is not None, running, seconds=300)
     faults = next(line for line in running.said.splitlines() if line.startswith("faults "))
     assert int(faults.split()[1].rstrip(",")) > 3, running.said
-    broken = [line for line in running.said.splitlines() if line.startswith("broken: ")]
-    assert running.process.returncode == (1 if broken else 0), running.said
-    assert "seed 3, speed 60, 2 accounts" in running.said
+    assert running.process.returncode == 0, running.said
+    assert "clean: seed 3, speed 60, 2 accounts" in running.said
     assert "one intent, at most one order" in running.said
     assert runs_on(folder) == []
 
