@@ -260,7 +260,7 @@ MUTANTS: list[tuple[Plant, str, int]] = [
     (trust_the_local_clock, "law 4: still busy", 6),
     (forget_the_trade_id, "law 4", 11),
     (stop_at_a_gap, "law 4: .* is on the exchange and not in the log", 7),
-    (do_not_resize, "law 2: .* was without its stop", 119),
+    (do_not_resize, "law 2: .* was without its stop", 384),
     (protect_late, "law 2: .* was without its stop .* by its worker", 0),
     (send_twins, "law 1: 2 orders for the intent", 0),
     (call_unknown_rejected, "law 3: .* is rejected in the log and known", 16),
