@@ -139,11 +139,12 @@ def test_keys_are_looked_at_on_a_new_day_alone_and_samples_asked_for_once_in_an_
                 await service.tick(morning + timedelta(minutes=minutes))
                 await paper.settle()
                 assert asked == [SampleReason.HOURLY] * samples
-            assert await paper.log(AccountStatusChanged) == []
+            assert (await paper.log(AccountStatusChanged), paper.alarm.names()) == ([], [])
             await service.tick(morning + timedelta(minutes=120))
             await paper.settle()
             (changed,) = await paper.log(AccountStatusChanged)
             assert (changed.account_id, changed.new_status) == (account_id, AccountStatus.SUSPENDED)
+            assert paper.alarm.names() == ["account.key_unfit"]
 
     run_virtually(day())
 

@@ -207,7 +207,8 @@ class ExecutionService:
             ports.bus, self._vault, venue.probe, lambda key: venue.session(key).account, ports.clock
         )
         about = derived_id("key", account_id, ports.clock.now())
-        await linking.check_key(account_id, Context(about, user_id=linked.user_id, account_id=account_id))
+        if not await linking.check_key(account_id, Context(about, user_id=linked.user_id, account_id=account_id)):
+            self._ports.alerts.critical("account.key_unfit", account_id=account_id)
 
     # Time -------------------------------------------------------------------------------------------------------------
 

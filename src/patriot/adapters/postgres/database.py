@@ -147,7 +147,7 @@ class Database:
         """Hold a connection outside the pool and call `heard` at each notification, and when it ends."""
 
         def on_notification(_: Any, sender: int, __: str, ___: object) -> None:
-            if sender != connection.get_server_pid():
+            if sender != ourselves:
                 heard()
 
         with kernel_errors():
@@ -157,6 +157,7 @@ class Database:
                 command_timeout=COMMAND_TIMEOUT_SECONDS,
                 server_settings=self._settings | {"synchronous_commit": "off"},
             )
+            ourselves = connection.get_server_pid()  # a connection that has ended does not know it any more
             try:
                 connection.add_termination_listener(lambda _: heard())
                 await connection.add_listener(channel, on_notification)
