@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patriot.accounts.events import FundingPaid, TransferRecorded
+from patriot.accounts.events import AccountStatus, AccountStatusChanged, FundingPaid, TransferRecorded
 from patriot.judge.case import Case, Verdict
 from patriot.judge.exchange_books import VenueAccount, VenueOrderRecord
 from patriot.judge.laws import (
@@ -52,7 +52,7 @@ from tests.judge.cases import (
     sent,
     without,
 )
-from tests.portfolio.facts import ALICES, NOON, filled, funding, group, linked, order_id
+from tests.portfolio.facts import ALICE, ALICES, NOON, filled, funding, group, linked, order_id
 
 pytestmark = pytest.mark.unit
 
@@ -355,3 +355,16 @@ def test_account_whose_books_were_never_opened_says_nothing_about_money_until_it
     assert money_adds_up(case([linked()])).checked == 0
     lost = [event for event in EVENTS if not isinstance(event, TransferRecorded | FundingPaid)]
     assert money_adds_up(case(lost)).problems
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [((AccountStatus.SUSPENDED,), False), ((AccountStatus.SUSPENDED, AccountStatus.ACTIVE), True)],
+)
+def test_account_that_was_suspended_for_its_key_keeps_law_6_until_it_trades_again(
+    statuses: tuple[AccountStatus, ...], told: bool
+) -> None:
+    account = replace(ACCOUNT, permissions=frozenset({"read", "trade", "withdraw"}))
+    changes = [AccountStatusChanged(ALICES, ALICE, AccountStatus.ACTIVE, new, "CAN_WITHDRAW", NOON) for new in statuses]
+
+    assert bool(rights_beyond_trading(case([*EVENTS, *changes], account))) is told

@@ -234,11 +234,11 @@ def commands_were_durable(case: Case, settings: Mapping[str, str] = NO_SERVER) -
 
 
 def rights_beyond_trading(case: Case) -> list[str]:
-    """Return the linked accounts whose keys may do on the exchange what no client's key may: a part of law 6."""
+    """Return the accounts that trade with keys that may do what no client's key may: a part of law 6."""
     return [
         f"account {account_id}: its key may {', '.join(sorted(account.permissions - ALLOWED_PERMISSIONS))}"
         for account_id, account in case.venue.items()
-        if account.permissions - ALLOWED_PERMISSIONS
+        if account.permissions - ALLOWED_PERMISSIONS and account_id not in case.log.suspended
     ]
 
 

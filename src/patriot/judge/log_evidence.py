@@ -7,6 +7,8 @@ from decimal import Decimal
 
 from patriot.accounts.events import (
     AccountLinked,
+    AccountStatus,
+    AccountStatusChanged,
     CredentialsRejected,
     EquitySampled,
     FundingPaid,
@@ -79,6 +81,7 @@ class LogEvidence:
     reserved: dict[OrderId, ExposureReserved] = field(default_factory=dict)  # and not released
     accounts: dict[AccountId, LoggedAccount] = field(default_factory=lambda: defaultdict(LoggedAccount))
     linked: dict[AccountId, AccountLinked] = field(default_factory=dict)
+    suspended: set[AccountId] = field(default_factory=set)  # nothing is entered under their keys
     refused_keys: int = 0
     invoices: list[tuple[AccountId, str]] = field(default_factory=list)
 
@@ -154,6 +157,10 @@ class LogEvidence:
                 self.accounts[event.account_id].opened = True
             case AccountLinked():
                 self.linked[event.account_id] = event
+            case AccountStatusChanged():
+                self.suspended.discard(event.account_id)
+                if event.new_status is AccountStatus.SUSPENDED:
+                    self.suspended.add(event.account_id)
             case CredentialsRejected():
                 self.refused_keys += 1
             case InvoiceIssued() | InvoiceDrafted():
