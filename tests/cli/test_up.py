@@ -55,7 +55,7 @@ async def test_platform_serves_survives_its_children_and_ends_on_down(home: Path
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     up = start("up", "--accounts", "2", PATRIOT_PORT=str(port))
-    await up.says("running: Ctrl-C or `patriot down` ends it")
+    await up.says(f"running: Ctrl-C or `patriot down {home}` ends it")
     for named in (
         f"data folder {home}",
         f"log         {home / 'patriot.log'}",

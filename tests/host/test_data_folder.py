@@ -33,7 +33,8 @@ def test_folder_is_made_for_its_owner_alone(folder: DataFolder) -> None:
 
 def test_second_lock_is_refused_and_names_the_first_one(folder: DataFolder) -> None:
     lock = folder.lock()
-    with pytest.raises(StartupError, match=rf"another platform \(pid {os.getpid()}\) runs on .*patriot down"):
+    said = rf"another platform \(pid {os.getpid()}\) runs on (.*): end it with `patriot down \1`"
+    with pytest.raises(StartupError, match=said):
         folder.lock()
     assert folder.owner() == os.getpid()
     lock.release()

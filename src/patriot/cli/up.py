@@ -86,4 +86,5 @@ def _show(console: Console, running: Running) -> None:
     lines["accounts"] = str(running.accounts or "none yet; a new folder begins with paper clients by `--accounts 3`")
     for name, value in lines.items():
         console.print(f"{name:<11} {value}", highlight=False, soft_wrap=True)
-    console.print("running: Ctrl-C or `patriot down` ends it", highlight=False, soft_wrap=True)
+    ending = f"running: Ctrl-C or `patriot down {running.folder.path}` ends it"
+    console.print(ending, highlight=False, soft_wrap=True)

@@ -72,7 +72,7 @@ class DataFolder:
             file.close()
             raise StartupError(
                 f"another platform (pid {pid}) runs on {self.path}: "
-                "end it with `patriot down`, or choose another PATRIOT_HOME"
+                f"end it with `patriot down {self.path}`, or choose another PATRIOT_HOME"
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
