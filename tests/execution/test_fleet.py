@@ -162,6 +162,10 @@ async def at_work(yard: Yard, *accounts: AccountId) -> AsyncIterator[Fleet]:
             await fleet.close()
 
 
+async def away(_fence: Fence, _owner: str) -> None:
+    raise StoreUnavailable("away")
+
+
 def day(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
     """Run a test in virtual time."""
 
@@ -196,6 +200,20 @@ async def test_owner_whose_renewal_hangs_asks_again_and_hears_that_another_has_t
         await asyncio.sleep(TTL)
         assert first.worker.stopped.is_set()
         assert fleet.counters["leases_lost"] == 1
+
+
+@day
+async def test_owner_that_could_not_renew_hears_of_its_lost_lease_as_soon_as_it_can_ask() -> None:
+    yard = Yard()
+    async with at_work(yard, ONE):
+        first, renew = yard.of(ONE)[0], yard.leases.renew
+        yard.leases.renew = away  # type: ignore[assignment,method-assign]
+        await asyncio.sleep(TTL * 2 + 1)
+        assert await yard.leases.acquire(f"account:{ONE}", "another process") is not None
+        assert not first.worker.stopped.is_set(), "an absent store is no reason to leave positions alone"
+        yard.leases.renew = renew  # type: ignore[method-assign]
+        await asyncio.sleep(1)
+        assert first.worker.stopped.is_set()
 
 
 @day

@@ -206,18 +206,20 @@ class Fleet:
 
     async def _renew(self, account: AccountAtWork, owner: str) -> None:
         every = LEASE_TTL.total_seconds() / 3
+        pause = every
         while True:
-            await asyncio.sleep(every)
+            await asyncio.sleep(pause)
             try:
                 async with asyncio.timeout(every):  # one that hangs would hide that another owner has the lease
                     await self._leases.renew(account.fence, owner)
+                pause = every
             except LeaseLost:
                 self.counters["leases_lost"] += 1
                 log.warning("account.lease_lost", account_id=str(account.worker.account_id))
                 account.worker.stop()
                 return
             except (StoreUnavailable, TimeoutError):
-                continue  # whoever else has it meanwhile, positions are protected: the fence holds up what is written
+                pause = RESTART_SECONDS  # positions are protected meanwhile; the fence holds up what is written
 
     async def _catch_up(self, worker: AccountWorker) -> None:
         await worker.acting.wait()
