@@ -149,3 +149,13 @@ class Account:
 
 def seconds_after_start(moment: datetime) -> float:
     return (moment - START).total_seconds()
+
+
+async def entered(exchange: Exchange | None = None) -> Account:
+    """Give an account with one protected position."""
+    account = Account(exchange)
+    await account.start()
+    await account.enter()
+    await asyncio.sleep(1)
+    assert account.exchange.resting() == {"s1": D(1), "t1": D(1)}
+    return account
