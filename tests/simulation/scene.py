@@ -21,6 +21,7 @@ from patriot.simulation.judge import MAX_LEVERAGE, Client, Judge
 from patriot.simulation.loop import START, seeded
 from patriot.simulation.market import Scribe
 from patriot.simulation.venue import PRICES, SimulatedVenue
+from patriot.simulation.wire import Request
 from patriot.trading.terms import AccountId, Leg, SignalId
 from patriot.trading.terms import Side as OurSide
 from tests.orders.kit import created
@@ -56,6 +57,10 @@ class Scene:
         if settings.margin_type is not margin_type:
             self.venue.exchange.apply(SetMarginType(self.uid, SYMBOL, margin_type))
         self.venue.exchange.apply(SetLeverage(self.uid, SYMBOL, leverage))
+
+    def look(self) -> None:
+        """Ask for the settings of the symbol, over the wire."""
+        self.judge.sent(None, self.uid, Request(b"", "GET", "/fapi/v1/symbolConfig", {"symbol": SYMBOL}, {}))
 
     def trade(self, leg: Leg, prefix: str = PREFIX) -> None:
         """Place the market order of a leg; it fills at once."""

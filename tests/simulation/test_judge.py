@@ -4,6 +4,7 @@ import pytest
 
 from patriot.orders.client_ids import client_id_prefix, client_order_id
 from patriot.sim.engine.words import MarginType
+from patriot.simulation.faults import Fault
 from patriot.simulation.judge import MAX_LEVERAGE
 from patriot.trading.terms import Leg, OrderId
 from tests.simulation.scene import ACCOUNT, PREFIX, SIGNAL, Scene
@@ -32,6 +33,37 @@ def test_entry_under_other_settings_is_told(leverage: int, margin_type: MarginTy
     scene.trade(Leg.ENTRY)
 
     assert scene.judge.violations == [f"law 11: entry {ENTRY_ID} went in {margin_type} at {leverage}x"]
+
+
+@pytest.mark.parametrize(
+    ("looked", "changed", "entered", "told"),
+    [(10.0, 10.0, 40.0, False), (10.0, 39.9, 40.0, False), (10.0, 9.9, 11.0, True), (9.9, 10.0, 40.0, True)],
+)
+def test_entry_just_before_which_a_person_changes_the_settings_is_told_if_a_look_could_have_seen_it(
+    *, looked: float, changed: float, entered: float, told: bool
+) -> None:
+    scene = Scene()
+    scene.seconds = looked
+    scene.look()
+    scene.settle(MAX_LEVERAGE + 1, MarginType.ISOLATED)
+    scene.judge.dice.note("plan 1", Fault.SETTINGS_CHANGED, "plan", changed, changed, scene.uid)
+
+    scene.seconds = entered
+    scene.trade(Leg.ENTRY)
+
+    assert bool(scene.judge.violations) is told
+
+
+def test_settings_changed_on_another_account_or_by_nobody_are_told() -> None:
+    scene = Scene()
+    scene.look()
+    scene.settle(MAX_LEVERAGE + 1, MarginType.ISOLATED)
+    scene.judge.dice.note("plan 1", Fault.SETTINGS_CHANGED, "plan", 0.0, 0.0, scene.uid + 1)
+    scene.judge.dice.note("plan 2", Fault.MANUAL_CLOSE, "plan", 0.0, 0.0, scene.uid)
+
+    scene.trade(Leg.ENTRY)
+
+    assert len(scene.judge.violations) == 1
 
 
 def test_way_out_is_free_under_any_settings() -> None:

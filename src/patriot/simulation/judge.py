@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from math import inf
 
 from patriot.kernel.money import ZERO
 from patriot.orders.client_ids import client_id_prefix, entry_order_id, parse_client_order_id
@@ -16,7 +17,7 @@ from patriot.sim.engine.events import Result
 from patriot.sim.engine.operations import MovePrice, Operation, PlaceAlgoOrder, PlaceOrder
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import MarginType, OrderType
-from patriot.simulation.faults import Dice
+from patriot.simulation.faults import Dice, Fault
 from patriot.simulation.loop import Life
 from patriot.simulation.tap import ORDER_PATHS, client_id_of
 from patriot.simulation.wire import Request
@@ -26,6 +27,7 @@ MAX_LEVERAGE = 5  # of every strategy of a run
 PROTECTED_WITHIN_SECONDS = 2.0
 WORKING_WITHIN_SECONDS = 40.0  # a lease runs out, another process takes it, reads its log and the exchange
 NOTICED_WITHIN_SECONDS = 15.0  # a lost lease, by its owner: its time to live and a little
+LOOKED_WITHIN_SECONDS = 30.0  # before an entry: what its settings are on the exchange
 WAY_OUT_WITHIN_SECONDS = 10.0  # an emergency close that takes longer is no excuse any more
 # laxer than the desk: an id that PATRIOT should not have written counts too
 _OURS = re.compile("(?P<prefix>p[a-z2-7]{26})(?P<leg>[estcx])(?P<sequence>[0-9]+)")
@@ -63,6 +65,7 @@ class Judge:
     signals: list[SignalId] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     attempts: dict[str, list[Attempt]] = field(default_factory=lambda: defaultdict(list))
+    looked: dict[tuple[int, str], float] = field(default_factory=dict)  # (uid, symbol): its settings asked for at
     placed: Counter[str] = field(default_factory=Counter)
     naked_since: dict[tuple[int, str], float] = field(default_factory=dict)
     longest_naked: float = 0.0
@@ -102,9 +105,16 @@ class Judge:
             self.blame(1, f"order {client_id} belongs to no signal")
 
     def _see_settings(self, uid: int, symbol: str, client_id: str) -> None:
-        """Let no entry go in under a leverage or margin type that the operator did not choose (law 11)."""
+        """Let no entry go in under a leverage or margin type that the operator did not choose (law 11).
+
+        No look can exclude what a person changes between it and the order, so long as it was a moment before.
+        """
         settings = self.engine.symbol_settings(uid, symbol)
-        if settings.leverage > MAX_LEVERAGE or settings.margin_type is not MarginType.ISOLATED:
+        if settings.leverage <= MAX_LEVERAGE and settings.margin_type is MarginType.ISOLATED:
+            return
+        looked = self.looked.get((uid, symbol), -inf)
+        acts = (one for one in self.dice.injections if one.fault is Fault.SETTINGS_CHANGED and one.uid == uid)
+        if not any(one.at >= looked for one in acts) or self.now() - looked > LOOKED_WITHIN_SECONDS:
             self.blame(11, f"entry {client_id} went in {settings.margin_type} at {settings.leverage}x")
 
     def _prefixes(self) -> set[str]:
@@ -121,6 +131,8 @@ class Judge:
         client_id = client_id_of(request)
         who = life.name if life is not None else "nobody"
         self.note(f"{who}, account {uid}: {request.name} {client_id} {request.parameters.get('quantity', '')}")
+        if uid is not None and request.path == "/fapi/v1/symbolConfig":
+            self.looked[uid, request.parameters["symbol"]] = self.now()
         if request.path not in ORDER_PATHS or request.method == "GET":
             return
         named = parse_client_order_id(client_id)

@@ -1,8 +1,9 @@
 """Projections on a real server: kept up to date, rebuilt, compared."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -15,6 +16,8 @@ from patriot.adapters.postgres.shadow import Difference, compare, rebuild
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import CommandRefused
+from patriot.kernel.eventstore import START, Envelope, Place
+from patriot.kernel.feed import PAGE_EVENTS, LogFeed
 from patriot.kernel.ids import Ids
 from patriot.kernel.projection import Recorded
 from patriot.kernel.sql import Row, Sql
@@ -42,6 +45,24 @@ class Balances:
                 event.account_id,
                 event.amount if isinstance(event, Credited) else -event.amount,
             )
+
+
+class FeedThatStirs:
+    """A feed, and what happens once, when a page of it was read for the first time."""
+
+    def __init__(self, feed: LogFeed, stir: Callable[[], Awaitable[None]]) -> None:
+        self._feed = feed
+        self._stir: Callable[[], Awaitable[None]] | None = stir
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._feed, name)
+
+    async def scan(self, after: Place = START, page: int = PAGE_EVENTS) -> AsyncIterator[list[Envelope]]:
+        async for events in self._feed.scan(after, page):
+            if self._stir is not None:
+                await self._stir()
+                self._stir = None
+            yield events
 
 
 class World:
@@ -157,6 +178,25 @@ async def test_comparison_finds_a_changed_digit_a_lost_row_and_an_extra_one(worl
         (str(BOB), None, True, False),
         (str(UUID(int=300)), None, False, True),
     ]
+
+
+@pytest.mark.parametrize("more", [(), ("4",)], ids=["to the end of the log", "and no further"])
+async def test_comparison_follows_a_projection_that_is_behind_and_moves_meanwhile(
+    world: World, more: tuple[str, ...]
+) -> None:
+    await world.credit(ALICE, "1")
+    await world.runner().drain()
+    await world.credit(BOB, "2")
+    assert await compare(world.database, world.store.feed, world.projection) == []
+
+    async def move() -> None:
+        await world.credit(ALICE, "3")
+        await world.runner().drain()
+        await world.credit(BOB, *more)
+
+    feed = cast("LogFeed", FeedThatStirs(world.store.feed, move))
+    assert await compare(world.database, feed, world.projection) == []
+    assert [row["balance"] for row in await world.rows()] == [Decimal(4), Decimal(2)]
 
 
 async def test_tables_that_a_killed_rebuild_left_are_neither_used_nor_kept(world: World) -> None:
