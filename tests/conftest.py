@@ -89,12 +89,18 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the DSN of a server: an embedded one of this session, or the one that PATRIOT_TEST_DATABASE_URL names."""
+    """Give the DSN of a server: an embedded one of this session, or the one that PATRIOT_TEST_DATABASE_URL names.
+
+    Its autovacuum is off: it looks at every database that a test makes, each time in a transaction that readers of all
+    logs wait for, and a test that reads at once what it appended would find nothing.
+    """
     if given := os.environ.get("PATRIOT_TEST_DATABASE_URL"):
         yield given
         return
     server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
-    yield run(server.start()).dsn
+    dsn = run(server.start()).dsn
+    run(execute(dsn, "ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"))
+    yield dsn
     run(server.stop())
     shutil.rmtree(server.data_folder)
 
