@@ -1,7 +1,7 @@
 """Read `coverage.json` and fail when a module of a gated package has too many branches or lines that no test takes.
 
 Each module is held to it alone: a file that is covered well hides no naked one beside it. One branch and one line may
-always be missing, else a small file could not miss any.
+always be missing: a small file could not miss any else, and in a larger one timing decides about one now and then.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> int:
         package = next((name for name in GATED if path.startswith(f"{name}/")), None)
         if package:
             by_package[package].append(path)
-            failures += judged(path, share(summary, "branches"), share(summary, "lines"))
+            failures += judged(path, summary)
     failures += [f"{package}: not measured" for package in GATED if package not in by_package]
     for package, paths in by_package.items():
         short = sum(path in SHORT for path in paths)
@@ -67,26 +67,25 @@ def main() -> int:
     return int(bool(failures))
 
 
-def share(summary: dict[str, int], what: str) -> float:
-    """Return the percentage covered; nothing to cover, or one thing missing, is enough."""
+def share(summary: dict[str, int], what: str, spared: int = 0) -> float:
+    """Return the percentage covered, with some more that are taken for covered; nothing to cover is all of it."""
     whole = summary["num_branches" if what == "branches" else "num_statements"]
     covered = summary["covered_branches" if what == "branches" else "covered_lines"]
-    return 100.0 if whole - covered <= 1 else 100 * covered / whole
+    return 100 * min(whole, covered + spared) / whole if whole else 100.0
 
 
-def judged(path: str, branches: float, lines: float) -> list[str]:
+def judged(path: str, summary: dict[str, int]) -> list[str]:
     """Return what is wrong with a module's figures, in sentences that say what to do."""
+    branches, lines = share(summary, "branches"), share(summary, "lines")
+    most_branches, most_lines = share(summary, "branches", spared=1), share(summary, "lines", spared=1)
     found = f"{path}: branches {branches:.1f} %, lines {lines:.1f} %"
     if path not in SHORT:
-        return (
-            []
-            if min(branches, lines) >= LEAST_PERCENT
-            else [f"{found}: expected {LEAST_PERCENT:.0f} % of each; cover it"]
-        )
+        reached = min(most_branches, most_lines) >= LEAST_PERCENT
+        return [] if reached else [f"{found}: expected {LEAST_PERCENT:.0f} % of each; cover it"]
     least_branches, least_lines = SHORT[path]
     if min(branches, lines) >= LEAST_PERCENT + STEP:
         return [f"{found}: strike it out of SHORT"]
-    if branches < least_branches or lines < least_lines:
+    if most_branches < least_branches or most_lines < least_lines:
         return [f"{found}: fell below {least_branches} % and {least_lines} %; cover it"]
     if branches > least_branches + STEP or lines > least_lines + STEP:
         return [f"{found}: rose; raise its figures in SHORT to ({int(branches)}, {int(lines)})"]

@@ -36,16 +36,16 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def test_naked_module_is_not_hidden_by_a_covered_one(judge: Judge) -> None:
-    status, said = judge({}, good=summary(100, 100), naked=summary(89, 95))
+    status, said = judge({}, good=summary(100, 100), naked=summary(88, 95))
     assert status == 1
-    assert "orders/naked.py: branches 89.0 %, lines 95.0 %: expected 90 % of each" in said
-    assert judge({}, good=summary(100, 100), other=summary(90, 90))[0] == 0
+    assert "orders/naked.py: branches 88.0 %, lines 95.0 %: expected 90 % of each" in said
+    assert judge({}, good=summary(100, 100), other=summary(89, 89))[0] == 0
 
 
 @pytest.mark.parametrize(
     ("branches", "status"),
-    [(70, 0), (69, 1), (75, 0), (76, 1), (90, 1)],
-    ids=["same", "fell", "rose", "passed", "reached"],
+    [(69, 0), (68, 1), (75, 0), (76, 1), (90, 1)],
+    ids=["one less", "fell", "rose", "passed", "reached"],
 )
 def test_figure_of_a_module_that_falls_short_is_kept_true(judge: Judge, branches: int, status: int) -> None:
     assert judge({"x": (70.0, 99.0)}, x=summary(branches, 99))[0] == status
