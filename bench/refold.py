@@ -1,4 +1,4 @@
-"""What a start costs a policy that folds the log: risk and reconciliation over the records of 100 accounts."""
+"""What a start costs whoever folds the log: risk, reconciliation and execution over the records of 100 accounts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from patriot.kernel.policy import Keep, PolicyRunner, Snapshots
 from patriot.kernel.projection import Recorded
 from patriot.orders.events import OrderFilled
 from patriot.risk.policies import RiskWatch, watch_money
-from patriot.services import reconciliation, risk
+from patriot.services import execution, execution_fold, reconciliation, risk
+from patriot.services.execution_fold import ExecutionFold
 from patriot.trading.terms import AccountId, Exchange, Leg, OrderId, Side, StrategyId, UserId
 
 W = TypeVar("W")
@@ -53,6 +54,9 @@ async def measure(server: Server) -> list[Figure]:
             figures += [
                 await start(store, snapshots, risk.TAIL, risk.EVENT_TYPES, RiskWatch, watch_money),
                 await start(store, snapshots, reconciliation.TAIL, reconciliation.EVENT_TYPES, MoneyWatch, reconcile),
+                await start(
+                    store, snapshots, execution.TAIL, execution_fold.EVENT_TYPES, ExecutionFold, ExecutionFold.apply
+                ),
             ]
     await database.close()
     return figures

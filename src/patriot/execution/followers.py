@@ -51,13 +51,13 @@ BookEvent = (
 )
 
 
+@dataclass(slots=True)
 class FollowerBook:
     """The current followers of every strategy; the status of every account, and where it trades."""
 
-    def __init__(self) -> None:
-        self.strategies: dict[StrategyId, FollowedStrategy] = {}
-        self.accounts: dict[AccountId, AccountStatus] = {}
-        self.venues: dict[AccountId, VenueId] = {}
+    strategies: dict[StrategyId, FollowedStrategy] = field(default_factory=dict)
+    accounts: dict[AccountId, AccountStatus] = field(default_factory=dict)
+    venues: dict[AccountId, VenueId] = field(default_factory=dict)
 
     def apply(self, event: BookEvent) -> None:
         """Take the next event of the log."""

@@ -14,22 +14,20 @@ from patriot.accounts.events import AccountLinked, AccountStatus, AccountUnlinke
 from patriot.accounts.linking import AccountLinking
 from patriot.accounts.ports import KeyVault
 from patriot.execution.fleet import AccountAtWork, Care, Fleet
-from patriot.execution.followers import BookEvent, FollowerBook
 from patriot.execution.routing import RoutingNeeds, SignalRouter
 from patriot.execution.worker import AccountWorker
-from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import START as BEGINNING
 from patriot.kernel.eventstore import Context, Fence
 from patriot.kernel.ids import derived_id
-from patriot.kernel.policy import PolicyRunner
+from patriot.kernel.policy import Keep, PolicyRunner
 from patriot.kernel.projection import Recorded
 from patriot.kernel.tasks import when_stored, without_end
 from patriot.orders.events import OrderCreated
 from patriot.orders.patience import DeskPatience
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
-from patriot.risk.policies import RiskWatch, WatchedEvent
 from patriot.services.account import LinkedAccount, close_signalled, put_to_work, request_closes, was_placed
+from patriot.services.execution_fold import EVENT_TYPES, ExecutionFold
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
 from patriot.services.risk_facts import WatchedRisk, halt_in_log
@@ -41,8 +39,6 @@ log = structlog.get_logger()
 TAIL = "execution"
 CLOSING_WINDOW = timedelta(hours=12)  # around a month's end (docs/adr/0007-high-water-mark.md)
 START_SECONDS = 30.0  # how long signals wait, at a start, for accounts to be in step with their exchange
-BOOK_EVENTS: tuple[type, ...] = (*BookEvent.__args__, *WatchedEvent.__args__)
-EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in (*BOOK_EVENTS, SignalGenerated))
 
 
 class ExecutionService:
@@ -53,24 +49,14 @@ class ExecutionService:
         self._vault = vault
         self._pace = pace
         self._patience = patience or DeskPatience()
-        self._book = FollowerBook()
-        self._watch = RiskWatch()
         self._instruments: dict[tuple[VenueId, str], Instrument] = {}
-        self._linked: dict[AccountId, LinkedAccount] = {}
         self._sampled_at: datetime | None = None  # all accounts, once an hour
         self._began_at = BEGINNING  # where the log ended when signals began to be routed
         care = Care(self._put_to_work, self._catch_up, self._check_key)
         self.fleet = Fleet(ports.leases, ports.ids, ports.clock, ports.alerts, care)
-        needs = RoutingNeeds(
-            self.fleet.workers,
-            self._instruments,
-            WatchedRisk(self._watch),
-            partial(close_signalled, ports),
-            partial(was_placed, ports),
-            partial(halt_in_log, ports.store),
-        )
-        self._router = SignalRouter(self._book, needs, ports.bus, ports.clock, ports.reached)
-        self.tail = PolicyRunner(ports.feed, ports.checkpoints, TAIL, EVENT_TYPES, self._fold, self._react)
+        self._take_up(ExecutionFold())
+        keep = Keep(ports.snapshots, ExecutionFold, lambda: self._known, self._take_up)
+        self.tail = PolicyRunner(ports.feed, ports.checkpoints, TAIL, EVENT_TYPES, self._fold, self._react, keep)
         self.started = asyncio.Event()
 
     @property
@@ -90,8 +76,8 @@ class ExecutionService:
                 for instrument in await venue.market.instruments():
                     self._instruments[venue_id, instrument.symbol] = instrument
             await when_stored(self.tail.begin)
-            self._watch.halts.ready = True
-            for account_id in self._linked:
+            self._known.watch.halts.ready = True
+            for account_id in self._known.linked:
                 self._take_on(account_id)
             await self.fleet.started(START_SECONDS)
             self._began_at = await when_stored(self._ports.feed.newest)
@@ -102,18 +88,26 @@ class ExecutionService:
         finally:
             await self.fleet.close()
 
+    def _take_up(self, known: ExecutionFold) -> None:
+        """Go on from a state; until what came after it is folded too, no entry may go out."""
+        known.watch.halts.ready = False
+        self._known, ports = known, self._ports
+        needs = RoutingNeeds(
+            self.fleet.workers,
+            self._instruments,
+            WatchedRisk(known.watch),
+            partial(close_signalled, ports),
+            partial(was_placed, ports),
+            partial(halt_in_log, ports.store),
+        )
+        self._router = SignalRouter(known.book, needs, ports.bus, ports.clock, ports.reached)
+
     def _fold(self, recorded: Recorded) -> None:
-        event = recorded.event
-        if isinstance(event, BookEvent):
-            self._book.apply(event)
-        if isinstance(event, WatchedEvent):
-            self._watch.apply(event)
-        if isinstance(event, AccountLinked):
-            self._linked[event.account_id] = LinkedAccount(event.account_id, event.user_id, event.exchange)
+        self._known.apply(recorded.event)
 
     def _take_on(self, account_id: AccountId) -> None:
-        if self._book.accounts[account_id] is not AccountStatus.UNLINKED:
-            self.fleet.take_on(account_id, self._linked[account_id].user_id)
+        if self._known.book.accounts[account_id] is not AccountStatus.UNLINKED:
+            self.fleet.take_on(account_id, self._known.linked[account_id].user_id)
 
     async def _react(self, recorded: Recorded, _follows: None) -> None:
         match event := recorded.event:
@@ -130,12 +124,12 @@ class ExecutionService:
             case TradingHalted():
                 await self._carry_out(event)
             case StrategyStopped():
-                await self._flatten(list(self._linked), "STRATEGY_STOPPED", event.strategy_id)
+                await self._flatten(list(self._known.linked), "STRATEGY_STOPPED", event.strategy_id)
 
     async def _carry_out(self, halt: TradingHalted) -> None:
         log.warning("trading.halted", scope=halt.scope, of=halt.reference, level=halt.level, reason=halt.reason_code)
         strategy_id = StrategyId(UUID(halt.reference)) if halt.scope is Scope.STRATEGY else None
-        meant = [account.account_id for account in self._linked.values() if _covers(halt, account)]
+        meant = [account.account_id for account in self._known.linked.values() if _covers(halt, account)]
         if halt.level in (HaltLevel.H2, HaltLevel.H3):
             for worker in [self.workers[account_id] for account_id in meant if account_id in self.workers]:
                 worker.cancel_entries(strategy_id)
@@ -167,7 +161,7 @@ class ExecutionService:
 
     async def _prepare_symbol(self, assigned: StrategyAssigned) -> None:
         """Set leverage and margin before the first signal, which tries again if this fails."""
-        strategy = self._book.strategies[assigned.strategy_id]
+        strategy = self._known.book.strategies[assigned.strategy_id]
         worker = self.workers.get(assigned.account_id)
         if worker is not None and await worker.is_ready(START_SECONDS):
             await worker.prepare(strategy.symbol, int(strategy.max_leverage))
@@ -176,22 +170,22 @@ class ExecutionService:
 
     async def _put_to_work(self, account_id: AccountId, fence: Fence) -> AccountAtWork:
         key = await self._vault.open(account_id)
-        linked = self._linked[account_id]
+        linked = self._known.linked[account_id]
         return put_to_work(self._ports, linked, key, fence, self._pace, self._patience, self._leverage_of)
 
     def _leverage_of(self, entry: OrderCreated) -> int | None:
-        followed = self._book.strategies.get(entry.strategy_id) if entry.strategy_id is not None else None
+        followed = self._known.book.strategies.get(entry.strategy_id) if entry.strategy_id is not None else None
         if followed is None:
             return None
-        limits = WatchedRisk(self._watch).limits_for(entry.user_id, entry.account_id, followed.strategy_id)
+        limits = WatchedRisk(self._known.watch).limits_for(entry.user_id, entry.account_id, followed.strategy_id)
         return int(min(followed.max_leverage, limits.max_leverage))
 
     async def _catch_up(self, worker: AccountWorker) -> None:
         """Carry out, once the account is in step, what was asked for while nobody worked for it."""
         await self.started.wait()
         for strategy_id in {b.entry.strategy_id for b in worker.keeper.open_brackets.values() if b.entry is not None}:
-            level = self._watch.halts.level_for(worker.user_id, worker.account_id, strategy_id)
-            followed = self._book.strategies.get(strategy_id) if strategy_id is not None else None
+            level = self._known.watch.halts.level_for(worker.user_id, worker.account_id, strategy_id)
+            followed = self._known.book.strategies.get(strategy_id) if strategy_id is not None else None
             if level in (HaltLevel.H2, HaltLevel.H3):
                 worker.cancel_entries(strategy_id)
             if level is HaltLevel.H3:
@@ -201,7 +195,7 @@ class ExecutionService:
 
     async def _check_key(self, account_id: AccountId) -> None:
         """Ask what a key may do now; one that gained or lost rights suspends its account."""
-        linked, ports = self._linked[account_id], self._ports
+        linked, ports = self._known.linked[account_id], self._ports
         venue = ports.venue(linked.venue_id)
         linking = AccountLinking(
             ports.bus, self._vault, venue.probe, lambda key: venue.session(key).account, ports.clock

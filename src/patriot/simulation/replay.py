@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from patriot.execution.followers import BookEvent, FollowerBook
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.eventstore import Envelope
 from patriot.kernel.memory import MemoryEventStore
@@ -12,8 +11,8 @@ from patriot.kernel.projection import Recorded
 from patriot.orders.decider import ORDER
 from patriot.orders.desk import OrderDesk
 from patriot.orders.events import STREAM_TYPE
-from patriot.risk.policies import RiskWatch, WatchedEvent
 from patriot.services.execution import ExecutionService
+from patriot.services.execution_fold import ExecutionFold
 from patriot.simulation.judge import Judge
 from patriot.trading.terms import OrderId
 
@@ -28,19 +27,18 @@ class Replay:
 
     def compare(self, service: ExecutionService) -> None:
         """Blame what a service believes of followers and risk, and each of its desks of orders, beside the log."""
-        book, watch = FollowerBook(), RiskWatch()
+        replayed, known = ExecutionFold(), service._known
         for recorded in self._log:
             if not self._feed.reached(service.tail.place, recorded.envelope.place):
                 break  # the tail has yet to take it
-            if isinstance(recorded.event, BookEvent):
-                book.apply(recorded.event)
-            if isinstance(recorded.event, WatchedEvent):
-                watch.apply(recorded.event)
-        watch.halts.ready = True  # the service has read its log
-        if vars(book) != vars(service._book):
-            self._judge.blame(10, f"a replay gives other followers: {vars(book)}, not {vars(service._book)}")
-        if watch != service._watch:
-            self._judge.blame(10, f"a replay gives another watch over risk: {watch}, not {service._watch}")
+            replayed.apply(recorded.event)
+        replayed.watch.halts.ready = True  # the service has read its log
+        if replayed.book != known.book:
+            self._judge.blame(10, f"a replay gives other followers: {replayed.book}, not {known.book}")
+        if replayed.watch != known.watch:
+            self._judge.blame(10, f"a replay gives another watch over risk: {replayed.watch}, not {known.watch}")
+        if replayed.linked != known.linked:
+            self._judge.blame(10, f"a replay gives other accounts: {replayed.linked}, not {known.linked}")
         for worker in service.workers.values():
             self._compare_orders(worker)
 
