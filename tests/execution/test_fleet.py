@@ -15,6 +15,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
+import structlog
 
 from patriot.accounts.events import SampleReason
 from patriot.execution.fleet import Care, Fleet
@@ -117,6 +118,7 @@ class Yard:
     checked: Counter[AccountId] = field(default_factory=Counter)
     caught_up: Counter[AccountId] = field(default_factory=Counter)
     alarms: list[str] = field(default_factory=list)
+    counted: Counter[str] = field(default_factory=Counter)  # log lines by their names, as the metrics show them
 
     def __post_init__(self) -> None:
         self.leases = Register(self.clock)
@@ -124,6 +126,10 @@ class Yard:
     def fleet(self) -> Fleet:
         care = Care(self._put_to_work, self._catch_up, self._check_key)
         return Fleet(self.leases, Ids(self.clock, Random(7).randbytes), self.clock, self, care)
+
+    def count(self, _logger: object, _method: str, line: Any) -> Any:
+        self.counted[line["event"]] += 1
+        return line
 
     async def _put_to_work(self, account_id: AccountId, fence: Fence) -> Put:
         if failures := self.start_fails.get(account_id):
@@ -148,6 +154,13 @@ class Yard:
 
 @asynccontextmanager
 async def at_work(yard: Yard, *accounts: AccountId) -> AsyncIterator[Fleet]:
+    with structlog.testing.capture_logs(processors=[yard.count]):
+        async with _at_work(yard, *accounts) as fleet:
+            yield fleet
+
+
+@asynccontextmanager
+async def _at_work(yard: Yard, *accounts: AccountId) -> AsyncIterator[Fleet]:
     fleet = yard.fleet()
     for account_id in accounts:
         fleet.take_on(account_id, ALICE)
@@ -190,7 +203,7 @@ async def test_lease_is_kept_for_as_long_as_the_account_is_at_work() -> None:
 @day
 async def test_owner_whose_renewal_hangs_asks_again_and_hears_that_another_has_the_lease() -> None:
     yard = Yard()
-    async with at_work(yard, ONE) as fleet:
+    async with at_work(yard, ONE):
         first, renew = yard.of(ONE)[0], yard.leases.renew
         yard.leases.renew = lambda *_of: asyncio.sleep(3600)  # type: ignore[method-assign]
         await asyncio.sleep(TTL / 2)
@@ -199,7 +212,7 @@ async def test_owner_whose_renewal_hangs_asks_again_and_hears_that_another_has_t
         assert await yard.leases.acquire(f"account:{ONE}", "another process") is not None
         await asyncio.sleep(TTL)
         assert first.worker.stopped.is_set()
-        assert fleet.counters["leases_lost"] == 1
+        assert yard.counted["account.lease_lost"] == 1
 
 
 @day
@@ -227,10 +240,11 @@ async def test_owner_whose_lease_another_took_stops_and_comes_back_with_a_newer_
         await asyncio.sleep(TTL)
         assert first.worker.stopped.is_set()
         assert ONE not in fleet.workers
-        assert fleet.counters["leases_lost"] == 1
+        assert yard.counted["account.lease_lost"] == 1
         await yard.leases.release(taken, "another process")
         await asyncio.sleep(TTL)
         assert yard.of(ONE)[-1].fence.token > taken.token > first.fence.token
+        assert yard.counted["account.at_work"] == 3
         assert len(yard.of(TWO)) == 1  # nobody else noticed
 
 
@@ -242,7 +256,7 @@ async def test_failure_of_one_account_is_tried_again_within_seconds_and_stays_wi
         assert len(yard.of(ONE)) == 3
         assert len(yard.of(TWO)) == 1
         assert set(fleet.workers) == {ONE, TWO}
-        assert fleet.counters["restarts"] == 2
+        assert yard.counted["account.worker_failed"] == 2
         assert yard.alarms == ["account.worker_failed"] * 2
         assert yard.caught_up[ONE] >= 1
         assert yard.caught_up[TWO] == 1
@@ -325,7 +339,7 @@ async def test_sample_that_failed_is_repeated_within_the_hour() -> None:
         assert late[1] is punctual[1] is SampleReason.HOURLY
         assert punctual[0] < 2
         assert 20 < late[0] < 60  # the exchange's own wish to wait is heeded
-        assert fleet.counters["samples_late"] == 1
+        assert yard.counted["account.sample_late"] == 1
         assert yard.of(ONE)[0].worker.checked == [NOTHING_HELD]
 
 

@@ -4,7 +4,6 @@ What goes wrong on one account stays with it: it is logged, alarmed and tried ag
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -92,7 +91,6 @@ class Fleet:
         self._keepers = Background()
         self._chores = Background()
         self.workers: dict[AccountId, AccountWorker] = {}
-        self.counters: Counter[str] = Counter()  # restarts, takeovers, leases lost, samples late
 
     @property
     def busy(self) -> dict[str, object]:
@@ -168,7 +166,6 @@ class Fleet:
         self._no_longer_starting(account_id)
 
     def _tell_of_failure(self, account_id: AccountId, error: BaseException) -> None:
-        self.counters["restarts"] += 1
         self._failures[account_id] = in_words(error)
         log.error("account.worker_failed", account_id=str(account_id), exc_info=error)
         self._alerts.critical("account.worker_failed", account_id=account_id, error=error)
@@ -189,7 +186,6 @@ class Fleet:
             await asyncio.sleep(RESTART_SECONDS)
             fence = await self._leases.acquire(name, owner)
         log.info("account.at_work", account_id=str(account_id), fence=fence.token)
-        self.counters["takeovers"] += 1
         account = await self._care.put_to_work(account_id, fence)
         self._at_work[account_id], self.workers[account_id] = account, account.worker
         self._no_longer_starting(account_id)
@@ -214,7 +210,6 @@ class Fleet:
                     await self._leases.renew(account.fence, owner)
                 pause = every
             except LeaseLost:
-                self.counters["leases_lost"] += 1
                 log.warning("account.lease_lost", account_id=str(account.worker.account_id))
                 account.worker.stop()
                 return
@@ -252,7 +247,6 @@ class Fleet:
                     pause = RESTART_SECONDS  # nobody works for it just now
                 except (ExchangeError, LeaseLost, StoreUnavailable) as error:
                     if tries == 0:
-                        self.counters["samples_late"] += 1
                         log.warning("account.sample_late", account_id=str(account_id), error=str(error))
                     asked = error.retry_after_seconds if isinstance(error, ExchangeUnavailable) else None
                     pause = max(asked or 0.0, SAMPLE_RETRY_SECONDS[min(tries, len(SAMPLE_RETRY_SECONDS) - 1)])
