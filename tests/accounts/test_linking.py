@@ -15,6 +15,7 @@ from patriot.accounts.events import (
     AccountLinked,
     AccountStatusChanged,
     AccountUnlinked,
+    CredentialProblem,
     CredentialsRejected,
     account_stream,
 )
@@ -151,11 +152,11 @@ async def test_another_key_cannot_take_the_place_of_a_linked_one(office: Office)
 async def test_key_that_gains_the_right_to_withdraw_suspends_the_account_until_it_lost_it(office: Office) -> None:
     trader, key = await office.key()
     await office.linking.link(WISH, key, CONTEXT)
-    assert await office.linking.check_key(ONE, CONTEXT)
+    assert await office.linking.check_key(ONE, CONTEXT) is None
 
     rights = {"api_key": trader.api_key, "permissions": ["read", "trade", "withdraw"]}
     await office.sim.control("POST", "/permissions", rights)
-    assert not await office.linking.check_key(ONE, CONTEXT)
+    assert await office.linking.check_key(ONE, CONTEXT) is CredentialProblem.WITHDRAW_ENABLED
     with pytest.raises(CommandRefused, match="may withdraw"):
         await office.linking.resume(ONE, "ASKED", CONTEXT)
 

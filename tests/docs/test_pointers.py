@@ -22,6 +22,7 @@ EVENT = re.compile(
     r"(?:order|position|execution|account|billing|strategy|risk|trading|funding|user|allocation)\.[a-z_]+"
 )
 NO_EVENTS = {  # names of log lines
+    "account.key_look_failed",
     "account.key_unfit",
     "account.lease_lost",
     "account.modes_changed",

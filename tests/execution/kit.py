@@ -108,6 +108,7 @@ class Account:
             ports, linked, ApiKey("key", "secret"), fence, self.pace, DeskPatience(), lambda _entry: 5
         )
         self.worker, self.keeper = account.worker, account.worker.keeper
+        self.worker.key.take(None)
         self.begun.set()
         await self.worker.run()
 

@@ -17,6 +17,7 @@ from patriot.accounts.events import AccountLinked, PositionMode
 from patriot.execution.commands import RecordRouting
 from patriot.execution.events import RoutedAccount, Routing
 from patriot.execution.followers import FollowerBook
+from patriot.execution.keys import KeyState
 from patriot.execution.routing import RoutingNeeds, SignalRouter
 from patriot.kernel.bus import Decided
 from patriot.kernel.errors import CommandRefused, ExchangeRefused, ExchangeUnavailable, LeaseLost
@@ -51,11 +52,18 @@ BTC = Instrument(
 )  # fmt: skip
 
 
+def good_key() -> KeyState:
+    key = KeyState()
+    key.take(None)
+    return key
+
+
 @dataclass
 class Hand:
     """What the router sees of one account's worker."""
 
     user_id: UserId = USER
+    key: KeyState = field(default_factory=good_key)
     known: set[OrderId] = field(default_factory=set)
     ready_after: float = 0.0
     prepares_in: float = 0.0

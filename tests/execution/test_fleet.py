@@ -19,6 +19,7 @@ import structlog
 
 from patriot.accounts.events import SampleReason
 from patriot.execution.fleet import Care, Fleet
+from patriot.execution.keys import KeyState
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, LeaseLost, NotFound, StoreUnavailable
 from patriot.kernel.eventstore import Fence
@@ -41,6 +42,7 @@ class Work:
 
     def __init__(self, account_id: AccountId, failures: list[Exception]) -> None:
         self.account_id, self.user_id = account_id, ALICE
+        self.key = KeyState()
         self.acting, self.ready, self.stopped = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.checked: list[AccountSnapshot] = []
         self.busy: dict[str, int] = {}
@@ -115,16 +117,19 @@ class Yard:
     work_fails: dict[AccountId, list[Exception]] = field(default_factory=dict)
     start_fails: dict[AccountId, list[Exception]] = field(default_factory=dict)
     books_fail: dict[AccountId, list[Exception]] = field(default_factory=dict)
+    look_fails: dict[AccountId, list[Exception]] = field(default_factory=dict)
+    key_problems: dict[AccountId, str] = field(default_factory=dict)
     checked: Counter[AccountId] = field(default_factory=Counter)
     caught_up: Counter[AccountId] = field(default_factory=Counter)
     alarms: list[str] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)  # log lines by their names, as the metrics show them
+    told: list[dict[str, object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.leases = Register(self.clock)
 
     def fleet(self) -> Fleet:
-        care = Care(self._put_to_work, self._catch_up, self._check_key)
+        care = Care(self._put_to_work, self._catch_up, self._look_at_key)
         return Fleet(self.leases, Ids(self.clock, Random(7).randbytes), self.clock, self, care)
 
     def count(self, _logger: object, _method: str, line: Any) -> Any:
@@ -141,11 +146,15 @@ class Yard:
     async def _catch_up(self, worker: AccountWorker) -> None:
         self.caught_up[worker.account_id] += 1
 
-    async def _check_key(self, account_id: AccountId) -> None:
+    async def _look_at_key(self, account_id: AccountId) -> str | None:
         self.checked[account_id] += 1
+        if failures := self.look_fails.get(account_id):
+            raise failures.pop(0)
+        return self.key_problems.get(account_id)
 
     def critical(self, name: str, **fields: object) -> None:
         self.alarms.append(name)
+        self.told.append(fields)
 
     def of(self, account_id: AccountId) -> list[Put]:
         """Return what was put to work for an account, oldest first."""
@@ -316,6 +325,51 @@ async def test_refusal_of_the_exchange_has_the_key_looked_at() -> None:
 
 
 @day
+async def test_look_at_a_key_that_met_a_failure_is_repeated_until_it_is_answered() -> None:
+    failures: list[Exception] = [ExchangeUnavailable("HTTP 502"), StoreUnavailable("away")] * 4
+    yard = Yard(look_fails={ONE: failures})
+    async with at_work(yard, ONE, TWO) as fleet:
+        for account in (ONE, TWO):
+            yard.of(account)[0].worker.ready.set()
+        await asyncio.sleep(0.1)
+        assert fleet.troubles() == {ONE: "its key was not looked at yet, and nothing is entered before"}
+        assert not await yard.of(ONE)[0].worker.key.known(5)
+        assert await yard.of(ONE)[0].worker.key.known(150)
+        assert yard.checked == {ONE: 9, TWO: 1}
+        assert fleet.troubles() == {}
+
+
+@day
+async def test_key_that_is_unfit_is_told_once_with_its_reason_until_that_changes() -> None:
+    failures: list[Exception] = [ExchangeRefused(-2015, "no such key") for _ in range(8)]
+    yard = Yard(work_fails={ONE: failures}, key_problems={ONE: "INVALID"})
+    async with at_work(yard, ONE) as fleet:
+        await asyncio.sleep(300)
+        assert yard.checked[ONE] > 8
+        yard.key_problems[ONE] = "WITHDRAW_ENABLED"
+        fleet.look_at_keys()
+        await asyncio.sleep(1)
+        del yard.key_problems[ONE]
+        fleet.look_at_keys()
+        await asyncio.sleep(1)
+        yard.key_problems[ONE] = "WITHDRAW_ENABLED"
+        fleet.look_at_keys()
+        await asyncio.sleep(1)
+        told = [fields for name, fields in zip(yard.alarms, yard.told, strict=True) if name == "account.key_unfit"]
+        assert told == [{"account_id": ONE, "reason": why} for why in ("INVALID", *["WITHDRAW_ENABLED"] * 2)]
+
+
+@day
+async def test_refusals_that_come_again_and_again_have_the_key_looked_at_now_and_then() -> None:
+    yard = Yard()
+    async with at_work(yard, ONE) as fleet:
+        for _ in range(60):
+            fleet.look_after_refusal(ONE)
+            await asyncio.sleep(1)
+        assert yard.checked[ONE] == 1 + 2
+
+
+@day
 async def test_unlinked_account_is_let_go_and_its_lease_with_it() -> None:
     yard = Yard()
     async with at_work(yard, ONE, TWO) as fleet:
@@ -422,6 +476,7 @@ async def test_account_whose_books_are_not_open_is_told() -> None:
         for account in (ONE, TWO):
             yard.of(account)[0].worker.ready.set()
         yard.of(ONE)[0].ledger.opened = False
+        await asyncio.sleep(0.1)
         assert fleet.troubles() == {ONE: "its books are not open yet, and nothing is entered before"}
 
 

@@ -9,14 +9,14 @@ from datetime import datetime
 
 from patriot.accounts.commands import LinkAccount, RecordPermissions, ResumeAccount, UnlinkAccount
 from patriot.accounts.credentials import REASONS, problem_of
-from patriot.accounts.events import CredentialsRejected, PositionMode
+from patriot.accounts.events import CredentialProblem, CredentialsRejected, PositionMode
 from patriot.accounts.ports import AccountVenue, ApiKey, KeyProbe, KeyVault
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, ExchangeRefused, InvalidInput
 from patriot.kernel.eventstore import Context
 from patriot.trading.reports import KeyPermissions
-from patriot.trading.terms import AccountId, Environment, Exchange, UserId
+from patriot.trading.terms import AccountId, Environment, Exchange, Urgency, UserId
 
 FIRST_VERSION = 1
 KEY_LENGTHS = range(10, 201)  # spec: components 1.1
@@ -69,14 +69,14 @@ class AccountLinking:
             if isinstance(event, CredentialsRejected):
                 raise CommandRefused(f"{event.reason_code}: {REASONS[event.reason_code]}")
 
-    async def check_key(self, account_id: AccountId, context: Context) -> bool:
+    async def check_key(self, account_id: AccountId, context: Context) -> CredentialProblem | None:
         """Ask what the account's key may do now; suspend the account if it may too much or too little.
 
-        Returns whether the key is good. Errors: NotFound; ExchangeUnavailable.
+        Returns what is wrong with the key. Nobody waits for the answer. Errors: NotFound; ExchangeUnavailable.
         """
-        permissions = await self._permissions(await self._vault.open(account_id))
+        permissions = await self._permissions(await self._vault.open(account_id), Urgency.BACKGROUND)
         await self._bus.dispatch(RecordPermissions(account_id, permissions, self._clock.now()), context)
-        return problem_of(permissions) is None
+        return problem_of(permissions)
 
     async def resume(self, account_id: AccountId, reason_code: str, context: Context) -> None:
         """Let an account trade again, if its key is still good. Errors: CommandRefused; ExchangeUnavailable."""
@@ -91,9 +91,9 @@ class AccountLinking:
         await self._bus.dispatch(command, context)
         await self._vault.destroy(account_id)
 
-    async def _permissions(self, key: ApiKey) -> KeyPermissions | None:
+    async def _permissions(self, key: ApiKey, urgency: Urgency = Urgency.NORMAL) -> KeyPermissions | None:
         try:
-            return await self._probe.permissions(key)
+            return await self._probe.permissions(key, urgency=urgency)
         except ExchangeRefused:
             return None
 

@@ -30,7 +30,7 @@ class ApiKey:
 class KeyProbe(Protocol):
     """Asks an exchange what a key may do, before it is kept."""
 
-    async def permissions(self, key: ApiKey) -> KeyPermissions:
+    async def permissions(self, key: ApiKey, *, urgency: Urgency = Urgency.NORMAL) -> KeyPermissions:
         """Return the rights of a key. Errors: ExchangeRefused if the exchange does not know it."""
         ...
 

@@ -7,12 +7,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import structlog
 
 from patriot.accounts.events import SampleReason
+from patriot.execution.keys import KeyWatch, Look
 from patriot.execution.ports import Alerts, Ledger
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.clock import Clock
@@ -69,7 +69,7 @@ class Care:
 
     put_to_work: PutToWork  # errors: NotFound for a key that does not open
     catch_up: Callable[[AccountWorker], Awaitable[None]]  # carry out what was asked for while nobody worked for it
-    check_key: Callable[[AccountId], Awaitable[None]]
+    look_at_key: Look
 
 
 class Fleet:
@@ -91,6 +91,7 @@ class Fleet:
         self._keepers = Background()
         self._chores = Background()
         self.workers: dict[AccountId, AccountWorker] = {}
+        self._keys = KeyWatch(care.look_at_key, self.workers, clock, alerts, self._chores)
 
     @property
     def busy(self) -> dict[str, object]:
@@ -109,6 +110,8 @@ class Fleet:
                 found[account_id] = "it is compared with its exchange" + (f", after {failure}" if failure else "")
             elif not self._at_work[account_id].ledger.opened:
                 found[account_id] = "its books are not open yet, and nothing is entered before"
+            elif not worker.key.is_known:
+                found[account_id] = "its key was not looked at yet, and nothing is entered before"
         return found
 
     def take_on(self, account_id: AccountId, user_id: UserId) -> None:
@@ -122,6 +125,7 @@ class Fleet:
         """Stop working for an account that was unlinked."""
         self._owners.pop(account_id, None)
         self._failures.pop(account_id, None)
+        self._keys.forget(account_id)
         if account_id in self.workers:
             self.workers[account_id].stop()
 
@@ -172,7 +176,7 @@ class Fleet:
         if isinstance(error, NotFound):
             self._no_longer_starting(account_id)  # a key that does not open holds up nobody else
         elif _contains(error, ExchangeRefused):
-            self.start_chore(partial(self._care.check_key, account_id))
+            self._keys.refused(account_id)
 
     def _no_longer_starting(self, account_id: AccountId) -> None:
         self._starting.discard(account_id)
@@ -218,7 +222,7 @@ class Fleet:
 
     async def _catch_up(self, worker: AccountWorker) -> None:
         await worker.acting.wait()
-        self.start_chore(partial(self._care.check_key, worker.account_id))  # it may have changed while nobody looked
+        self._keys.look_at(worker.account_id)  # it may have changed while nobody looked
         await self._care.catch_up(worker)
 
     # Time -------------------------------------------------------------------------------------------------------------
@@ -265,10 +269,18 @@ class Fleet:
             await account.worker.check_positions(snapshot)
         return True
 
-    def check_keys(self) -> None:
+    def look_at_key(self, account_id: AccountId) -> None:
+        """Ask what an account's key may do now."""
+        self._keys.look_at(account_id)
+
+    def look_after_refusal(self, account_id: AccountId) -> None:
+        """Ask soon what an account's key may do: the exchange refused it something."""
+        self._keys.refused(account_id)
+
+    def look_at_keys(self) -> None:
         """Ask what every account's key may do now."""
         for account_id in self._at_work:
-            self.start_chore(partial(self._care.check_key, account_id))
+            self._keys.look_at(account_id)
 
 
 async def _tolerant(work: Callable[[], Awaitable[None]]) -> None:

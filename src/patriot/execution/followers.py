@@ -57,6 +57,7 @@ class FollowerBook:
 
     strategies: dict[StrategyId, FollowedStrategy] = field(default_factory=dict)
     accounts: dict[AccountId, AccountStatus] = field(default_factory=dict)
+    suspended: dict[AccountId, str] = field(default_factory=dict)  # and why
     venues: dict[AccountId, VenueId] = field(default_factory=dict)
 
     def apply(self, event: BookEvent) -> None:
@@ -67,8 +68,12 @@ class FollowerBook:
                 self.venues[event.account_id] = event.exchange
             case AccountStatusChanged():
                 self.accounts[event.account_id] = event.new_status
+                self.suspended.pop(event.account_id, None)
+                if event.new_status is AccountStatus.SUSPENDED:
+                    self.suspended[event.account_id] = event.reason_code
             case AccountUnlinked():
                 self.accounts[event.account_id] = AccountStatus.UNLINKED
+                self.suspended.pop(event.account_id, None)
             case StrategyCreated():
                 self.strategies[event.strategy_id] = FollowedStrategy(
                     event.strategy_id,

@@ -146,8 +146,13 @@ class SignalRouter:
             return _skipped(follower, ReasonCode.SYMBOL_NOT_TRADED)
         if self._clock.now() > min(signal.valid_until, signal.generated_at + MAX_SIGNAL_AGE):
             return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)
+        asked_at = self._clock.monotonic()
         if not await worker.is_ready(READY_SECONDS):
             return _skipped(follower, ReasonCode.EQUITY_UNKNOWN)
+        if not await worker.key.known(READY_SECONDS - (self._clock.monotonic() - asked_at)):
+            return _skipped(follower, ReasonCode.EXCHANGE_UNAVAILABLE)
+        if worker.key.problem is not None:
+            return _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)  # the tail has yet to fold that it is suspended
         leverage = min(strategy.max_leverage, self._limits(follower, signal).max_leverage)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

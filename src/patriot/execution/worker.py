@@ -16,17 +16,19 @@ from patriot.execution.bracket import Bracket
 from patriot.execution.commands import RecordAdjustment, RecordUnexplained, RequestClose
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.events import unexplained_stream_id
+from patriot.execution.keys import KeyState
 from patriot.execution.late_legs import LateLegs
 from patriot.execution.ports import Alerts, CommandWriter, Desk, Ledger, LoggedBracket, Session
 from patriot.execution.position_check import Difference, PositionCheck, differences, unexplained
 from patriot.execution.stream_watch import StreamWatch
 from patriot.execution.symbol_settings import SettingsKeeper
+from patriot.execution.unknown_orders import UnknownOrders
 from patriot.kernel.bus import Decided
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import SYSTEM, Context
 from patriot.kernel.patience import patiently
-from patriot.kernel.tasks import Background, when_stored, without_end
+from patriot.kernel.tasks import Background, without_end
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 from patriot.trading.reports import (
@@ -75,6 +77,7 @@ class AccountWorker:
         self.snapshot: AccountSnapshot | None = None
         self.ready = asyncio.Event()
         self.acting = asyncio.Event()  # brackets are compared and looked after; money records may still be missing
+        self.key = KeyState()
         self.dispatch = dispatch
         self.late_legs = LateLegs(desk, load_traded, clock)
         self._venue_said = venue_said
@@ -86,19 +89,18 @@ class AccountWorker:
         self._desk = desk
         self._writer = writer
         self._load_open = load_open
-        self._load_bracket = load_bracket
         self._clock = clock
         self._alerts = alerts
         self._takeover_seconds = takeover_seconds
         self._took_over = False
         self._settled_at = 0.0
         self._handling = 0
-        self._told_of: set[str] = set()  # client ids of orders that a person was told of
         self._looked_at = 0.0
         self._stream = StreamWatch()
         self._positions = PositionCheck()
         self._settings = SettingsKeeper(account_id, session, alerts)
         self._tasks = Background()
+        self._unknown = UnknownOrders(account_id, desk, keeper, load_bracket, self._adopt, alerts, self._tasks)
         keeper.on_closed = partial(self._tasks.soon, self.refresh)
         keeper.on_exit_refused = lambda group_id: self._check_again(exit_refused=group_id)
         desk.on_answered = self._expect_event
@@ -192,7 +194,7 @@ class AccountWorker:
 
     async def _look_for_late_legs(self) -> None:
         await self._patiently(self.late_legs.look)
-        self._alert_of_unknown_orders()
+        self._unknown.look()
 
     async def _look(self) -> None:
         """Ask whether what we believe to rest does, and whether what is held is what we believe."""
@@ -203,7 +205,7 @@ class AccountWorker:
         self._stream.looked(self._looked_at)
         await self._patiently(partial(self._desk.check_resting, Urgency.PROTECTION if owed else Urgency.POSITION))
         await self._check_again()
-        self._alert_of_unknown_orders()
+        self._unknown.look()
 
     async def _take(self, report: PrivateReport) -> None:
         self._venue_said(report.at)
@@ -228,36 +230,7 @@ class AccountWorker:
                 self._stream.lost()
             case _:
                 assert_never(report)
-        self._alert_of_unknown_orders()
-
-    def _alert_of_unknown_orders(self) -> None:
-        if self._desk.strays:
-            self._tasks.start(self._find_brackets_of(list(self._desk.strays)))
-            self._desk.strays.clear()
-        for name, client_ids in (("order.foreign", self._desk.foreign), ("order.contested", self._desk.contested)):
-            new = client_ids - self._told_of
-            if new:
-                self._alerts.critical(name, account_id=self.account_id, client_ids=sorted(new))
-        self._told_of = self._desk.foreign | self._desk.contested  # as bounded as the desk's
-
-    async def _find_brackets_of(self, client_ids: list[str]) -> None:
-        """Know brackets again that were forgotten, and look after those that are not over; tell of all other ids."""
-        unknown = []
-        for client_id in client_ids:
-            group_id = self._desk.bracket_of(client_id)
-            logged = await when_stored(partial(self._load_bracket, group_id))
-            entry = logged.events[0] if logged.events else None
-            if not isinstance(entry, OrderCreated) or entry.account_id != self.account_id:
-                unknown.append(client_id)
-            elif not self.keeper.knows(group_id):
-                self._desk.doubt(entry.symbol)  # the log may lag behind what another owner, or this one, has sent
-                self._adopt(logged)
-                bracket = self.keeper.open_brackets[group_id]
-                if not bracket.over:
-                    self.keeper.restore(bracket)
-                await self._desk.search(entry.symbol)
-        if unknown:
-            self._alerts.critical("order.stray_report", account_id=self.account_id, client_ids=unknown)
+        self._unknown.look()
 
     async def _resync(self) -> None:
         """Act as soon as it is known what rests; nothing that protection can do without holds up the stream."""

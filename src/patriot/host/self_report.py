@@ -60,9 +60,9 @@ class SelfReport:
         return checks | ({"exchange": self._exchange} if self._inside.trades else {})
 
     def notes(self) -> dict[str, str]:
-        """Return which accounts are not in step and why: one broken account keeps the others from nothing."""
+        """Return which accounts do not trade and why: one broken account keeps the others from nothing."""
         execution = self._inside.execution()
-        troubles = execution.fleet.troubles() if execution is not None else {}
+        troubles = execution.troubles() if execution is not None else {}
         return {f"account {account_id}": words for account_id, words in troubles.items()}
 
     def counts(self) -> ByName:

@@ -85,6 +85,9 @@ def put_to_work(
 
     async def prepare_again(entry: OrderCreated) -> bool:
         leverage = leverage_of(entry)
+        await worker.key.known()
+        if worker.key.problem is not None:
+            return False
         try:
             if leverage is not None:
                 prepare = partial(worker.prepare, entry.symbol, leverage)

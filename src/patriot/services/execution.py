@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from patriot.accounts.events import AccountLinked, AccountStatus, AccountUnlinked, SampleReason
+from patriot.accounts.events import AccountLinked, AccountStatus, AccountStatusChanged, AccountUnlinked, SampleReason
 from patriot.accounts.linking import AccountLinking
 from patriot.accounts.ports import KeyVault
 from patriot.execution.fleet import AccountAtWork, Care, Fleet
@@ -52,7 +52,7 @@ class ExecutionService:
         self._instruments: dict[tuple[VenueId, str], Instrument] = {}
         self._sampled_at: datetime | None = None  # all accounts, once an hour
         self._began_at = BEGINNING  # where the log ended when signals began to be routed
-        care = Care(self._put_to_work, self._catch_up, self._check_key)
+        care = Care(self._put_to_work, self._catch_up, self._look_at_key)
         self.fleet = Fleet(ports.leases, ports.ids, ports.clock, ports.alerts, care)
         self._take_up(ExecutionFold())
         keep = Keep(ports.snapshots, ExecutionFold, lambda: self._known, self._take_up)
@@ -63,6 +63,12 @@ class ExecutionService:
     def workers(self) -> dict[AccountId, AccountWorker]:
         """Return the accounts at work in this process."""
         return self.fleet.workers
+
+    def troubles(self) -> dict[AccountId, str]:
+        """Return why accounts do not trade, in words; one that does has none."""
+        return {
+            one: f"it is suspended: {why}" for one, why in self._known.book.suspended.items()
+        } | self.fleet.troubles()
 
     @property
     def busy(self) -> str:
@@ -113,6 +119,8 @@ class ExecutionService:
         match event := recorded.event:
             case AccountLinked():
                 self._take_on(event.account_id)
+            case AccountStatusChanged(new_status=AccountStatus.ACTIVE):
+                self.fleet.look_at_key(event.account_id)
             case AccountUnlinked():
                 self.fleet.let_go(event.account_id)
             case SignalGenerated():
@@ -193,16 +201,15 @@ class ExecutionService:
             elif followed is not None and followed.status is StrategyStatus.STOPPED:
                 await worker.flatten("STRATEGY_STOPPED", strategy_id)
 
-    async def _check_key(self, account_id: AccountId) -> None:
-        """Ask what a key may do now; one that gained or lost rights suspends its account."""
+    async def _look_at_key(self, account_id: AccountId) -> str | None:
+        """Ask what a key may do now; one that may too much or too little suspends its account. Return what is wrong."""
         linked, ports = self._known.linked[account_id], self._ports
         venue = ports.venue(linked.venue_id)
         linking = AccountLinking(
             ports.bus, self._vault, venue.probe, lambda key: venue.session(key).account, ports.clock
         )
         about = derived_id("key", account_id, ports.clock.now())
-        if not await linking.check_key(account_id, Context(about, user_id=linked.user_id, account_id=account_id)):
-            self._ports.alerts.critical("account.key_unfit", account_id=account_id)
+        return await linking.check_key(account_id, Context(about, user_id=linked.user_id, account_id=account_id))
 
     # Time -------------------------------------------------------------------------------------------------------------
 
@@ -212,7 +219,7 @@ class ExecutionService:
         if last is None or (now.date(), now.hour) > (last.date(), last.hour):
             self.fleet.sample_equity(SampleReason.HOURLY, paced=not _month_ends_near(now))
             if last is not None and now.date() > last.date():
-                self.fleet.check_keys()
+                self.fleet.look_at_keys()
             self._sampled_at = now
 
 

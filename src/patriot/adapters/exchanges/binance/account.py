@@ -1,6 +1,7 @@
 """One account's balances, income, settings and rights. Implements `accounts/ports.py AccountVenue` and `KeyProbe`."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import datetime
 
 from patriot.accounts.ports import ApiKey
@@ -112,6 +113,6 @@ class BinanceKeyProbe:
     def __init__(self, session_for: Callable[[ApiKey], BinanceSession]) -> None:
         self._session_for = session_for
 
-    async def permissions(self, key: ApiKey) -> KeyPermissions:
+    async def permissions(self, key: ApiKey, *, urgency: Urgency = Urgency.NORMAL) -> KeyPermissions:
         """Return the rights of a key. Errors: ExchangeRefused if the exchange does not know it."""
-        return await self._session_for(key).call(_RIGHTS, read_permissions)
+        return await self._session_for(key).call(replace(_RIGHTS, urgency=urgency), read_permissions)
