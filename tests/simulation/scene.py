@@ -38,18 +38,29 @@ class Scene:
     def __init__(self) -> None:
         clock = FakeClock(START)
         self.seconds = 0.0
+        self.deaf = False
         self.venue = SimulatedVenue(1, clock)
         for symbol in PRICES:
             self.venue.move(symbol, Decimal(0))
         self.uid, _ = self.venue.open_account(Decimal(100_000))
         client = Client(ACCOUNT, self.uid)
         self.judge = Judge(
-            self.venue.engine, [client], Dice(1, CALM), lambda: self.seconds, lambda _text: None, {}, [SIGNAL]
+            self.venue.engine,
+            [client],
+            Dice(1, CALM),
+            lambda: self.seconds,
+            lambda _text: None,
+            {},
+            self.hears,
+            [SIGNAL],
         )
         self.venue.exchange.watch = self.judge.applied
         self.store = MemoryEventStore(clock)
         self.scribe = Scribe(self.store, Ids(clock, seeded(1, "ids").randbytes))
         self.settle(MAX_LEVERAGE, MarginType.ISOLATED)
+
+    def hears(self, _uid: int) -> bool:
+        return not self.deaf
 
     def settle(self, leverage: int, margin_type: MarginType) -> None:
         """Set leverage and margin type of the symbol."""

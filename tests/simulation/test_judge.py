@@ -104,6 +104,18 @@ def test_position_is_without_its_stop_for_so_long_and_no_longer(*, acting: bool,
     assert scene.judge.violations == [said]
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(8.0, False), (8.5, True)])
+def test_account_that_the_exchange_tells_nothing_has_until_it_must_notice(*, seconds: float, told: bool) -> None:
+    scene = Scene()
+    scene.deaf = True
+    scene.trade(Leg.ENTRY)
+
+    for scene.seconds in (0.0, seconds):
+        scene.judge.look({ACCOUNT: 0.0}, 0.0)
+
+    assert bool(scene.judge.violations) is told
+
+
 def test_position_with_its_stop_may_stand_for_ever() -> None:
     scene = Scene()
     scene.trade(Leg.ENTRY)

@@ -25,6 +25,7 @@ from patriot.trading.terms import AccountId, Leg, SignalId
 
 MAX_LEVERAGE = 5  # of every strategy of a run
 PROTECTED_WITHIN_SECONDS = 2.0
+DEAF_SECONDS = 6.0  # more: an own order of which nothing is heard for 5 s is looked into, at a look each second
 WORKING_WITHIN_SECONDS = 40.0  # a lease runs out, another process takes it, reads its log and the exchange
 NOTICED_WITHIN_SECONDS = 15.0  # a lost lease, by its owner: its time to live and a little
 LOOKED_WITHIN_SECONDS = 30.0  # before an entry: what its settings are on the exchange
@@ -62,6 +63,7 @@ class Judge:
     now: Callable[[], float]
     note: Callable[[str], None]
     leases: Mapping[str, tuple[str, float]]  # name -> who got it last, and when
+    hears: Callable[[int], bool] = lambda _uid: True  # whether the exchange tells an account anything
     signals: list[SignalId] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     attempts: dict[str, list[Attempt]] = field(default_factory=lambda: defaultdict(list))
@@ -204,6 +206,7 @@ class Judge:
                 acting = acting_since.get(client.account_id)
                 seconds = now - max(since, acting if acting is not None else working_since)
                 allowed = PROTECTED_WITHIN_SECONDS if acting is not None else WORKING_WITHIN_SECONDS
+                allowed += 0.0 if self.hears(client.uid) else DEAF_SECONDS
                 self.longest_naked = max(self.longest_naked, seconds)
                 if seconds > allowed:
                     whom = "by its worker" if acting is not None else "and nobody worked for it"

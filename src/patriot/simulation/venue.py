@@ -112,6 +112,10 @@ class SimulatedVenue:
         """Return whose listen key it is."""
         return next((uid for uid, known in self.exchange.listen_keys.items() if known == listen_key), None)
 
+    def hears(self, uid: int) -> bool:
+        """Return whether the exchange tells an account anything."""
+        return self.face.hub.has_listen_key(uid)
+
     def move(self, symbol: str, change: Decimal, *, jump: bool = False) -> None:
         """Move a price by a fraction of it."""
         self.prices[symbol] = self.on_grid(symbol, self.prices[symbol] * (1 + change))

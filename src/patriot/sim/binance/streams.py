@@ -256,6 +256,10 @@ class StreamHub:
 
     # ------------------------------------------------------------------------------------------------ every second
 
+    def has_listen_key(self, uid: int) -> bool:
+        """Return whether an account has a listen key that lives: without one, its streams are silent."""
+        return self._listen_keys.active(uid) is not None
+
     def end_listen_keys(self, uid: int | None, announced: bool) -> int:
         """End the listen key of an account, or all of them, and leave the sockets open; return how many ended."""
         uids = tuple(self._exchange.listen_keys) if uid is None else (uid,)
