@@ -107,6 +107,7 @@ class Bench:
         self.events: list[OrderEvent] = []
         self.executed: list[tuple[OrderId, Decimal, bool]] = []
         self.written: list[tuple[str, ActorType]] = []
+        self.write_seconds = 0.001  # until the store has taken an event
         self.journal = Journal(self._write)
         self.desk = OrderDesk(self.venue, self.venue, self.journal, self.clock, self)
         self.writing = asyncio.create_task(self.journal.run())
@@ -119,7 +120,7 @@ class Bench:
         self.executed.append((order_id, quantity, over))
 
     async def _write(self, command: object, actor: Actor) -> None:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(self.write_seconds)
         self.written.append((type(command).__name__, actor.type))
 
     def status(self, leg: Leg, sequence: int = 1) -> Status:

@@ -258,6 +258,29 @@ def test_entry_that_is_too_old_or_unwanted_never_goes_out() -> None:
     run_virtually(run_unwanted())
 
 
+def test_entry_that_nobody_wants_any_more_when_its_submission_is_durable_never_goes_out() -> None:
+    async def run_unwanted() -> None:
+        bench = Bench()
+        bench.write_seconds = 20
+        bench.venue.canceling = [ExchangeRefused(-2011, "Unknown order sent.")] * 100
+        sending = asyncio.create_task(bench.desk.submit(ENTRY))
+        await asyncio.sleep(1)
+        canceling = asyncio.create_task(bench.desk.cancel(ENTRY, CancelReason.RISK))
+        await asyncio.gather(sending, canceling)
+        assert "place e1" not in bench.venue.asked
+        assert bench.status(Leg.ENTRY) is Status.CANCELED
+
+    async def run_late() -> None:
+        bench = Bench()
+        bench.write_seconds = 61
+        await bench.desk.submit(ENTRY)
+        assert "place e1" not in bench.venue.asked
+        assert bench.status(Leg.ENTRY) is Status.REJECTED
+
+    run_virtually(run_unwanted())
+    run_virtually(run_late())
+
+
 def test_cancel_that_does_not_get_through_is_repeated_until_it_does() -> None:
     async def run() -> None:
         bench = Bench()
