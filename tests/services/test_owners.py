@@ -14,7 +14,7 @@ from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import START, Actor, ActorType, Appended, Envelope, Fence, StreamAppend
 from patriot.orders.client_ids import entry_order_id
 from patriot.orders.events import OrderCreated, OrderFilled
-from patriot.risk.commands import HaltTrading
+from patriot.risk.commands import HaltTrading, ResumeTrading
 from patriot.risk.events import HaltLevel, ReasonCode, Scope
 from patriot.sim.engine.operations import PlaceOrder
 from patriot.simulation.loop import run_virtually
@@ -252,5 +252,36 @@ def test_position_passes_each_step_of_its_way_where_a_kill_must_lose_nothing() -
         assert passed[Step.POSITION_CLOSED] == 1
         assert passed[Step.ORDER_ACCEPTED] == 3  # entry, target, close
         assert passed[Step.SIGNAL_ROUTED] == 2
+
+    run_virtually(day())
+
+
+def test_wish_to_close_that_was_not_durable_at_first_is_left_although_the_halt_was_lifted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def day() -> None:
+        paper, account_id = await one_client()
+        async with paper.running():
+            await paper.signal(TREND)
+        append, refused = paper.store.append, list[str]()
+
+        async def refusing(appends: Sequence[StreamAppend], **more: Any) -> Appended:
+            wishes = [one for one in appends if one.stream.stream_type == "PROTECTION"]
+            if wishes and len(refused) < 3:
+                refused.append("wish to close")
+                raise StoreUnavailable("full")
+            return await append(appends, **more)
+
+        async with paper.owned_elsewhere(account_id), paper.running_soon() as service:
+            await service.started.wait()
+            monkeypatch.setattr(paper.store, "append", refusing)
+            await paper.tell(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, "OPERATOR", paper.clock.now()))
+            await paper.tell(ResumeTrading(Scope.GLOBAL, "", "OPERATOR", paper.clock.now()))
+            await paper.settle(10)
+            assert len(refused) == 3
+            assert [one.account_id for one in await paper.log(CloseRequested)] == [account_id]
+        async with paper.running():
+            await paper.settle(30)
+        assert paper.positions(account_id) == {}
 
     run_virtually(day())
