@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
-from patriot.adapters.exchanges.binance.sockets import Backoff, open_socket
+from patriot.adapters.exchanges.binance.sockets import SILENCE_SECONDS, Backoff, Socket, open_socket
 from patriot.kernel.errors import ExchangeUnavailable
+from patriot.simulation.loop import run_virtually
 
 pytestmark = pytest.mark.integration
 
@@ -62,6 +64,32 @@ async def test_line_that_does_not_answer_is_dead(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("patriot.adapters.exchanges.binance.sockets.PONG_TIMEOUT_SECONDS", 0.01)
     async with serving(say_nothing) as (http, url), open_socket(http, url, silence_seconds=0.01) as socket:
         assert [await socket.next_message(), await socket.next_message()] == [b"", None]
+
+
+class DeadLine:
+    """A line on which nothing comes, and nothing ends."""
+
+    async def receive(self) -> None:
+        await asyncio.sleep(3_600)
+
+    async def ping(self) -> None:
+        """Send a ping that nobody hears."""
+
+    async def close(self) -> None:
+        """End."""
+
+
+def test_line_that_says_nothing_is_dead_after_forty_seconds() -> None:
+    async def run() -> list[float]:
+        socket = Socket(cast(aiohttp.ClientWebSocketResponse, DeadLine()), SILENCE_SECONDS)
+        assert await socket.next_message() == b""
+        asked_at = asyncio.get_running_loop().time()
+        assert await socket.next_message() is None
+        given_up_at = asyncio.get_running_loop().time()
+        await socket.stop()
+        return [asked_at, given_up_at]
+
+    assert run_virtually(run()) == [30, 40]
 
 
 async def test_closed_line_is_dead() -> None:
