@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from patriot.host import keepers
 from patriot.host.embedded import EmbeddedPostgres
-from patriot.host.keepers import PlatformKeeper, PostgresKeeper
+from patriot.host.keepers import PlatformKeeper, PostgresKeeper, SimKeeper
+from patriot.host.sim_process import SimProcess, SimSpec
 from patriot.kernel.errors import StartupError, StoreUnavailable
 
 pytestmark = pytest.mark.unit
@@ -153,6 +155,48 @@ async def test_database_that_cannot_be_started_is_tried_until_it_can(monkeypatch
     keeping.cancel()
     with pytest.raises(asyncio.CancelledError):
         await keeping
+
+
+class Sim:
+    """A simulator that ends as soon as it runs, or goes on."""
+
+    binance_port, control_port = 1_001, 1_002
+
+    def __init__(self, died: Work) -> None:
+        self.died = died
+
+
+async def test_simulator_that_came_back_is_followed_by_whoever_goes_by_its_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def ends() -> None:
+        raise StartupError("killed")
+
+    lives: list[Sim | StartupError] = [Sim(ends), StartupError("its port is taken"), Sim(goes_on)]
+    started: list[SimSpec] = []
+    followed: list[object] = []
+
+    async def start(spec: SimSpec) -> Sim:
+        started.append(spec)
+        if isinstance(life := lives.pop(0), StartupError):
+            raise life
+        return life
+
+    async def came_back() -> None:
+        followed.append(keeper.sim)
+
+    monkeypatch.setattr(SimProcess, "start", start)
+    keeper = SimKeeper(SimSpec(Path("sim"), "t", 7, "1", None), cast(SimProcess, Sim(ends)))
+    keeping = asyncio.create_task(keeper.run(came_back))
+    try:
+        await until(lambda: not lives and len(followed) == 2)
+        assert followed[-1] is keeper.sim
+        assert keeper.restarts == 3
+        again = {(spec.binance_port, spec.control_port) for spec in started}
+        assert again == {(Sim.binance_port, Sim.control_port)}
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 async def test_pauses_grow_and_begin_anew_after_a_steady_minute(monkeypatch: pytest.MonkeyPatch) -> None:
