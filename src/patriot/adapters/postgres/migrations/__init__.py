@@ -2,14 +2,16 @@
 
 To add one, as the only change of its commit and additive first:
 
-1. `.venv/bin/alembic revision --rev-id 0015 -m "add something"`, with the number after the last one in `versions/`.
-   It writes `versions/0015_add_something.py` from `script.py.mako`.
+1. `.venv/bin/alembic revision --rev-id 0017 -m "add something"`, with the number after the last one in `versions/`.
+   It writes `versions/0017_add_something.py` from `script.py.mako`.
 2. Fill `UPGRADE`: any number of statements, with `$$ ... $$` bodies and `::casts` as they are. It runs in one
    transaction, so no `BEGIN`, no `COMMIT`, and nothing that refuses a transaction (`CREATE INDEX CONCURRENTLY`).
 3. Run `.venv/bin/pytest tests/adapters/postgres/test_migrate.py`.
 
 A migration of a read model whose projection folds otherwise from now on empties its tables and sets its place to '', as
 `0014_fold_again.py` does: the rows of yesterday would differ from those that a rebuild gives.
+
+A new table of `read` is given to its roles by name: `read.protect`, or a `GRANT`.
 
 There is no downgrade: history is append-only, and so is the schema. A mistake is mended by the next migration.
 """
