@@ -17,6 +17,7 @@ from patriot.adapters.exchanges.binance.orders import BinanceOrders
 from patriot.adapters.exchanges.binance.venue_time import VenueTime
 from patriot.execution import bracket, effects
 from patriot.execution.bracket import Bracket, Open
+from patriot.execution.effects import BracketKeeper
 from patriot.execution.fleet import Fleet
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.bus import CommandBus
@@ -39,7 +40,7 @@ from patriot.risk.decider import RISK
 from patriot.services.execution import ExecutionService
 from patriot.services.risk_facts import WatchedRisk
 from patriot.trading.reports import OrderReport, TradeReport, VenueOrder
-from patriot.trading.terms import Leg, Urgency
+from patriot.trading.terms import Leg, OrderId, Urgency
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 REAL_PLACE, REAL_DECIDE, REAL_ERROR_OF = BinanceOrders.place, decider.decide, answers.error_of
@@ -251,6 +252,24 @@ def forget_to_note_an_acceptance(patch: pytest.MonkeyPatch) -> None:
 
 
 # What finds each, from which day of `make simulate` on: the first of all that did when this was written.
+def crash_in_a_look(patch: pytest.MonkeyPatch) -> None:
+    """Meet in the periodic look at resting orders what nobody thought of: the worker is started anew each time."""
+
+    async def look(_worker: AccountWorker) -> None:
+        raise KeyError("a symbol nobody thought of")
+
+    patch.setattr(AccountWorker, "_look", look)
+
+
+def crash_at_the_end_of_a_bracket(patch: pytest.MonkeyPatch) -> None:
+    """Meet there what nobody thought of."""
+
+    def finish(_keeper: BracketKeeper, _group_id: OrderId, _bracket: Bracket) -> None:
+        raise KeyError("a bracket nobody thought of")
+
+    patch.setattr(BracketKeeper, "_finish", finish)
+
+
 MUTANTS: list[tuple[Plant, str, int]] = [
     (resend_without_asking, "law 3: entry .* was sent again", 3),
     (trust_any_body, "law 3: entry .* was sent again", 13),
@@ -272,4 +291,6 @@ MUTANTS: list[tuple[Plant, str, int]] = [
     (swallow_cancellation, "law 2: a process did not end", 1),
     (miss_what_moves_risk, "law 10: a replay gives another watch", 0),
     (forget_to_note_an_acceptance, "law 10: order .* a replay gives", 0),
+    (crash_in_a_look, "law 2: account.worker_failed ended by itself: KeyError", 1),
+    (crash_at_the_end_of_a_bracket, "law 2: account.worker_failed ended by itself: KeyError", 1),
 ]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from patriot.kernel.errors import EndedByItself, ExchangeUnavailable, LeaseLost, NotFound, StoreUnavailable
 from patriot.orders.client_ids import client_id_prefix, client_order_id
 from patriot.sim.engine.words import MarginType
 from patriot.simulation.faults import Fault
@@ -126,3 +127,22 @@ def test_position_with_its_stop_may_stand_for_ever() -> None:
         scene.judge.look({ACCOUNT: 0.0}, 0.0)
 
     assert scene.judge.violations == []
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ExchangeUnavailable("429"), []),
+        (ExceptionGroup("parts", [LeaseLost("another's"), StoreUnavailable("away")]), []),
+        (KeyError("symbol"), ["KeyError: 'symbol'"]),
+        (ExceptionGroup("parts", [LeaseLost("another's"), KeyError("symbol")]), ["KeyError: 'symbol'"]),
+        (ExceptionGroup("all", [ExceptionGroup("parts", [NotFound("key")])]), ["NotFound: key"]),
+        (EndedByItself("canceled inside"), ["EndedByItself: canceled inside"]),
+    ],
+)
+def test_end_that_no_fault_makes_is_told_although_a_new_life_follows(error: Exception, told: list[str]) -> None:
+    scene = Scene()
+
+    scene.judge.crashed("account.worker_failed", error)
+
+    assert scene.judge.violations == [f"law 2: account.worker_failed ended by itself: {words}" for words in told]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from patriot.execution.worker import AccountWorker
+from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import START
 from patriot.services.risk import RiskService
 from patriot.simulation.books import Books
@@ -129,8 +130,25 @@ def test_process_that_ends_by_itself_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(RiskService, "run", break_once)
 
-    assert World(0, CALM, SMALL).run().violations == ["law 2: a process ended by itself: RuntimeError it broke"]
+    assert World(0, CALM, SMALL).run().violations == ["law 2: a process ended by itself: RuntimeError: it broke"]
     assert len(lives) == 2
+
+
+def test_process_that_cannot_begin_is_told_unless_a_fault_explains_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, lives = RiskService.run, []
+    breaks: list[Exception] = [StoreUnavailable("away"), KeyError("at its start")]
+
+    async def break_twice(service: RiskService) -> None:
+        lives.append(service)
+        if breaks:
+            raise breaks.pop(0)
+        await run(service)
+
+    monkeypatch.setattr(RiskService, "run", break_twice)
+
+    told = World(0, CALM, SMALL).run().violations
+    assert told == ["law 2: a process that starts ended by itself: KeyError: 'at its start'"]
+    assert len(lives) == 3
 
 
 def test_process_that_does_not_end_when_told_to_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

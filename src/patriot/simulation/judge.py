@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from math import inf
 
+from patriot.kernel.errors import ExchangeError, LeaseLost, StoreUnavailable, in_words
 from patriot.kernel.money import ZERO
 from patriot.orders.client_ids import client_id_prefix, entry_order_id, parse_client_order_id
 from patriot.orders.events import STREAM_TYPE
@@ -32,6 +33,7 @@ LOOKED_WITHIN_SECONDS = 30.0  # before an entry: what its settings are on the ex
 WAY_OUT_WITHIN_SECONDS = 10.0  # an emergency close that takes longer is no excuse any more
 # laxer than the desk: an id that PATRIOT should not have written counts too
 _OURS = re.compile("(?P<prefix>p[a-z2-7]{26})(?P<leg>[estcx])(?P<sequence>[0-9]+)")
+MADE_BY_FAULTS = (ExchangeError, LeaseLost, StoreUnavailable)  # all that trouble of a run makes a worker end with
 Halts = list[tuple[datetime, datetime]]
 
 
@@ -82,6 +84,14 @@ class Judge:
         entry = f"law {law}: {text}"
         if entry not in self.violations:
             self.violations.append(entry)
+
+    def crashed(self, whose: str, error: BaseException) -> None:
+        """Let nothing end by an error that no fault makes, although whoever keeps it starts it again (law 2)."""
+        if isinstance(error, BaseExceptionGroup):
+            for one in error.exceptions:
+                self.crashed(whose, one)
+        elif not isinstance(error, MADE_BY_FAULTS):
+            self.blame(2, f"{whose} ended by itself: {in_words(error)}")
 
     # At every step of the exchange ------------------------------------------------------------------------------------
 

@@ -48,16 +48,17 @@ class MachineClock:
 
 
 class Alarms:
-    """`Alerts` that are kept."""
+    """`Alerts` that are told in the trace; of one about a failure, the judge hears what failed."""
 
-    def __init__(self, note: Callable[[str], None]) -> None:
-        self.raised: list[tuple[str, dict[str, object]]] = []
+    def __init__(self, note: Callable[[str], None], crashed: Callable[[str, BaseException], None]) -> None:
         self._note = note
+        self._crashed = crashed
 
     def critical(self, name: str, **fields: object) -> None:
-        """Keep an alert."""
-        self.raised.append((name, fields))
+        """Tell of an alert."""
         self._note(f"alert {name} {fields}")
+        if isinstance(error := fields.get("error"), BaseException):
+            self._crashed(name, error)
 
 
 @dataclass(slots=True)
@@ -71,6 +72,7 @@ class Shared:
     address: ExchangeAddress
     line_to_store: Callable[[Life], StoreLine]
     note: Callable[[str], None]
+    crashed: Callable[[str, BaseException], None]  # is told which alert told of a failure, and the failure
     unfenced: Callable[[set[str]], None]  # is told the types of streams that were written to without a fence
     chance_of: Callable[[Life], Random]
 
@@ -81,7 +83,7 @@ class Process:
     def __init__(self, life: Life, shared: Shared, service_type: type[ExecutionService] = ExecutionService) -> None:
         self.life = life
         self.clock = MachineClock()
-        self.alarms = Alarms(lambda text: shared.note(f"{life.name} {text}"))
+        self.alarms = Alarms(lambda text: shared.note(f"{life.name} {text}"), shared.crashed)
         self.started_at = asyncio.get_running_loop().time()
         self.acting_since: dict[AccountId, float] = {}
         self._shared = shared

@@ -16,6 +16,7 @@ import structlog
 
 from patriot.adapters.vault import MasterKey, MemoryShelf, Vault
 from patriot.kernel.bus import CommandBus
+from patriot.kernel.errors import in_words
 from patriot.kernel.eventstore import Context, StreamKey
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore
@@ -167,6 +168,7 @@ class World:
             ExchangeAddress(self.venue.url, self.venue.ws_url),
             self._line_to_store,
             self.note,
+            self.judge.crashed,
             self.judge.wrote_unfenced,
             lambda life: seeded(self.seed, life.name),
         )
@@ -242,8 +244,10 @@ class World:
         error = None if process.task.cancelled() else process.task.exception()
         self.note(f"{process.life.name} ended by itself: {error!r}")
         if process.execution is None or not process.execution.started.is_set():
-            return  # it could not serve, and is started again
-        self.judge.blame(2, f"a process ended by itself: {_words(error)}")
+            if error is not None:
+                self.judge.crashed("a process that starts", error)  # else it could not serve, and is started again
+            return
+        self.judge.blame(2, f"a process ended by itself: {in_words(error) if error else 'canceled, or done'}")
 
     async def _end_processes(self) -> None:
         """Ask what still lives to end: a task that was canceled ends."""
@@ -443,9 +447,3 @@ class World:
     def _look(self) -> None:
         living = [process.started_at for process in self.processes if process.alive]
         self.judge.look(self._acting(), min(living) if living else None)
-
-
-def _words(error: BaseException | None) -> str:
-    if isinstance(error, BaseExceptionGroup):
-        return " and ".join(_words(one) for one in error.exceptions)
-    return f"{type(error).__name__} {error}"
