@@ -56,6 +56,7 @@ class Plugged:
 
     def __init__(self, exchange: Exchange) -> None:
         self.orders = self.account = exchange
+        self.unknown_seen: dict[str, int] = {}
 
     def session(self, key: ApiKey) -> Plugged:
         return self

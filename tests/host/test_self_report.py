@@ -15,14 +15,17 @@ from patriot.services.plugged_in import PluggedIn
 pytestmark = pytest.mark.integration
 
 ACCOUNT = UUID(int=7)
+COMPARED = {ACCOUNT: "it is compared with its exchange"}
 
 
 class Market:
-    """An exchange's public side that answers, or does not."""
+    """An exchange that answers, or does not."""
 
-    def __init__(self, problem: Exception | None = None) -> None:
+    def __init__(self, problem: Exception | None = None, *, unheard: str = "", **unknown: int) -> None:
         self.problem = problem
         self.market = self
+        self.stream_problem = unheard
+        self.unknown_seen = unknown
 
     async def server_time(self) -> None:
         if self.problem is not None:
@@ -116,7 +119,8 @@ async def test_process_in_order_is_ready_and_has_nothing_to_note() -> None:
     ("check", "words", "wrong"),
     [
         ("services", "they are started again: KeyError: 'x'", {"restarting": lambda: "KeyError: 'x'"}),
-        ("started", "accounts are not in step", {"execution": execution({}, Worker(ready=False))}),
+        ("started", "accounts are not in step", {"execution": execution(COMPARED, Worker(ready=False))}),
+        ("started", "accounts are not in step", {"execution": execution({ACCOUNT: "nobody works for it"})}),
         ("database", "away", {"feed": Feed(StoreUnavailable("away"))}),
         ("tails", "risk is 1001 events behind", {"tails": lambda: [Tail(2_000 - MAX_LAG_EVENTS - 1)]}),
         ("exchange", "closed this address", {"market": Market(ExchangeUnavailable("it closed this address"))}),
@@ -133,6 +137,21 @@ async def test_account_that_is_not_in_step_is_noted_with_its_reason_and_others_g
     answer = await told("/ready", execution=broken)
     assert answer.status_code == 200
     assert answer.json()["notes"] == {f"account {ACCOUNT}": "nobody works for it: ExchangeRefused: -2015"}
+
+
+async def test_platform_without_accounts_is_ready() -> None:
+    assert (await told("/ready", execution=execution({}))).status_code == 200
+
+
+async def test_prices_that_are_not_heard_are_noted() -> None:
+    answer = await told("/ready", market=Market(unheard="the line was lost"))
+    assert answer.status_code == 200
+    assert answer.json()["notes"] == {"market stream of BINANCE": "the line was lost"}
+
+
+async def test_metrics_show_what_an_exchange_said_that_is_unknown() -> None:
+    text = (await told("/metrics", market=Market(NEXT_YEARS_EVENT=3))).text
+    assert 'patriot_exchange_unknown_total{of="NEXT_YEARS_EVENT"} 3.0' in text
 
 
 async def test_metrics_show_accounts_counts_and_lags() -> None:

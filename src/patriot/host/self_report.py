@@ -1,5 +1,6 @@
 """What a process finds out about itself for `/ready` and `/metrics`: what works, what happened, how far it is."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -60,15 +61,28 @@ class SelfReport:
         return checks | ({"exchange": self._exchange} if self._inside.trades else {})
 
     def notes(self) -> dict[str, str]:
-        """Return which accounts do not trade and why: one broken account keeps the others from nothing."""
+        """Return which accounts do not trade and which prices are not heard, and why: the others trade on."""
         execution = self._inside.execution()
         troubles = execution.troubles() if execution is not None else {}
-        return {f"account {account_id}": words for account_id, words in troubles.items()}
+        said = {f"account {account_id}": words for account_id, words in troubles.items()}
+        for venue_id, venue in self._plugged.ports.venues.items():
+            if venue.market.stream_problem:
+                said[f"market stream of {venue_id}"] = venue.market.stream_problem
+        return said
 
     def counts(self) -> ByName:
-        """Return what has happened since the start: alerts, lines of the log by their names, and what else is kept."""
+        """Return what has happened since the start: alerts, lines of the log, what exchanges said that is unknown."""
         alerts = {"critical": float(self._plugged.alerts.raised)}
-        return {"alerts_raised": alerts, "log_lines": lines_logged(), **self._inside.counts()}
+        unknown: Counter[str] = Counter()
+        for venue in self._plugged.ports.venues.values():
+            unknown.update(venue.unknown_seen)
+        said = {thing: float(count) for thing, count in unknown.items()}
+        return {
+            "alerts_raised": alerts,
+            "log_lines": lines_logged(),
+            "exchange_unknown": said,
+            **self._inside.counts(),
+        }
 
     async def figures(self) -> ByName:
         """Return the gauges of this moment."""
@@ -85,8 +99,8 @@ class SelfReport:
         execution = self._inside.execution()
         if execution is None:
             return ""
-        accounts = accounts_of(execution)
-        waiting = not execution.started.is_set() or (accounts["at_work"] and not accounts["in_step"])
+        nobody_in_step = execution.fleet.troubles() and not accounts_of(execution)["in_step"]
+        waiting = not execution.started.is_set() or nobody_in_step
         return "accounts are not in step with their exchange yet" if waiting else ""
 
     async def _database(self) -> str:

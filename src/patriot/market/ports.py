@@ -11,6 +11,11 @@ from patriot.trading.terms import Instrument
 class MarketVenue(Protocol):
     """Public data of one exchange."""
 
+    @property
+    def stream_problem(self) -> str:
+        """Return why a stream that is asked for is not heard at this moment, "" when none is lost."""
+        ...
+
     async def server_time(self) -> datetime:
         """Return the exchange's clock."""
         ...

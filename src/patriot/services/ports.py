@@ -51,6 +51,11 @@ class Venue(Protocol):
         """Return what asks it about a key."""
         ...
 
+    @property
+    def unknown_seen(self) -> Mapping[str, int]:
+        """Return how often it said what this version does not know, by what that was."""
+        ...
+
     def session(self, key: ApiKey) -> AccountSession:
         """Return the private side of the account that a key belongs to; nothing is sent yet."""
         ...

@@ -6,8 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import structlog
 
+from patriot.accounts.ports import ApiKey
 from patriot.adapters.exchanges.binance import market
+from patriot.adapters.exchanges.binance.budget import RateBudget
+from patriot.adapters.exchanges.binance.venue import BinanceVenue
 from patriot.kernel.clock import from_epoch_ms
 from patriot.market.events import Bar, MarkPrice
 from patriot.sim.exchange import VenueName
@@ -99,10 +103,33 @@ async def test_bars_of_a_gap_come_before_newer_ones_however_many_pages_they_fill
 
     await exchange.sim.server._sessions[VenueName.BINANCE].close()  # every line breaks at once
     await exchange.step(9)
-    await eventually(lambda: exchange.market.gaps >= 1)
+    await eventually(lambda: exchange.market.stream_problem == "the line was lost")
     await eventually(lambda: len(watcher.bars) >= 8)
     await exchange.step(12)
     await eventually(lambda: len(watcher.bars) >= 11)
 
     assert watcher.minutes == list(range(1, 12))
+    assert exchange.market.stream_problem == ""
     await watcher.stop()
+
+
+async def test_what_no_side_of_the_venue_knows_is_counted_by_the_venue(exchange: Connection) -> None:
+    clock = exchange.clock
+    venue = BinanceVenue(exchange.sim.rest, exchange.sim.streams, exchange.session.http, clock, RateBudget(clock, None))
+    one, other = (venue.session(ApiKey(name, "secret")) for name in ("one", "other"))
+    for number, counts in enumerate((venue.market._unknown_seen, one.account.unknown_seen, other.orders.unknown_seen)):
+        counts.seen(f"event {number}")
+        counts.seen("event of all")
+    assert venue.unknown_seen == {"event 0": 1, "event 1": 1, "event 2": 1, "event of all": 3}
+
+
+async def test_stream_that_nobody_listens_to_any_more_is_no_problem(exchange: Connection) -> None:
+    await exchange.step(2)
+    watcher = Watcher(exchange, "1m")
+    await eventually(lambda: watcher.bars)
+    with structlog.testing.capture_logs() as lines:
+        await exchange.sim.server._sessions[VenueName.BINANCE].close()
+        await eventually(lambda: exchange.market.stream_problem == "the line was lost")
+    assert {"exchange.market_stream_lost"} <= {line["event"] for line in lines}
+    await watcher.stop()
+    assert exchange.market.stream_problem == ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -161,10 +162,13 @@ def test_unknown_status_is_reported_as_unknown_and_counted() -> None:
     assert unknown == {"order status PARTLY_CLOUDY": 1}
 
 
-def test_unknown_event_gives_nothing_and_is_counted() -> None:
+def test_unknown_event_gives_nothing_is_counted_and_told_of_once() -> None:
     unknown = Unknowns()
-    assert PrivateReader(WorkingOrders(), unknown).read(b'{"e":"NEXT_YEARS_EVENT","E":1}') == []
-    assert unknown == {"event NEXT_YEARS_EVENT": 1}
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            assert PrivateReader(WorkingOrders(), unknown).read(b'{"e":"NEXT_YEARS_EVENT","E":1}') == []
+    assert unknown == {"event NEXT_YEARS_EVENT": 2}
+    assert [(line["event"], line["thing"]) for line in lines] == [("exchange.unknown_seen", "event NEXT_YEARS_EVENT")]
 
 
 def test_counter_of_unknowns_is_bounded() -> None:

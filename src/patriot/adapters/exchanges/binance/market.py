@@ -28,14 +28,14 @@ class BinanceMarket:
     def __init__(
         self,
         session: BinanceSession,
+        unknown_seen: Unknowns | None = None,
         *,
         backoff: Backoff | None = None,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
-        self.unknown_seen = Unknowns()
-        self.gaps = 0
-        self.last_problem = ""
+        self.stream_problem = ""
         self._session = session
+        self._unknown_seen = unknown_seen if unknown_seen is not None else Unknowns()
         self._backoff = backoff or Backoff()
         self._silence_seconds = silence_seconds
 
@@ -46,7 +46,7 @@ class BinanceMarket:
     async def instruments(self) -> list[Instrument]:
         """Return the filters of every tradable symbol."""
         request = _public("/fapi/v1/exchangeInfo", EXCHANGE_INFO_WEIGHT)
-        return await self._session.call(request, lambda body: read_instruments(body, self.unknown_seen))
+        return await self._session.call(request, lambda body: read_instruments(body, self._unknown_seen))
 
     async def bars(self, symbol: str, interval: str, limit: int) -> list[Bar]:
         """Return the newest closed bars, ascending by opened_at."""
@@ -80,32 +80,49 @@ class BinanceMarket:
         names = [f"{symbol.lower()}@{kind}" for symbol in symbols for kind in _kinds(intervals)]
         address = f"{self._session.ws_url}/market/stream?streams={'/'.join(names)}"
         newest: dict[tuple[str, str], Bar] = {}
-        while True:
-            wait_at_least: float | None = None
-            try:
-                async with open_socket(self._session.http, address, self._silence_seconds) as socket:
-                    for symbol in symbols:
-                        for interval in intervals:
-                            async for bar in self._missed(newest, symbol, interval):
-                                yield bar
-                    async for record in self._read(socket, newest):
+        try:
+            while True:
+                wait_at_least: float | None = None
+                try:
+                    async for record in self._listen(address, symbols, intervals, newest):
                         yield record
-                self.last_problem = "the line was lost"
-            except ExchangeError as problem:
-                self.last_problem = str(problem)
-                wait_at_least = problem.retry_after_seconds if isinstance(problem, ExchangeUnavailable) else None
-            self.gaps += 1
-            await self._backoff.after_failure(wait_at_least)
+                    self._lost("the line was lost")
+                except ExchangeError as problem:
+                    self._lost(str(problem))
+                    wait_at_least = problem.retry_after_seconds if isinstance(problem, ExchangeUnavailable) else None
+                await self._backoff.after_failure(wait_at_least)
+        finally:
+            self.stream_problem = ""  # nobody listens any more
+
+    async def _listen(
+        self,
+        address: str,
+        symbols: tuple[str, ...],
+        intervals: tuple[str, ...],
+        newest: dict[tuple[str, str], Bar],
+    ) -> AsyncIterator[Bar | MarkPrice]:
+        async with open_socket(self._session.http, address, self._silence_seconds) as socket:
+            for symbol in symbols:
+                for interval in intervals:
+                    async for bar in self._missed(newest, symbol, interval):
+                        yield bar
+            async for record in self._read(socket, newest):
+                yield record
+
+    def _lost(self, problem: str) -> None:
+        self.stream_problem = problem
+        self._session.note("exchange.market_stream_lost", problem=problem)
 
     async def _read(self, socket: Socket, newest: dict[tuple[str, str], Bar]) -> AsyncIterator[Bar | MarkPrice]:
         while (message := await socket.next_message()) is not None:
             if not message:
                 continue
             self._backoff.succeeded()
+            self.stream_problem = ""
             try:
                 record = read_market_message(message)
             except UNREADABLE as problem:
-                self.unknown_seen.seen(f"unreadable market message: {type(problem).__name__}")
+                self._unknown_seen.seen(f"unreadable market message: {type(problem).__name__}")
                 continue
             if isinstance(record, MarkPrice):
                 yield record

@@ -34,10 +34,15 @@ class BinanceAccountSession:
 
     @classmethod
     def open(
-        cls, session: BinanceSession, *, backoff: Backoff | None = None, silence_seconds: float = SILENCE_SECONDS
+        cls,
+        session: BinanceSession,
+        unknown_seen: Unknowns | None = None,
+        *,
+        backoff: Backoff | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> Self:
         """Return the two sides of an account over one signed session; nothing is sent yet."""
-        unknown, working = Unknowns(), WorkingOrders()
+        unknown, working = unknown_seen if unknown_seen is not None else Unknowns(), WorkingOrders()
         reader = PrivateReader(working, unknown)
         stream = PrivateStream(session, reader, backoff or Backoff(), silence_seconds)
         return cls(
@@ -69,12 +74,14 @@ class BinanceVenue:
         self._time = VenueTime(clock)
         self._chance = chance or Random()  # of how long streams wait before they come back
         self.counters: Counter[str] = Counter()  # bans, lost streams, corrected clocks: by the name of their log line
-        self.market = BinanceMarket(self._session(None))
+        self.unknown_seen = Unknowns()  # of its public side and of all accounts
+        self.market = BinanceMarket(self._session(None), self.unknown_seen)
         self.probe = BinanceKeyProbe(self._session)
 
     def session(self, key: ApiKey) -> BinanceAccountSession:
         """Return the private side of the account that a key belongs to; nothing is sent yet."""
-        return BinanceAccountSession.open(self._session(key), backoff=Backoff(chance=self._chance))
+        backoff = Backoff(chance=self._chance)
+        return BinanceAccountSession.open(self._session(key), self.unknown_seen, backoff=backoff)
 
     def _session(self, key: ApiKey | None) -> BinanceSession:
         signer = Signer(key) if key is not None else None
