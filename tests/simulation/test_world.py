@@ -1,6 +1,8 @@
 """Seeds of the whole platform: what must hold in them, that they replay, and that trouble really comes."""
 
 import asyncio
+import gc
+import weakref
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -66,6 +68,17 @@ def test_same_seed_gives_the_same_bytes(seed: int) -> None:
         return world.trace, list(judge.dice.injections), [(e.data, e.event_hash) for e in log]
 
     assert history() == history()
+
+
+def test_nothing_of_a_world_outlives_it() -> None:
+    world = World(0, CALM, SMALL)
+    world.run()
+    left = weakref.ref(world)
+
+    del world
+    gc.collect()
+
+    assert left() is None
 
 
 def test_leaving_a_fault_out_leaves_the_others_in_their_place() -> None:

@@ -19,6 +19,7 @@ from random import Random
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 import aiohttp.connector
+import aiohttp.web_app
 
 from patriot.simulation.network import Network, VirtualServer
 
@@ -212,8 +213,15 @@ def run_virtually(work: Coroutine[Any, Any, T]) -> T:
                 warnings.filterwarnings("ignore", ".* was never awaited", RuntimeWarning)
                 loop.run_until_complete(_end_all(loop))
                 loop.close()
+                _forget_servers()
                 del task
                 gc.collect()
+
+
+def _forget_servers() -> None:
+    """Empty the one cache in aiohttp that holds servers: by theirs, the newest hundreds of worlds would live on."""
+    web_app: Any = aiohttp.web_app
+    web_app._cached_build_middleware.cache_clear()
 
 
 async def _end_all(loop: VirtualLoop) -> None:
