@@ -1,8 +1,10 @@
 """What the documents name in passing exists: files of the code, events, figures of the summary."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import msgspec
 import pytest
@@ -21,6 +23,7 @@ FILE = re.compile(r"[\w./{},-]+/[\w.{},-]+\.(?:py|html|yaml|md)")
 EVENT = re.compile(
     r"(?:order|position|execution|account|billing|strategy|risk|trading|funding|user|allocation)\.[a-z_]+"
 )
+ALERT = re.compile(r"[a-z]+\.[a-z_]+")
 NO_EVENTS = {  # names of log lines
     "account.key_look_failed",
     "account.key_unfit",
@@ -77,6 +80,43 @@ def test_readme_lists_every_command() -> None:
     listed = re.findall(r"^\| `patriot ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
 
     assert listed == list(COMMANDS)
+
+
+def raised_alerts() -> set[str]:
+    """Return the names under which the code raises alerts; a name that is a variable is one of its function's words."""
+    names: set[str] = set()
+    for path in (ROOT / "src" / "patriot").rglob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for call in ast.walk(function):
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "critical":
+                    said = ast.walk(call.args[0] if isinstance(call.args[0], ast.Constant) else function)
+                    names |= {one.value for one in said if isinstance(one, ast.Constant) and is_alert(one.value)}
+    return names
+
+
+def is_alert(word: object) -> TypeGuard[str]:
+    return isinstance(word, str) and ALERT.fullmatch(word) is not None
+
+
+def test_every_alert_that_is_raised_is_listed_and_no_other() -> None:
+    listed = (ROOT / "docs" / "guides" / "operations.md").read_text().partition("of level `critical`:")[2]
+
+    assert {name for name in QUOTED.findall(listed) if is_alert(name)} == raised_alerts()
+    assert "order.contested" in raised_alerts(), "one whose name is a variable"
+
+
+def test_every_alert_has_an_entry_in_a_runbook() -> None:
+    entries = [
+        entry
+        for path in (ROOT / "docs" / "runbooks").glob("*.md")
+        for entry in re.split(r"\n\n|\n- ", path.read_text())
+        if entry.startswith(("#", "**"))
+    ]
+    told = {name for entry in entries for name in QUOTED.findall(entry)}
+
+    assert raised_alerts() - told == set()
 
 
 def test_braces_stand_for_several_files() -> None:
