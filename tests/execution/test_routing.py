@@ -13,7 +13,7 @@ import pytest
 from patriot.accounts.events import AccountLinked, AccountStatus, AccountStatusChanged, PositionMode
 from patriot.execution.events import PositionClosed, RoutedAccount, Routing, SignalRouted
 from patriot.kernel.memory import MemoryCheckpoints
-from patriot.orders.client_ids import entry_order_id
+from patriot.orders.events import entry_order_id
 from patriot.risk.commands import HaltTrading
 from patriot.risk.events import HaltLevel, ReasonCode, Scope
 from patriot.services.execution import ExecutionService

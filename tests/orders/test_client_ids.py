@@ -13,10 +13,10 @@ from patriot.orders.client_ids import (
     LegId,
     client_id_prefix,
     client_order_id,
-    entry_order_id,
     leg_order_id,
     parse_client_order_id,
 )
+from patriot.orders.events import entry_order_id
 from patriot.trading.terms import AccountId, Leg, OrderId, SignalId
 
 pytestmark = pytest.mark.unit

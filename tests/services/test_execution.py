@@ -13,8 +13,7 @@ from patriot.execution.events import Routing, SignalRouted
 from patriot.kernel.bus import decode_all
 from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import Appended, StreamAppend
-from patriot.orders.client_ids import entry_order_id
-from patriot.orders.events import OrderRejected, order_stream
+from patriot.orders.events import OrderRejected, entry_order_id, order_stream
 from patriot.risk.commands import SetLimit
 from patriot.risk.decider import RISK
 from patriot.risk.events import Scope, limits_stream_id, risk_stream

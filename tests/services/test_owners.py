@@ -12,8 +12,7 @@ import pytest
 from patriot.execution.events import CloseRequested, PositionClosed, Routing, SignalRouted
 from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import START, Actor, ActorType, Appended, Envelope, Fence, StreamAppend
-from patriot.orders.client_ids import entry_order_id
-from patriot.orders.events import OrderCreated, OrderFilled
+from patriot.orders.events import OrderCreated, OrderFilled, entry_order_id
 from patriot.risk.commands import HaltTrading, ResumeTrading
 from patriot.risk.events import HaltLevel, ReasonCode, Scope
 from patriot.sim.engine.operations import PlaceOrder

@@ -11,8 +11,16 @@ from patriot.kernel.clock import FakeClock, from_epoch_ms
 from patriot.kernel.eventstore import Place
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore
-from patriot.orders.client_ids import client_id_prefix, client_order_id, entry_order_id, leg_order_id
-from patriot.orders.events import OrderAccepted, OrderApproved, OrderCreated, OrderFilled, OrderSubmitted, order_stream
+from patriot.orders.client_ids import client_id_prefix, client_order_id, leg_order_id
+from patriot.orders.events import (
+    OrderAccepted,
+    OrderApproved,
+    OrderCreated,
+    OrderFilled,
+    OrderSubmitted,
+    entry_order_id,
+    order_stream,
+)
 from patriot.sim.engine.operations import PlaceAlgoOrder, PlaceOrder, SetLeverage, SetMarginType
 from patriot.sim.engine.words import MarginType, OrderType, Side
 from patriot.simulation.books import Books

@@ -19,15 +19,14 @@ from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost
 from patriot.kernel.eventstore import Actor, ActorType, Context
-from patriot.kernel.ids import derived_id
 from patriot.kernel.money import ZERO
 from patriot.orders.commands import PlaceOrder
-from patriot.orders.events import OrderDenied
+from patriot.orders.events import OrderDenied, entry_order_id
 from patriot.risk.commands import EffectiveLimits
 from patriot.risk.events import HaltLevel, ReasonCode
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyStatus
 from patriot.trading.steps import Reached, Step, pass_by
-from patriot.trading.terms import AccountId, Instrument, Leg, OrderId, OrderType, Side, StrategyId, UserId, VenueId
+from patriot.trading.terms import AccountId, Instrument, OrderId, OrderType, Side, StrategyId, UserId, VenueId
 
 MAX_SIGNAL_AGE = timedelta(seconds=10)
 LATE = timedelta(seconds=1)  # of a signal; what was halted before it is known in any case
@@ -88,7 +87,7 @@ class SignalRouter:
         self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, late: bool
     ) -> RoutedAccount:
         async with self._slots:
-            order_id = OrderId(derived_id("order", signal.signal_id, follower.account_id, Leg.ENTRY))
+            order_id = entry_order_id(signal.signal_id, follower.account_id)
             worker = self._needs.workers.get(follower.account_id)
             if worker is None or self._book.accounts.get(follower.account_id) is not AccountStatus.ACTIVE:
                 served = _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from patriot.kernel.ids import derived_id
-from patriot.trading.terms import AccountId, Leg, OrderId, SignalId
+from patriot.trading.terms import Leg, OrderId
 
 _LETTER = {Leg.ENTRY: "e", Leg.STOP: "s", Leg.TARGET: "t", Leg.CLOSE: "c", Leg.EMERGENCY: "x"}
 _LEG = {letter: leg for leg, letter in _LETTER.items()}
@@ -25,11 +25,6 @@ class LegId:
     prefix: str
     leg: Leg
     sequence: int
-
-
-def entry_order_id(signal_id: SignalId, account_id: AccountId) -> OrderId:
-    """Return the order id of a signal's entry on an account: the same one however often it is asked for."""
-    return OrderId(derived_id("order", signal_id, account_id, Leg.ENTRY))
 
 
 def leg_order_id(group_id: OrderId, leg: Leg, sequence: int) -> OrderId:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from patriot.kernel.codec import event
 from patriot.kernel.eventstore import StreamKey
+from patriot.kernel.ids import derived_id
 from patriot.trading.terms import (
     AccountId,
     Exchange,
@@ -26,6 +27,11 @@ STREAM_TYPE = "ORDER"
 def order_stream(order_id: OrderId) -> StreamKey:
     """Return the stream of an order."""
     return StreamKey(STREAM_TYPE, order_id)
+
+
+def entry_order_id(signal_id: SignalId, account_id: AccountId) -> OrderId:
+    """Return the order id of a signal's entry on an account: the same one however often it is asked for."""
+    return OrderId(derived_id("order", signal_id, account_id, Leg.ENTRY))
 
 
 class RejectStage(StrEnum):

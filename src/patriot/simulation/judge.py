@@ -12,8 +12,8 @@ from math import inf
 
 from patriot.kernel.errors import ExchangeError, LeaseLost, StoreUnavailable, in_words
 from patriot.kernel.money import ZERO
-from patriot.orders.client_ids import client_id_prefix, entry_order_id, parse_client_order_id
-from patriot.orders.events import STREAM_TYPE
+from patriot.orders.client_ids import client_id_prefix, parse_client_order_id
+from patriot.orders.events import STREAM_TYPE, entry_order_id
 from patriot.sim.engine.events import Result
 from patriot.sim.engine.operations import MovePrice, Operation, PlaceAlgoOrder, PlaceOrder
 from patriot.sim.engine.venue import Venue
