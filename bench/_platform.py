@@ -36,6 +36,7 @@ from patriot.services.all_in_one import Platform
 from patriot.services.pace import LivePace
 from patriot.services.plugged_in import ExchangeAddress, plug_in
 from patriot.services.ports import Ports
+from patriot.services.table import Supplies
 from patriot.trading.steps import Reached, pass_by
 from patriot.trading.terms import StrategyId, UserId
 
@@ -98,7 +99,7 @@ async def open_platform(place: Place, reached: Reached = pass_by) -> AsyncIterat
             vault = Vault(PostgresShelf(plugged.database), load_master_key(folder / "master.key", None))
             spawn = SubprocessRunners(folder / "runners.log")
             shelf = RootFile(folder / "roots.jsonl")
-            platform = Platform(plugged.ports, plugged.read_models, vault, pace, spawn, shelf)
+            platform = Platform(Supplies(plugged.ports, plugged.read_models, lambda: vault, shelf, spawn, pace))
             yield Running(plugged.ports, place.base_url, http, vault, control, platform)
 
 

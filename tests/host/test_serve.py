@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -19,8 +21,13 @@ from patriot.kernel.errors import EndedByItself, PatriotError, StoreUnavailable
 from patriot.kernel.eventstore import Context
 from patriot.risk.events import Scope
 from patriot.risk.limits import set_limit
+from patriot.services.engine import Engine
 from patriot.services.plugged_in import plug_in
 from patriot.services.table import TABLE, Role, Service
+from patriot.trading.terms import UserId
+from patriot.users.commands import RegisterUser
+from patriot.users.events import RiskProfile
+from patriot.users.events import Role as UserRole
 from tests.cli.kit import free_port
 from tests.support import eventually
 
@@ -29,13 +36,23 @@ pytestmark = pytest.mark.integration
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Engine:
-    """A service's engine that does what it is told."""
+class Told(Engine):
+    """A service's engine that does what it is told, and notes what else it was asked."""
 
-    tail = None
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self.asked: list[str] = []
 
-    def __init__(self, run: Work) -> None:
-        self.run = run
+    async def run(self) -> None:
+        await self._work()
+
+    async def tick(self, now: datetime) -> None:
+        self.asked.append("tick")
+        raise StoreUnavailable("away")
+
+    async def finish(self) -> None:
+        self.asked.append("finish")
+        raise StoreUnavailable("away")
 
 
 async def returns() -> None:
@@ -61,9 +78,9 @@ async def goes_on() -> None:
     await asyncio.sleep(3_600)
 
 
-def served(run: Work, dsn: str, home: Path, monkeypatch: pytest.MonkeyPatch, ended: asyncio.Event) -> Any:
+def served(engine: Engine, dsn: str, home: Path, monkeypatch: pytest.MonkeyPatch, ended: asyncio.Event) -> Any:
     """Return the serving of a risk service whose engine does what is told."""
-    monkeypatch.setitem(TABLE, Service.RISK, replace(TABLE[Service.RISK], build=lambda _: Engine(run)))
+    monkeypatch.setitem(TABLE, Service.RISK, replace(TABLE[Service.RISK], build=lambda _: engine))
     settings = Settings(home=home, database_url=dsn)
     options = ServeOptions(Service.RISK, Role.WORKER, DataFolder(home), settings, free_port())
     return serve_service(options, lambda _: None, ended)
@@ -78,19 +95,34 @@ async def test_service_whose_work_ends_ends_its_process_with_an_error(
 ) -> None:
     async with asyncio.timeout(20):
         with pytest.raises(error):
-            await served(run, database, tmp_path, monkeypatch, asyncio.Event())
+            await served(Told(run), database, tmp_path, monkeypatch, asyncio.Event())
 
 
 async def test_service_that_is_told_to_end_ends_without_one(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = asyncio.Event()
-    serving = asyncio.create_task(served(goes_on, database, tmp_path, monkeypatch, ended))
-    await asyncio.sleep(0.2)
+    ended, engine = asyncio.Event(), Told(goes_on)
+    serving = asyncio.create_task(served(engine, database, tmp_path, monkeypatch, ended))
+    await eventually(lambda: serving.done() or len(engine.asked) == 2, 20)
     assert not serving.done()
+    assert engine.asked == ["tick", "tick"]  # each second, though the store was away at the first
     ended.set()
     async with asyncio.timeout(20):
         await serving
+    assert engine.asked[-1] == "finish"
+
+
+async def test_read_models_of_a_service_are_kept(database: str, tmp_path: Path) -> None:
+    ended, settings = asyncio.Event(), Settings(home=tmp_path, database_url=database)
+    options = ServeOptions(Service.IDENTITY, Role.WORKER, DataFolder(tmp_path), settings, free_port())
+    async with plug_in(database, SIM_ADDRESS, SystemClock()) as plugged:
+        wish = RegisterUser(UserId(UUID(int=1)), UserRole.USER, RiskProfile.MEDIUM, plugged.ports.clock.now())
+        await plugged.ports.bus.dispatch(wish, Context(correlation_id=UUID(int=2)))
+        serving = asyncio.create_task(serve_service(options, lambda _: None, ended))
+        await eventually(lambda: plugged.database.fetch("SELECT user_id FROM read.users"), 20)
+        ended.set()
+        async with asyncio.timeout(20):
+            await serving
 
 
 async def test_role_that_a_service_has_not_is_refused(tmp_path: Path) -> None:

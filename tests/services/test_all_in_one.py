@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,8 +19,10 @@ from patriot.kernel.errors import EndedByItself
 from patriot.kernel.projection import Projection, Recorded
 from patriot.kernel.subscription import Subscription, Tail
 from patriot.services.all_in_one import Platform
+from patriot.services.engine import Engine
 from patriot.services.pace import LivePace
 from patriot.services.ports import Ports
+from patriot.services.table import TABLE, Service, Supplies
 from patriot.simulation.loop import START, run_virtually
 from patriot.strategies.events import StrategyCreated
 from patriot.strategies.ports import Runner
@@ -90,9 +94,8 @@ class Plant:
         self.paper = paper
         self.screens, self.shelf, self.runners = Screens(ports), Shelf(), Runners()
         self.rows = [Rows("one"), Rows("two")]
-        self.platform = Platform(
-            ports, self.screens, paper.vault, LivePace(), self.runners, self.shelf, projections=self.rows
-        )
+        given = Supplies(ports, self.screens, lambda: paper.vault, self.shelf, self.runners, LivePace())
+        self.platform = Platform(given, projections=self.rows)
 
 
 @asynccontextmanager
@@ -136,15 +139,18 @@ def test_strategies_start_when_accounts_are_at_work_or_have_had_their_time() -> 
     run_virtually(day())
 
 
-@pytest.mark.parametrize("name", ["execution", "risk", "reconciliation", "billing", "strategies", "one", "two"])
+ENGINES = [name for name, row in TABLE.items() if row.build is not None]
+
+
+@pytest.mark.parametrize("name", [*ENGINES, "one", "two"])
 def test_service_that_ends_is_an_error_of_the_platform(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def ended() -> None:
         await asyncio.sleep(10)
 
     async def day() -> None:
         async with plant() as one:
-            tails = {tail.name: tail for tail in one.platform.projections}
-            monkeypatch.setattr(tails.get(name) or getattr(one.platform, name), "run", ended)
+            run = {tail.name: tail for tail in one.platform.projections} | one.platform.engines
+            monkeypatch.setattr(run[name], "run", ended)
             async with running(one) as task:
                 await one.paper.settle(20)
                 assert task.done()
@@ -152,6 +158,51 @@ def test_service_that_ends_is_an_error_of_the_platform(name: str, monkeypatch: p
                 assert isinstance(found, ExceptionGroup)
                 assert [str(error) for error in found.exceptions] == [f"{name} ended by itself"]
                 assert isinstance(found.exceptions[0], EndedByItself)
+
+    run_virtually(day())
+
+
+class Spare(Engine):
+    """A service that is in the table and nowhere else."""
+
+    def __init__(self, ports: Ports) -> None:
+        self.told: list[str] = []
+        self.tail = Subscription(ports.feed, ports.checkpoints, "spare", self._take)
+
+    async def _take(self, _recorded: Recorded) -> None:
+        raise NotImplementedError("it never follows")
+
+    async def run(self) -> None:
+        self.told.append("run")
+        await asyncio.Event().wait()
+
+    async def tick(self, now: datetime) -> None:
+        self.told.append(f"tick {now:%H:%M}")
+
+    async def finish(self) -> None:
+        self.told.append("finish")
+
+
+def test_every_service_of_the_table_is_run_followed_ticked_and_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    spares = {
+        name: replace(TABLE[name], build=lambda given: Spare(given.ports)) for name in (Service.IDENTITY, Service.SIM)
+    }
+    for name, row in spares.items():
+        monkeypatch.setitem(TABLE, name, row)
+
+    async def day() -> None:
+        async with plant() as one:
+            platform = one.platform
+            assert platform.engines.keys() == {*ENGINES, *spares}
+            async with running(one):
+                await one.paper.settle()
+                await platform.tick()
+                await platform.finish()
+            for name in spares:
+                spare = platform.engines[name]
+                assert isinstance(spare, Spare)
+                assert spare.told == ["run", f"tick {one.paper.clock.now():%H:%M}", "finish"]
+                assert spare.tail in platform.tails
 
     run_virtually(day())
 

@@ -38,6 +38,7 @@ from patriot.services.all_in_one import Platform
 from patriot.services.billing import CLOSING_DELAY
 from patriot.services.plugged_in import ExchangeAddress, PluggedIn, plug_in
 from patriot.services.ports import Ports
+from patriot.services.table import Supplies
 from patriot.trading.steps import Reached, pass_by
 
 MODEL_DAYS = 3
@@ -137,8 +138,9 @@ class Demo:
             vault = Vault(PostgresShelf(plugged.database), master)
             pace = ReplayPace(clock)
             spawn = SubprocessRunners(self._folder.path / "runners.log")
+            shelf = RootFile(self._folder.roots)
             platform = Platform(
-                plugged.ports, plugged.read_models, vault, pace, spawn, RootFile(self._folder.roots), self._patience
+                Supplies(plugged.ports, plugged.read_models, lambda: vault, shelf, spawn, pace, self._patience)
             )
             work = self._work(plugged, vault, platform, pace, control, judge)
             try:
@@ -187,7 +189,7 @@ class Demo:
         driver = Driver(set_up, self._plan, plugged.ports, platform, pace, control, self._progress)
         bars = await driver.run()
         self._progress.phase = "judging"
-        await platform.ledger.publish()
+        await platform.finish()
         await platform.read_models_caught_up()
         return await judge(Finished(set_up, plugged, vault, control, bars))
 

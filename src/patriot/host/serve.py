@@ -24,12 +24,12 @@ from patriot.kernel.errors import ExchangeError, StartupError, StoreUnavailable
 from patriot.kernel.subscription import Tail
 from patriot.kernel.tasks import while_serving
 from patriot.services.all_in_one import TICK_SECONDS
-from patriot.services.billing import BillingService
+from patriot.services.engine import Engine
 from patriot.services.execution import ExecutionService
-from patriot.services.ledger import LedgerService
+from patriot.services.pace import LivePace
 from patriot.services.plugged_in import PluggedIn, plug_in
 from patriot.services.ports import Ports
-from patriot.services.table import TABLE, Engine, Role, Service, Supplies
+from patriot.services.table import TABLE, Role, Service, Supplies
 
 log = structlog.get_logger()
 EXCHANGE_WAIT_SECONDS = 1.0
@@ -74,9 +74,8 @@ async def serve_service(options: ServeOptions, started: Callable[[str], None], e
         started(f"http://{host}:{port}")
         await while_serving(ended.wait(), *work, _keep_ticking(ports, engines), web)
         for engine in engines:
-            if isinstance(engine, LedgerService):
-                with suppress(StoreUnavailable):  # the next start closes the span instead
-                    await engine.publish()
+            with suppress(StoreUnavailable):  # the next start makes up for it
+                await engine.finish()
 
 
 async def _database(options: ServeOptions) -> str:
@@ -95,7 +94,8 @@ def _engines(options: ServeOptions, plugged: PluggedIn) -> Sequence[Engine]:
     shelf = RootFile(options.folder.roots)
     spawn = SubprocessRunners(options.folder.path / "runners.log")
     build = TABLE[options.service].build
-    return [] if build is None else [build(Supplies(plugged.ports, plugged.read_models, open_vault, shelf, spawn))]
+    given = Supplies(plugged.ports, plugged.read_models, open_vault, shelf, spawn, LivePace())
+    return [] if build is None else [build(given)]
 
 
 async def _run(ports: Ports, engine: Engine, *, waits: bool) -> None:
@@ -115,7 +115,6 @@ async def _run(ports: Ports, engine: Engine, *, waits: bool) -> None:
 async def _keep_ticking(ports: Ports, engines: Sequence[Engine]) -> None:
     while True:
         for engine in engines:
-            if isinstance(engine, ExecutionService | BillingService | LedgerService):
-                with suppress(StoreUnavailable):  # the next tick does it
-                    await engine.tick(ports.clock.now())
+            with suppress(StoreUnavailable):  # the next tick does it
+                await engine.tick(ports.clock.now())
         await asyncio.sleep(TICK_SECONDS)

@@ -38,6 +38,7 @@ from patriot.services.all_in_one import Platform
 from patriot.services.pace import LivePace
 from patriot.services.plugged_in import ExchangeAddress, PluggedIn, plug_in
 from patriot.services.ports import Ports
+from patriot.services.table import Supplies
 
 SET_UP_FILE = "up.json"
 DEFAULT_SEED = 7
@@ -116,9 +117,8 @@ class Up:
             accounts = await self._onboard(ports, vault, venue)
             spawn = SubprocessRunners(self._folder.path / "runners.log")
             shelf = RootFile(self._folder.roots)
-            keeper = PlatformKeeper(
-                lambda: Platform(ports, plugged.read_models, vault, LivePace(), spawn, shelf), plugged.alerts
-            )
+            given = Supplies(ports, plugged.read_models, lambda: vault, shelf, spawn, LivePace())
+            keeper = PlatformKeeper(lambda: Platform(given), plugged.alerts)
             postgres = None if self._settings.database_url else PostgresKeeper(server)
             report = _report(plugged, keeper, venue.keeper, postgres)
             control_url = venue.keeper.sim.control_url if venue.keeper else None
@@ -130,8 +130,8 @@ class Up:
             if venue.keeper is not None:
                 services.append(venue.keeper.run(lambda: _set_clock(venue)))
             await while_serving(ended.wait(), *services)
-            with suppress(StoreUnavailable):  # the next start closes the span instead
-                await keeper.platform.ledger.publish()
+            with suppress(StoreUnavailable):  # the next start makes up for it
+                await keeper.platform.finish()
 
     async def _simulated(self, stack: AsyncExitStack) -> _Venue:
         spec = self._spec()

@@ -2,23 +2,19 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
+from typing import TypeVar
 
-from patriot.accounts.ports import KeyVault
-from patriot.audit.ports import RootShelf
 from patriot.kernel.projection import Projection
 from patriot.kernel.subscription import Tail
 from patriot.kernel.tasks import when_stored, without_end
-from patriot.orders.patience import DeskPatience
 from patriot.services.billing import BillingService
+from patriot.services.engine import Engine
 from patriot.services.execution import ExecutionService
-from patriot.services.ledger import LedgerService
-from patriot.services.pace import Pace
-from patriot.services.ports import Ports, ReadModels
-from patriot.services.reconciliation import ReconciliationService
-from patriot.services.risk import RiskService
 from patriot.services.strategies import StrategiesService
-from patriot.services.table import PROJECTIONS
-from patriot.strategies.ports import SpawnRunner
+from patriot.services.table import PROJECTIONS, TABLE, Service, Supplies
+
+E = TypeVar("E", bound=Engine)
 
 TICK_SECONDS = 1.0
 
@@ -26,50 +22,45 @@ TICK_SECONDS = 1.0
 class Platform:
     """The services, wired to each other by nothing but the log."""
 
-    def __init__(
-        self,
-        ports: Ports,
-        read_models: ReadModels,
-        vault: KeyVault,
-        pace: Pace,
-        spawn: SpawnRunner,
-        shelf: RootShelf,
-        patience: DeskPatience | None = None,
-        projections: Iterable[Projection] = PROJECTIONS,
-    ) -> None:
-        self.ports = ports
-        self.execution = ExecutionService(ports, vault, pace, patience)
-        self.strategies = StrategiesService(ports, pace, spawn)
-        self.risk = RiskService(ports)
-        self.reconciliation = ReconciliationService(ports)
-        self.billing = BillingService(ports, read_models.sql)
-        self.ledger = LedgerService(ports, shelf)
-        self.projections = [read_models.keep(one) for one in projections]
+    def __init__(self, given: Supplies, projections: Iterable[Projection] = PROJECTIONS) -> None:
+        self.ports = given.ports
+        self.engines = {name: row.build(given) for name, row in TABLE.items() if row.build is not None}
+        self.execution = self._engine(ExecutionService)
+        self.strategies = self._engine(StrategiesService)
+        self.billing = self._engine(BillingService)
+        self.projections = [given.read_models.keep(one) for one in projections]
+
+    def _engine(self, kind: type[E]) -> E:
+        return next(engine for engine in self.engines.values() if isinstance(engine, kind))
 
     @property
     def tails(self) -> list[Tail]:
         """Return the tails that decide something; read models are not among them."""
-        services = (self.execution, self.strategies, self.risk, self.reconciliation, self.billing)
-        return [service.tail for service in services]
+        return [engine.tail for engine in self.engines.values() if engine.tail is not None]
 
     async def run(self) -> None:
         """Serve until cancelled; strategies start when accounts are in step with their exchange."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(without_end(self.execution.run(), "execution"))
-            group.create_task(without_end(self.risk.run(), "risk"))
-            group.create_task(without_end(self.reconciliation.run(), "reconciliation"))
-            group.create_task(without_end(self.billing.run(), "billing"))
+            for name in self.engines:
+                group.create_task(without_end(self._run(name), name))
             for projection in self.projections:
                 group.create_task(without_end(projection.run(), projection.name))
+
+    async def _run(self, name: Service) -> None:
+        if TABLE[name].needs_accounts:
             await self.execution.started.wait()
-            group.create_task(without_end(self.strategies.run(), "strategies"))
+        await self.engines[name].run()
 
     async def tick(self) -> None:
         """Do what the time asks for."""
         now = self.ports.clock.now()
-        await when_stored(lambda: self.execution.tick(now))
-        await when_stored(lambda: self.billing.tick(now))
-        await when_stored(lambda: self.ledger.tick(now))
+        for engine in self.engines.values():
+            await when_stored(partial(engine.tick, now))
+
+    async def finish(self) -> None:
+        """Do what a clean end asks for. Errors: StoreUnavailable: the next start makes up for it."""
+        for engine in self.engines.values():
+            await engine.finish()
 
     async def keep_ticking(self) -> None:
         """Tick for ever: what a platform that is not replayed does."""

@@ -19,6 +19,7 @@ from patriot.kernel.policy import PolicyRunner
 from patriot.kernel.projection import Recorded
 from patriot.kernel.sql import Sql
 from patriot.risk.commands import HaltCommand
+from patriot.services.engine import Engine
 from patriot.services.ports import Ports
 from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, UserId
@@ -29,8 +30,10 @@ EVENT_TYPES = HALT_EVENT_TYPES | {EVENTS.name_of_class(TermsAgreed)}
 CLOSING_DELAY = timedelta(hours=12, minutes=5)  # into the next month: the NAV window must be over
 
 
-class BillingService:
+class BillingService(Engine):
     """Closes the months of every account with agreed terms, and follows what is paid."""
+
+    tail: PolicyRunner[list[HaltCommand]]
 
     def __init__(self, ports: Ports, sql: Sql) -> None:
         self._ports = ports

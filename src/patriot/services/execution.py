@@ -27,6 +27,7 @@ from patriot.orders.events import OrderCreated
 from patriot.orders.patience import DeskPatience
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
 from patriot.services.account import LinkedAccount, close_signalled, put_to_work, request_closes, was_placed
+from patriot.services.engine import Engine
 from patriot.services.execution_fold import EVENT_TYPES, ExecutionFold
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
@@ -41,8 +42,10 @@ CLOSING_WINDOW = timedelta(hours=12)  # around a month's end (docs/adr/0007-high
 START_SECONDS = 30.0  # how long signals wait, at a start, for accounts to be in step with their exchange
 
 
-class ExecutionService:
+class ExecutionService(Engine):
     """Accounts at work, and signals on their way to them."""
+
+    tail: PolicyRunner[None]
 
     def __init__(self, ports: Ports, vault: KeyVault, pace: Pace, patience: DeskPatience | None = None) -> None:
         self._ports = ports

@@ -7,20 +7,19 @@ import structlog
 
 from patriot.audit.effects import RootPublisher
 from patriot.audit.ports import RootShelf
-from patriot.kernel.subscription import Tail
+from patriot.services.engine import Engine
 from patriot.services.ports import Ports
 
 log = structlog.get_logger()
 
 
-class LedgerService:
+class LedgerService(Engine):
     """Closes a span of the log at its start, on each new day of the exchange's time, and at a clean end."""
 
     def __init__(self, ports: Ports, shelf: RootShelf) -> None:
         self._publisher = RootPublisher(ports.store, ports.feed, ports.bus, shelf, ports.clock)
         self._alerts = ports.alerts
         self._published_on: date | None = None
-        self.tail: Tail | None = None
 
     async def run(self) -> None:
         """Serve until cancelled: what there is to do is done by `tick`."""
@@ -31,6 +30,10 @@ class LedgerService:
         if now.date() != self._published_on:
             await self.publish()
             self._published_on = now.date()
+
+    async def finish(self) -> None:
+        """Close the span that is open; the next start does it otherwise."""
+        await self.publish()
 
     async def publish(self) -> None:
         """Close the span that is open. A shelf that cannot be written stops nobody from trading: it is alarmed."""

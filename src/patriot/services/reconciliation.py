@@ -7,14 +7,17 @@ from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import derived_id
 from patriot.kernel.policy import Keep, PolicyRunner
 from patriot.kernel.projection import Recorded
+from patriot.services.engine import Engine
 from patriot.services.ports import Ports
 
 TAIL = "reconciliation"
 EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in MoneyEvent.__args__)
 
 
-class ReconciliationService:
+class ReconciliationService(Engine):
     """One tail over fills, transfers, funding and samples. The halt that follows is the risk service's."""
+
+    tail: PolicyRunner[list[RecordReconciliation]]
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports

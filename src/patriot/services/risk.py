@@ -6,6 +6,7 @@ from patriot.kernel.ids import derived_id
 from patriot.kernel.policy import Keep, PolicyRunner
 from patriot.kernel.projection import Recorded
 from patriot.risk.policies import RiskWatch, WatchCommand, WatchedEvent, watch_money
+from patriot.services.engine import Engine
 from patriot.services.ports import Ports
 
 TAIL = "risk"
@@ -13,8 +14,10 @@ EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in WatchedEvent.__args
 RISK_ENGINE = Actor(ActorType.RISK_ENGINE, "risk")
 
 
-class RiskService:
+class RiskService(Engine):
     """One tail over equity, transfers, what nothing explains, limits and halts."""
+
+    tail: PolicyRunner[list[WatchCommand]]
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports

@@ -13,6 +13,7 @@ from patriot.kernel.policy import PolicyRunner
 from patriot.kernel.projection import Recorded
 from patriot.kernel.tasks import Background, when_stored, without_end
 from patriot.market.events import Bar
+from patriot.services.engine import Engine
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
 from patriot.strategies.effects import StrategyHost
@@ -93,8 +94,10 @@ class VenuePast:
         return await self._ports.venue(exchange).market.bars_since(symbol, interval, opened_from)
 
 
-class StrategiesService:
+class StrategiesService(Engine):
     """Asks every active strategy at the close of its bars."""
+
+    tail: PolicyRunner[bool]
 
     def __init__(self, ports: Ports, pace: Pace, spawn: SpawnRunner, patience: RunnerPatience = PATIENCE) -> None:
         self._ports = ports

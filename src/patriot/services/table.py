@@ -1,25 +1,25 @@
 """The one table of services: what each is for, where it tells about itself, in which roles, and what it runs.
 
-`patriot serve`, its help, the guide and `all_in_one.py` read it; a service is a line here.
+`patriot serve`, its help, the guide and `all_in_one.py` read it: a service is a line here, and nothing else names it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 from patriot.accounts.ports import KeyVault
 from patriot.accounts.projections import Accounts
 from patriot.audit.ports import RootShelf
 from patriot.billing.projections import InvoicesProjection
 from patriot.kernel.projection import Projection
-from patriot.kernel.subscription import Tail
+from patriot.orders.patience import DeskPatience
 from patriot.orders.projections import OrdersProjection
 from patriot.portfolio.projections import ClosedPositionsProjection, EquityProjection, LedgerProjection
 from patriot.services.billing import BillingService
+from patriot.services.engine import Engine
 from patriot.services.execution import ExecutionService
 from patriot.services.ledger import LedgerService
-from patriot.services.pace import LivePace
+from patriot.services.pace import Pace
 from patriot.services.ports import Ports, ReadModels
 from patriot.services.reconciliation import ReconciliationService
 from patriot.services.risk import RiskService
@@ -50,26 +50,17 @@ class Service(StrEnum):
     SIM = "sim"
 
 
-class Engine(Protocol):
-    """A service's own worker beside its read models; `tail` is how it follows the log, if it does."""
-
-    @property
-    def tail(self) -> Tail | None: ...
-
-    async def run(self) -> None:
-        """Serve until cancelled."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Supplies:
-    """What a service in a process of its own is built from. Only the one that signs opens the vault."""
+    """What services are built from. Only the one that signs opens the vault."""
 
     ports: Ports
     read_models: ReadModels
     open_vault: Callable[[], KeyVault]
     shelf: RootShelf
     spawn: SpawnRunner
+    pace: Pace
+    patience: DeskPatience | None = None  # None: that of production
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +71,7 @@ class ServiceRow:
     port: int
     role: Role = Role.WORKER
     trades: bool = False  # speaks with the exchange, and waits for it at a start
+    needs_accounts: bool = False  # in one process with them, it runs once they are in step or had their time
     read_models: tuple[Projection, ...] = ()
     build: Callable[[Supplies], Engine] | None = None
 
@@ -97,14 +89,15 @@ TABLE: dict[Service, ServiceRow] = {
         "one worker per account, and signals on their way to them; the only one that unseals keys",
         8012,
         trades=True,
-        build=lambda given: ExecutionService(given.ports, given.open_vault(), LivePace()),
+        build=lambda given: ExecutionService(given.ports, given.open_vault(), given.pace, given.patience),
     ),
     Service.STRATEGIES: ServiceRow(
         "strategies in processes of their own, and their read model",
         8005,
         trades=True,
+        needs_accounts=True,
         read_models=(StrategiesProjection(),),
-        build=lambda given: StrategiesService(given.ports, LivePace(), given.spawn),
+        build=lambda given: StrategiesService(given.ports, given.pace, given.spawn),
     ),
     Service.RISK: ServiceRow(
         "halts that follow from losses and from unexplained money",
