@@ -1,6 +1,6 @@
 """The one table of services: what each is for, where it tells about itself, in which roles, and what it runs.
 
-`patriot serve`, its help, the guide and `all_in_one.py` read it: a service is a line here, and nothing else names it.
+`patriot serve`, its help, the guide and `all_in_one.py` read it: a service is a line here.
 """
 
 from collections.abc import Callable
