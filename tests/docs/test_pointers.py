@@ -26,6 +26,8 @@ EVENT = re.compile(
 ALERT = re.compile(r"[a-z]+\.[a-z_]+")
 NO_EVENTS = {  # names of log lines
     "account.key_look_failed",
+    "order.cancel_refused",
+    "position.exit_refused",
     "account.key_unfit",
     "account.lease_lost",
     "account.modes_changed",

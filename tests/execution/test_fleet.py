@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from random import Random
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
@@ -42,7 +43,7 @@ class Work:
 
     def __init__(self, account_id: AccountId, failures: list[Exception]) -> None:
         self.account_id, self.user_id = account_id, ALICE
-        self.key = KeyState()
+        self.key, self.refusals = KeyState(), SimpleNamespace(words="")
         self.acting, self.ready, self.stopped = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.checked: list[AccountSnapshot] = []
         self.busy: dict[str, int] = {}

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -112,6 +113,8 @@ class Fleet:
                 found[account_id] = "its books are not open yet, and nothing is entered before"
             elif not worker.key.is_known:
                 found[account_id] = "its key was not looked at yet, and nothing is entered before"
+            elif refused := worker.refusals.words:
+                found[account_id] = f"{refused}: it is tried again and again"
         return found
 
     def take_on(self, account_id: AccountId, user_id: UserId) -> None:
@@ -192,6 +195,7 @@ class Fleet:
         log.info("account.at_work", account_id=str(account_id), fence=fence.token)
         account = await self._care.put_to_work(account_id, fence)
         self._at_work[account_id], self.workers[account_id] = account, account.worker
+        account.worker.refusals.on_key_refused = partial(self._keys.refused, account_id)
         self._no_longer_starting(account_id)
         try:
             async with asyncio.TaskGroup() as group:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from patriot.accounts.events import SampleReason
+from patriot.kernel.errors import ExchangeRefused
 from patriot.kernel.eventstore import Actor
 from patriot.kernel.tasks import Background
 from patriot.orders.events import CancelReason, OrderCreated, OrderEvent
@@ -27,6 +28,8 @@ class Desk(Protocol):
 
     tasks: Background
     on_answered: Callable[[str], None]  # told the client id of each order that the exchange has answered for
+    on_refused: Callable[[OrderCreated, ExchangeRefused], None]  # told of each refused placement or cancel
+    on_cancel_refused: Callable[[OrderCreated, ExchangeRefused], None]  # told where the order works all the same
 
     @property
     def strays(self) -> list[str]:

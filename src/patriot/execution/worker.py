@@ -20,6 +20,7 @@ from patriot.execution.keys import KeyState
 from patriot.execution.late_legs import LateLegs
 from patriot.execution.ports import Alerts, CommandWriter, Desk, Ledger, LoggedBracket, Session
 from patriot.execution.position_check import Difference, PositionCheck, differences, unexplained
+from patriot.execution.refusals import Refusals
 from patriot.execution.stream_watch import StreamWatch
 from patriot.execution.symbol_settings import SettingsKeeper
 from patriot.execution.unknown_orders import UnknownOrders
@@ -100,9 +101,9 @@ class AccountWorker:
         self._positions = PositionCheck()
         self._settings = SettingsKeeper(account_id, session, alerts)
         self._tasks = Background()
+        self.refusals = Refusals(account_id, desk, keeper, alerts, self._check_again)
         self._unknown = UnknownOrders(account_id, desk, keeper, load_bracket, self._adopt, alerts, self._tasks)
         keeper.on_closed = partial(self._tasks.soon, self.refresh)
-        keeper.on_exit_refused = lambda group_id: self._check_again(exit_refused=group_id)
         desk.on_answered = self._expect_event
 
     @property

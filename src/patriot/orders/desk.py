@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
 
 from patriot.kernel.clock import Clock
+from patriot.kernel.errors import ExchangeRefused
 from patriot.kernel.tasks import Background
 from patriot.orders.asking import OrderInquiry
 from patriot.orders.client_ids import LegId, group_of
@@ -41,17 +42,17 @@ class OrderDesk:
         patience = patience or DeskPatience()
         self.tasks = Background()
         self.on_answered: Callable[[str], None] = _nobody_listens
+        # told of refused placements and cancels, and of those cancels whose order works all the same
+        self.on_refused: Callable[[OrderCreated, ExchangeRefused], None] = _nobody_listens
+        self.on_cancel_refused: Callable[[OrderCreated, ExchangeRefused], None] = _nobody_listens
         self.prepare_again: Callable[[OrderCreated], Awaitable[bool]] = _as_it_is
         self.known = KnownOrders(journal, listener)
         self.taker = ReportTaker(self.known, reached, self._fetch_trades, self._adopt_lost_leg)
         self.inquiry = OrderInquiry(venue, positions, self.known, self.taker, clock, patience, self.tasks)
-        self.sender = OrderSender(venue, self.known, self.taker, self.inquiry, clock, patience, reached, self._answered)
+        self.sender = OrderSender(venue, self.known, self.taker, self.inquiry, clock, patience, reached, self)
         self._recovery = OrderRecovery(
             venue, self.known, self.taker, self.inquiry, self.sender, self.resume, clock, self.tasks
         )
-
-    def _answered(self, client_id: str) -> None:
-        self.on_answered(client_id)
 
     def _fetch_trades(self, created: OrderCreated) -> None:
         self.tasks.start(self.inquiry.collect_reported_trades(created))
@@ -145,5 +146,5 @@ async def _as_it_is(_created: OrderCreated) -> bool:
     return True
 
 
-def _nobody_listens(_client_id: str) -> None:
+def _nobody_listens(*_about: object) -> None:
     """Do nothing."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -12,7 +13,7 @@ from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeError, ExchangeRefused, ExchangeUnavailable, OutcomeUnknown
 from patriot.orders.asking import OrderInquiry
 from patriot.orders.commands import RecordCanceled, RecordRejected, RecordSubmitted, RequestCancel
-from patriot.orders.decider import OVER, UNSENT
+from patriot.orders.decider import OVER, UNSENT, WORKING
 from patriot.orders.events import CancelReason, OrderCreated, RejectStage
 from patriot.orders.known import KnownOrders
 from patriot.orders.legs import is_conditional, leg_command, venue_order
@@ -24,6 +25,14 @@ from patriot.trading.terms import Leg, OrderId
 
 log = structlog.get_logger()
 _SENT_STEP = {Leg.ENTRY: Step.ORDER_SENT, Leg.STOP: Step.STOP_SENT, Leg.TARGET: Step.TARGET_SENT}
+
+
+class AnswerListener(Protocol):
+    """Who is told what the exchange answers (`orders/desk.py`)."""
+
+    on_answered: Callable[[str], None]
+    on_refused: Callable[[OrderCreated, ExchangeRefused], None]
+    on_cancel_refused: Callable[[OrderCreated, ExchangeRefused], None]
 
 
 class OrderSender:
@@ -38,7 +47,7 @@ class OrderSender:
         clock: Clock,
         patience: DeskPatience,
         reached: Reached,
-        on_answered: Callable[[str], None],
+        listener: AnswerListener,
     ) -> None:
         self.inherited: set[OrderId] = set()  # brackets that a predecessor may have sent requests for
         self._venue = venue
@@ -48,7 +57,7 @@ class OrderSender:
         self._clock = clock
         self._patience = patience
         self._reached = reached
-        self._on_answered = on_answered
+        self._listener = listener
         self._canceling: set[OrderId] = set()
 
     async def submit(self, created: OrderCreated) -> None:
@@ -128,7 +137,7 @@ class OrderSender:
         else:
             self._reached(_SENT_STEP.get(created.leg, Step.CLOSE_SENT))
             self._taker.on_order(report)
-            self._on_answered(created.client_order_id)
+            self._listener.on_answered(created.client_order_id)
             self._reached(Step.STOP_ACCEPTED if created.leg is Leg.STOP else Step.ORDER_ACCEPTED)
 
     async def _take_refusal(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
@@ -137,6 +146,7 @@ class OrderSender:
             if not await self._inquiry.is_there(created):
                 self._inquiry.find_out(created, "RefusedUnproven")
             return
+        self._listener.on_refused(created, refusal)
         rejected = RecordRejected(
             created.order_id,
             RejectStage.EXCHANGE,
@@ -159,12 +169,16 @@ class OrderSender:
             self._canceling.discard(created.order_id)
 
     async def _cancel_patiently(self, created: OrderCreated) -> None:
-        pauses = iter(self._patience.retry)
+        pauses, refusals = iter(self._patience.retry), 0
         while self._known[created.order_id].status not in OVER:
             try:
                 await self._venue.cancel(created.symbol, created.client_order_id, conditional=is_conditional(created))
-            except ExchangeRefused:  # it is not resting, or not yet known: the question learns which
+            except ExchangeRefused as refusal:  # it is not resting, or not yet known: the question learns which
+                self._listener.on_refused(created, refusal)
                 await self._inquiry.find_again(created)
+                refusals += 1
+                if refusals > 1 and self._known[created.order_id].status in WORKING:  # the first: it lags behind
+                    self._listener.on_cancel_refused(created, refusal)
             except ExchangeError:
                 await asyncio.sleep(next(pauses, self._patience.retry[-1]))
                 continue

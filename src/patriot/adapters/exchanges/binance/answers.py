@@ -88,7 +88,8 @@ def error_of(answer: HttpAnswer, *, changes_something: bool) -> ExchangeError | 
         if _did_nothing(answer.status, refusal):
             return ExchangeUnavailable(_words(answer, refusal), answer.retry_after_seconds)
         if _is_refused(answer.status, refusal):
-            return ExchangeRefused(refusal.code, refusal.msg[:_MESSAGE_LENGTH])
+            about_key = refusal.code in KEY_REFUSALS
+            return ExchangeRefused(refusal.code, refusal.msg[:_MESSAGE_LENGTH], about_key=about_key)
     if changes_something:
         return OutcomeUnknown(_words(answer, refusal))
     return ExchangeUnavailable(_words(answer, refusal), answer.retry_after_seconds)
