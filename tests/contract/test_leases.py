@@ -104,3 +104,16 @@ async def test_deposed_owner_cannot_release_its_successor(given: Given) -> None:
     await given.leases.acquire("account-1", "worker-b")
     await given.leases.release(old, "worker-a")
     assert await given.leases.acquire("account-1", "worker-c") is None
+
+
+async def test_lease_is_held_while_it_runs_and_until_it_is_let_go(given: Given) -> None:
+    assert not await given.leases.is_held("account-1")
+    fence = await given.leases.acquire("account-1", "worker-a")
+    assert fence is not None
+    assert await given.leases.is_held("account-1")
+    assert not await given.leases.is_held("account-2")
+    await given.leases.release(fence, "worker-a")
+    assert not await given.leases.is_held("account-1")
+    await given.leases.acquire("account-1", "worker-b")
+    await given.let_expire("account-1")
+    assert not await given.leases.is_held("account-1")

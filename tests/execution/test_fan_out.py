@@ -93,9 +93,14 @@ class Hand:
     async def read_equity(self) -> Decimal | None:
         return self.equity
 
-    async def dispatch(self, command: PlaceOrder, context: object) -> Decided:
+    async def dispatch(self, command: PlaceOrder | RecordRouting, context: object) -> Decided:
+        if isinstance(command, RecordRouting):
+            return await self.tell(command, context)
         self.placed.append(command)
         return Decided(tuple(ORDER.decide(ORDER.initial, replace(command, verdict=RESERVED))), 2)
+
+    async def tell(self, command: RecordRouting, context: object) -> Decided:
+        raise NotImplementedError
 
     def enter(self, events: object) -> None:
         self.entered_at.append(asyncio.get_running_loop().time())
@@ -105,6 +110,7 @@ class Round:
     """One signal on its way to accounts, whose records are kept with the time of each."""
 
     def __init__(self, hands: list[Hand]) -> None:
+        self.put_off: list[Callable[[], Awaitable[None]]] = []
         self.clock, self.steps, self.halts_asked = VirtualClock(), list[Step](), 0
         self.halt: HaltLevel | None = None
         self.hands = {AccountId(UUID(int=100 + number)): hand for number, hand in enumerate(hands)}
@@ -113,7 +119,8 @@ class Round:
         book.apply(
             StrategyCreated(STRATEGY, "s", "ema", Exchange.BINANCE, "BTCUSDT", "1m", {}, D("0.01"), D(5), D(1), START)
         )
-        for account_id in self.hands:
+        for account_id, hand in self.hands.items():
+            hand.tell = self.dispatch  # type: ignore[method-assign]
             book.apply(AccountLinked(account_id, USER, *linked))
             book.apply(StrategyAssigned(STRATEGY, UUID(int=3), USER, account_id, D("0.5"), D(1), START, START))
         needs = RoutingNeeds(
@@ -122,6 +129,9 @@ class Round:
             self,
             self._nobody_to_ask,
             self._was_placed,
+            self._was_routed,
+            self._is_owned,
+            self._put_off,
             self._halt_in_log,
         )
         self.router = SignalRouter(book, needs, cast("Any", self), self.clock, self.steps.append)
@@ -141,6 +151,15 @@ class Round:
     async def _was_placed(self, order_id: OrderId) -> bool:
         return False
 
+    async def _was_routed(self, signal_id: SignalId, account_id: AccountId) -> bool:
+        return account_id in self.records
+
+    async def _is_owned(self, account_id: AccountId) -> bool:
+        return False
+
+    def _put_off(self, work: Callable[[], Awaitable[None]]) -> None:
+        self.put_off.append(work)
+
     async def _halt_in_log(self, *scopes: object) -> HaltLevel | None:
         self.halts_asked += 1
         return self.halt
@@ -159,6 +178,8 @@ class Round:
             reference_price=D(40_000), confidence=D(1), indicators={}, bar_closed_at=at, generated_at=at, **fields,
         )  # fmt: skip
         await self.router.route(signal)
+        for work in self.put_off:
+            await work()
         return [self.records[account_id][1] for account_id in self.hands]
 
 

@@ -257,6 +257,9 @@ def test_close_that_is_older_than_the_position_does_not_mean_it_while_nobody_wor
                 await paper.leases.renew(fence, "another process")
             assert service.workers == {}
             await paper.signal(TREND, SignalAction.CLOSE, age=300)
+            for _ in range(7):  # for as long it is left to the account's owner
+                await paper.settle()
+                await paper.leases.renew(fence, "another process")
             assert (await paper.log(SignalRouted))[-1].accounts[0].reason_code == ReasonCode.NO_POSITION
             await paper.signal(TREND, SignalAction.CLOSE)
             assert (await paper.log(SignalRouted))[-1].accounts[0].routing is Routing.SENT

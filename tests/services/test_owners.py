@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from patriot.execution.events import CloseRequested, PositionClosed, Routing, SignalRouted
+from patriot.execution.worker import AccountWorker
 from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import START, Actor, ActorType, Appended, Envelope, Fence, StreamAppend
 from patriot.orders.events import OrderCreated, OrderFilled, entry_order_id
@@ -66,8 +67,10 @@ def test_stale_owner_places_no_entry(monkeypatch: pytest.MonkeyPatch) -> None:
             async with paper.owned_elsewhere(account_id):
                 assert account_id in stale.workers
                 await paper.signal(TREND)
+                assert await paper.log(SignalRouted) == []  # the other owner knows
+                await paper.settle(60)
                 (routed,) = (await paper.log(SignalRouted))[-1].accounts
-                assert (routed.routing, routed.reason_code) == (Routing.SKIPPED, ReasonCode.ACCOUNT_NOT_ACTIVE)
+                assert (routed.routing, routed.reason_code) == (Routing.SKIPPED, ReasonCode.SIGNAL_EXPIRED)
                 assert await paper.log(OrderCreated) == []
                 assert entries(paper) == []
 
@@ -116,6 +119,51 @@ def test_two_living_owners_open_protect_and_close_a_position_once(monkeypatch: p
             await paper.settle(30)
             assert paper.positions(account_id) == {}
             assert len(await paper.log(PositionClosed)) == 1
+
+    run_virtually(day())
+
+
+def test_signal_is_told_of_by_the_process_that_works_for_the_account_however_long_its_exchange_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def day() -> None:
+        paper, account_id = await one_client()
+        prepare = AccountWorker.prepare
+
+        async def slowly(worker: AccountWorker, symbol: str, leverage: int) -> None:
+            await paper.settle(4)
+            await prepare(worker, symbol, leverage)
+
+        async with paper.running() as owner, paper.running_soon() as other:
+            await other.started.wait()
+            assert (set(owner.workers), set(other.workers)) == ({account_id}, set())
+            monkeypatch.setattr(AccountWorker, "prepare", slowly)
+            signal_id = await paper.signal(TREND)
+            await paper.signal(TREND, SignalAction.CLOSE)
+            await paper.settle(60)
+            routed = [one for record in await paper.log(SignalRouted) for one in record.accounts]
+            entry = entry_order_id(signal_id, account_id)
+            assert [(one.routing, one.order_id) for one in routed] == [(Routing.SENT, entry)] * 2
+            assert len(entries(paper)) == len(await paper.log(PositionClosed)) == 1
+
+    run_virtually(day())
+
+
+def test_signal_that_came_while_a_dead_owner_had_the_lease_is_entered_once_by_the_next_one() -> None:
+    async def day() -> None:
+        paper, account_id = await one_client()
+        async with paper.running():
+            await paper.settle()
+        async with paper.running_soon() as first, paper.running_soon() as second:
+            async with paper.owned_elsewhere(account_id):
+                await first.started.wait()
+                await second.started.wait()
+                await paper.signal(TREND)
+                assert await paper.log(SignalRouted) == []
+            await paper.settle(60)
+            (routed,) = await paper.log(SignalRouted)
+            assert [(one.routing, one.account_id) for one in routed.accounts] == [(Routing.SENT, account_id)]
+            assert len(entries(paper)) == 1  # by whoever got the lease while the signal was good
 
     run_virtually(day())
 
@@ -177,6 +225,7 @@ def test_answer_to_a_closing_signal_names_the_bracket_or_that_there_is_none() ->
         async with paper.owned_elsewhere(account_id), paper.running():
             await paper.signal(TREND, SignalAction.CLOSE)
             await paper.signal(RANGE, SignalAction.CLOSE)
+            await paper.settle(60)
             routed = [one for record in (await paper.log(SignalRouted))[-2:] for one in record.accounts]
             assert [(one.routing, one.order_id, one.reason_code) for one in routed] == [
                 (Routing.SENT, entry_order_id(entry, account_id), None),

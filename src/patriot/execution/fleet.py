@@ -150,6 +150,10 @@ class Fleet:
         await self._chores.close()
         await self._keepers.close()
 
+    async def is_owned(self, account_id: AccountId) -> bool:
+        """Tell whether any process works for an account, or is about to."""
+        return await self._leases.is_held(f"account:{account_id}")
+
     def start_chore(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something in the background that may fail like an exchange or a store."""
         self._chores.start(_tolerant(work))
@@ -193,6 +197,13 @@ class Fleet:
             await asyncio.sleep(RESTART_SECONDS)
             fence = await self._leases.acquire(name, owner)
         log.info("account.at_work", account_id=str(account_id), fence=fence.token)
+        try:
+            await self._work_under(fence, account_id, owner)
+        finally:
+            with suppress(StoreUnavailable):  # then it runs out by itself
+                await self._leases.release(fence, owner)
+
+    async def _work_under(self, fence: Fence, account_id: AccountId, owner: str) -> None:
         account = await self._care.put_to_work(account_id, fence)
         self._at_work[account_id], self.workers[account_id] = account, account.worker
         account.worker.refusals.on_key_refused = partial(self._keys.refused, account_id)
@@ -205,8 +216,6 @@ class Fleet:
         finally:
             self._starting.add(account_id)
             del self.workers[account_id], self._at_work[account_id]
-            with suppress(StoreUnavailable):  # then it runs out by itself
-                await self._leases.release(fence, owner)
 
     async def _renew(self, account: AccountAtWork, owner: str) -> None:
         every = LEASE_TTL.total_seconds() / 3

@@ -52,13 +52,14 @@ class Refusals:
         await self._look_again(exit_refused=group_id)
         bracket, refusal = self._keeper.open_brackets.get(group_id), self._exits.get(group_id)
         if refusal is not None and bracket is not None and bracket.entry is not None and bracket.position > 0:
-            self._tell("position.exit_refused", group_id, bracket.entry.symbol, refusal, "its close")
+            self._tell(group_id, bracket.entry.symbol, refusal, cancel=False)
 
     def _tell_of_cancel(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
-        self._tell("order.cancel_refused", created.group_id, created.symbol, refusal, "a cancel")
+        self._tell(created.group_id, created.symbol, refusal, cancel=True)
 
-    def _tell(self, name: str, group_id: OrderId, symbol: str, refusal: ExchangeRefused, what: str) -> None:
+    def _tell(self, group_id: OrderId, symbol: str, refusal: ExchangeRefused, *, cancel: bool) -> None:
         self._forget_ended()
+        name, what = ("order.cancel_refused", "a cancel") if cancel else ("position.exit_refused", "its close")
         before = self._told.get((group_id, name))
         if before is None or before[0] != refusal.code:
             self._told[group_id, name] = refusal.code, f"the exchange refuses {what} in {symbol}: {refusal}"

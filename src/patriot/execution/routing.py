@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Protocol
 
 from patriot.accounts.events import AccountStatus
 from patriot.execution.commands import RecordRouting
@@ -17,7 +18,7 @@ from patriot.execution.sizing import SizingInput, entry_quantity
 from patriot.execution.worker import AccountWorker
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
-from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost
+from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.money import ZERO
 from patriot.orders.commands import PlaceOrder
@@ -26,10 +27,23 @@ from patriot.risk.commands import EffectiveLimits
 from patriot.risk.events import HaltLevel, ReasonCode
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyStatus
 from patriot.trading.steps import Reached, Step, pass_by
-from patriot.trading.terms import AccountId, Instrument, OrderId, OrderType, Side, StrategyId, UserId, VenueId
+from patriot.trading.terms import (
+    AccountId,
+    Instrument,
+    OrderId,
+    OrderType,
+    Side,
+    SignalId,
+    StrategyId,
+    UserId,
+    VenueId,
+)
 
 MAX_SIGNAL_AGE = timedelta(seconds=10)
 LATE = timedelta(seconds=1)  # of a signal; what was halted before it is known in any case
+NOBODY_SECONDS = 3.0  # whoever begins to work for an account later looks, before it enters, whether that was told
+OWNER_SECONDS = 30.0  # no owner enters on a signal for as long
+ASK_OWNER_SECONDS = 0.5
 READY_SECONDS = 2.0  # an account that is not in step with its exchange by then is left out
 ANSWER_SECONDS = 8.0  # one account whose exchange does not answer does not hold up the others for longer
 MAX_AT_ONCE = 50  # accounts served side by side; the exchange's rate budget is the narrower limit
@@ -44,11 +58,25 @@ class RoutingNeeds:
     risk: RiskFacts
     request_close: Callable[[AccountId, SignalGenerated], Awaitable[OrderId | None]]  # where nobody works just now
     was_placed: Callable[[OrderId], Awaitable[bool]]  # whether the log has the order
+    was_routed: Callable[[SignalId, AccountId], Awaitable[bool]]  # whether the log says what became of a signal
+    is_owned: Callable[[AccountId], Awaitable[bool]]  # whether any process works for an account
+    later: Callable[[Callable[[], Awaitable[None]]], None]  # do something in the background
     halt_in_log: Callable[[UserId, AccountId, StrategyId], Awaitable[HaltLevel | None]]  # ahead of the tail
 
 
+class Share(Protocol):
+    """One account's share of a signal."""
+
+    def __call__(self, *, late: bool, alone: bool) -> Awaitable[RoutedAccount]:
+        """Do it. Errors: LeaseLost where another process may do it, unless `alone`."""
+        ...
+
+
 class SignalRouter:
-    """Fans signals out, one after the other, in log order."""
+    """Fans signals out, one after the other, in log order.
+
+    What became of a signal on an account is told by whoever works for it; by another only where that cannot be.
+    """
 
     def __init__(
         self, book: FollowerBook, needs: RoutingNeeds, bus: CommandBus, clock: Clock, reached: Reached = pass_by
@@ -66,41 +94,70 @@ class SignalRouter:
         `late`: the signal has stood in the log for a while, whatever a clock says.
         """
         if signal.action is SignalAction.CLOSE:
-            shares = [partial(self._close, signal, account_id) for account_id in self._holders(signal)]
+            shares = {account_id: partial(self._close, signal, account_id) for account_id in self._holders(signal)}
         else:
             strategy = self._book.strategies[signal.strategy_id]
             followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
-            shares = [partial(self._serve, signal, strategy, follower, late) for follower in followers]
-        await asyncio.gather(*(self._record(signal, share) for share in shares))
+            shares = {one.account_id: partial(self._serve, signal, strategy, one) for one in followers}
+        await asyncio.gather(*(self._do(signal, account_id, share, late) for account_id, share in shares.items()))
         self._reached(Step.SIGNAL_ROUTED)
 
-    async def _record(self, signal: SignalGenerated, share: Callable[[], Awaitable[RoutedAccount]]) -> None:
-        """Note what became of the signal on one account, in a record that is that account's own."""
-        routed = await share()
+    async def _do(self, signal: SignalGenerated, account_id: AccountId, share: Share, late: bool) -> None:
+        try:
+            await self._record(signal, await share(late=late, alone=False), alone=False)
+        except LeaseLost:
+            self._needs.later(partial(self._leave_to_owner, signal, account_id, share))
+
+    async def _leave_to_owner(self, signal: SignalGenerated, account_id: AccountId, share: Share) -> None:
+        """See that a share is told of that another process may do: by that one, or here when it cannot be any more."""
+        began = owned_at = self._clock.monotonic()
+        while True:
+            await asyncio.sleep(ASK_OWNER_SECONDS)
+            now = self._clock.monotonic()
+            with suppress(LeaseLost, StoreUnavailable):
+                if await self._needs.was_routed(signal.signal_id, account_id):
+                    return
+                if await self._needs.is_owned(account_id):
+                    owned_at = now
+                alone = now - began > OWNER_SECONDS or now - owned_at > NOBODY_SECONDS
+                if alone or account_id in self._needs.workers:
+                    await self._record(signal, await share(late=True, alone=alone), alone=alone)
+                    return
+
+    async def _record(self, signal: SignalGenerated, routed: RoutedAccount, *, alone: bool) -> None:
+        """Note what became of the signal on one account, in a record that is that account's own.
+
+        Errors: LeaseLost where nothing came of it by us, and another process has the account.
+        """
         worker = self._needs.workers.get(routed.account_id)
         owner = worker.user_id if worker is not None else None
         context = Context(correlation_id=signal.signal_id, user_id=owner, account_id=routed.account_id)
         routing = RecordRouting(signal.signal_id, signal.strategy_id, routed, self._clock.now())
-        await self._bus.dispatch(routing, context)
+        if worker is not None and routed.routing is Routing.SKIPPED and not alone:
+            await worker.dispatch(routing, context)
+        else:
+            await self._bus.dispatch(routing, context)
 
     async def _serve(
-        self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, late: bool
+        self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, *, late: bool, alone: bool
     ) -> RoutedAccount:
         async with self._slots:
             order_id = entry_order_id(signal.signal_id, follower.account_id)
             worker = self._needs.workers.get(follower.account_id)
-            if worker is None or self._book.accounts.get(follower.account_id) is not AccountStatus.ACTIVE:
-                served = _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)
-            else:
+            served, ours = _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE), True
+            if self._book.accounts.get(follower.account_id) is AccountStatus.ACTIVE:
                 try:
-                    served = await self._enter(signal, strategy, follower, worker, order_id, late)
+                    if ours := worker is not None:
+                        served = await self._enter(signal, strategy, follower, worker, order_id, late)
                 except LeaseLost:
-                    served = _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE)  # another process works for it
+                    ours = False
             if served.routing is Routing.SKIPPED and await self._needs.was_placed(order_id):
                 # The signal comes again: its order was placed, and what the store answered was lost.
                 if worker is not None:
                     await worker.enter_again(order_id)
                 return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, None)
+            if not ours and not alone:
+                raise LeaseLost(f"account {follower.account_id}: another process works for it, or may")
             return served
 
     def _holders(self, signal: SignalGenerated) -> list[AccountId]:
@@ -113,10 +170,12 @@ class SignalRouter:
         ]
         return followers + sorted(set(held) - set(followers))
 
-    async def _close(self, signal: SignalGenerated, account_id: AccountId) -> RoutedAccount:
+    async def _close(self, signal: SignalGenerated, account_id: AccountId, *, late: bool, alone: bool) -> RoutedAccount:
         """Have the position of one account closed, whatever its status: the way out is always open."""
         group_id = await self._request_close(signal, account_id)
         if group_id is None:
+            if account_id not in self._needs.workers and not alone:
+                raise LeaseLost(f"account {account_id}: its owner may be about to open what is to be closed")
             return RoutedAccount(account_id, Routing.SKIPPED, None, ReasonCode.NO_POSITION, None)
         return RoutedAccount(account_id, Routing.SENT, group_id, None, None)
 
@@ -168,6 +227,8 @@ class SignalRouter:
             return _skipped(follower, ReasonCode.BELOW_MIN_NOTIONAL)
         command = self._order(signal, follower, order_id, quantity, equity)
         if late or abs(self._clock.now() - signal.generated_at) > LATE:  # before its time: by a clock that is wrong
+            if await self._needs.was_routed(signal.signal_id, follower.account_id):
+                return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)  # it was told for another reason, or sent
             halt = await self._needs.halt_in_log(follower.user_id, follower.account_id, signal.strategy_id)
             command = replace(command, halt=halt)  # the tail has yet to fold what came after the signal
         context = Context(

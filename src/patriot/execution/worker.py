@@ -13,7 +13,7 @@ from typing import assert_never
 
 from patriot.accounts.events import SampleReason
 from patriot.execution.bracket import Bracket
-from patriot.execution.commands import RecordAdjustment, RecordUnexplained, RequestClose
+from patriot.execution.commands import RecordAdjustment, RecordRouting, RecordUnexplained, RequestClose
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.events import unexplained_stream_id
 from patriot.execution.keys import KeyState
@@ -66,7 +66,7 @@ class AccountWorker:
         load_open: Callable[[], Awaitable[list[LoggedBracket]]],
         load_bracket: Callable[[OrderId], Awaitable[LoggedBracket]],
         load_traded: Callable[[datetime], Awaitable[list[str]]],
-        dispatch: Callable[[PlaceOrder, Context], Awaitable[Decided]],
+        dispatch: Callable[[PlaceOrder | RecordRouting, Context], Awaitable[Decided]],
         venue_said: Callable[[datetime], None],
         clock: Clock,
         alerts: Alerts,

@@ -19,6 +19,10 @@ class Leases(Protocol):
         """Extend the lease. Errors: LeaseLost if another owner has it."""
         ...
 
+    async def is_held(self, name: str) -> bool:
+        """Tell whether anybody's lease runs."""
+        ...
+
     async def release(self, fence: Fence, owner: str) -> None:
         """Let the lease go; a token is never used again."""
         ...

@@ -66,6 +66,11 @@ class MemoryLeases:
         if held is not None and (held.owner, held.token) == (owner, fence.token):
             held.expires_at = float("-inf")
 
+    async def is_held(self, name: str) -> bool:
+        """See `Leases.is_held`."""
+        held = self._leases.get(name)
+        return held is not None and held.expires_at > self._clock.monotonic()
+
     def is_newest(self, fence: Fence) -> bool:
         """Tell whether no newer token was given for the fence's name."""
         held = self._leases.get(fence.name)

@@ -8,10 +8,10 @@ from typing import Any
 
 from patriot.accounts.effects import AccountLedger
 from patriot.accounts.ports import ApiKey
-from patriot.execution.commands import RequestClose
+from patriot.execution.commands import RecordRouting, RequestClose
 from patriot.execution.decider import PROTECTION
 from patriot.execution.effects import BracketKeeper
-from patriot.execution.events import protection_stream
+from patriot.execution.events import protection_stream, routing_stream
 from patriot.execution.ports import LoggedBracket
 from patriot.execution.worker import RETRY_SECONDS, AccountWorker
 from patriot.kernel.bus import Decided, decode_all
@@ -31,7 +31,7 @@ from patriot.services.pace import Pace
 from patriot.services.ports import Ports
 from patriot.strategies.events import SignalGenerated
 from patriot.trading.steps import Step
-from patriot.trading.terms import AccountId, OrderId, StrategyId, UserId, VenueId
+from patriot.trading.terms import AccountId, OrderId, SignalId, StrategyId, UserId, VenueId
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def put_to_work(
         if isinstance(command, RecordFill):
             ports.reached(Step.FILL_RECORDED)
 
-    async def place(command: PlaceOrder, context: Context) -> Decided:
+    async def dispatch(command: PlaceOrder | RecordRouting, context: Context) -> Decided:
         return await ports.bus.dispatch(command, context, fence=fence)
 
     async def prepare_again(entry: OrderCreated) -> bool:
@@ -116,7 +116,7 @@ def put_to_work(
         load_open=load_open,
         load_bracket=partial(logged_bracket, ports),
         load_traded=partial(traded_symbols, ports, account_id),
-        dispatch=place,
+        dispatch=dispatch,
         venue_said=pace.venue_said,
         clock=ports.clock,
         alerts=ports.alerts,
@@ -167,6 +167,11 @@ async def close_signalled(ports: Ports, account_id: AccountId, signal: SignalGen
 async def was_placed(ports: Ports, order_id: OrderId) -> bool:
     """Tell whether the log has an order."""
     return bool(await ports.store.read_stream(order_stream(order_id)))
+
+
+async def was_routed(ports: Ports, signal_id: SignalId, account_id: AccountId) -> bool:
+    """Tell whether the log says what became of a signal on an account."""
+    return bool(await ports.store.read_stream(routing_stream(signal_id, account_id)))
 
 
 async def traded_symbols(ports: Ports, account_id: AccountId, since: datetime) -> list[str]:

@@ -26,7 +26,7 @@ from patriot.kernel.tasks import when_stored, without_end
 from patriot.orders.events import OrderCreated
 from patriot.orders.patience import DeskPatience
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
-from patriot.services.account import LinkedAccount, close_signalled, put_to_work, request_closes, was_placed
+from patriot.services.account import LinkedAccount, close_signalled, put_to_work, request_closes, was_placed, was_routed
 from patriot.services.engine import Engine
 from patriot.services.execution_fold import EVENT_TYPES, ExecutionFold
 from patriot.services.pace import Pace
@@ -107,6 +107,9 @@ class ExecutionService(Engine):
             WatchedRisk(known.watch),
             partial(close_signalled, ports),
             partial(was_placed, ports),
+            partial(was_routed, ports),
+            self.fleet.is_owned,
+            self.fleet.start_chore,
             partial(halt_in_log, ports.store),
         )
         self._router = SignalRouter(known.book, needs, ports.bus, ports.clock, ports.reached)

@@ -205,6 +205,10 @@ class LeasesView(MemoryLeases):
         """See `Leases.renew`."""
         await self._line.renew(lambda: self._shared.renew(fence, owner))
 
+    async def is_held(self, name: str) -> bool:
+        """See `Leases.is_held`."""
+        return await self._line.ask(lambda: self._shared.is_held(name))
+
     async def release(self, fence: Fence, owner: str) -> None:
         """See `Leases.release`."""
         await self._line.ask(lambda: self._shared.release(fence, owner))

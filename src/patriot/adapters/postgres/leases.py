@@ -21,6 +21,7 @@ _RENEW = """
     UPDATE eventing.leases SET expires_at = now() + $4 WHERE name = $1 AND owner = $2 AND token = $3
     RETURNING token
 """
+_IS_HELD = "SELECT 1 FROM eventing.leases WHERE name = $1 AND expires_at > now()"
 _RELEASE_ALL = "UPDATE eventing.leases SET expires_at = '-infinity'"
 _RELEASE = "UPDATE eventing.leases SET expires_at = '-infinity' WHERE name = $1 AND owner = $2 AND token = $3"
 
@@ -41,6 +42,10 @@ class PostgresLeases:
         """See `Leases.renew`. A lease that ran out and that nobody took is simply extended."""
         if not await self._database.fetch(_RENEW, fence.name, owner, fence.token, self._ttl):
             raise LeaseLost(f"{fence.name}: {owner} no longer holds token {fence.token}")
+
+    async def is_held(self, name: str) -> bool:
+        """See `Leases.is_held`."""
+        return bool(await self._database.fetch(_IS_HELD, name))
 
     async def release(self, fence: Fence, owner: str) -> None:
         """See `Leases.release`."""
