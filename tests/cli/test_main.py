@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,14 @@ def test_misspelled_command_is_told_the_right_one() -> None:
             ["up", "--data", "nowhere.csv"],
             "--data: expected a recorded file or 'model', and there is no file nowhere.csv",
         ),
+        (["events", "--after", str(2**63)], "'--after'"),
+        (["events", "--limit", "99999999999999999999"], "'--limit'"),
+        (["orders", "--limit", "99999999999999999999"], "'--limit'"),
+        (["invoices", "list", "--limit", "99999999999999999999"], "'--limit'"),
+        (["up", "--seed", "99999999999999999999"], "'--seed'"),
+        (["sim", "--seed", "99999999999999999999"], "'--seed'"),
+        (["demo", "--seed", "99999999999999999999"], "'--seed'"),
+        (["soak", "--seed", "99999999999999999999"], "'--seed'"),
         (["demo", "--accounts", "0"], "--accounts: expected 1 to 500, found 0"),
         (["demo", "--days", "0"], "--days: expected at least 1, found 0"),
         (["halt", "--scope", "account"], "--reference: expected the id of the account"),
@@ -110,7 +119,7 @@ def test_down_where_nothing_runs_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [["accounts"], ["db", "migrate"], ["db", "adopt"], ["serve", "risk"]])
 def test_database_that_is_away_is_one_sentence_without_its_password(words: list[str], tmp_path: Path) -> None:
     nobody = "postgresql://patriot:hush@127.0.0.1:1/patriot"
-    done = patriot(*words, home=tmp_path, DATABASE_URL=nobody, PATRIOT_MASTER_KEY="00" * 32)
+    done = patriot(*words, home=tmp_path, DATABASE_URL=nobody, PATRIOT_MASTER_KEY=b64encode(bytes(32)).decode())
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert done.stderr.startswith("patriot: PostgreSQL cannot be reached: ")
     assert "hush" not in done.stderr + done.stdout

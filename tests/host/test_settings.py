@@ -1,3 +1,4 @@
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,15 @@ def test_bad_setting_is_named_and_not_shown(name: str, value: str, monkeypatch: 
 
 def test_bad_setting_does_not_show_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATRIOT_MASTER_KEY", "hush")
-    assert "hush" not in repr(Settings.read())
+    with pytest.raises(StartupError, match=r"^PATRIOT_MASTER_KEY has 3 bytes") as refused:
+        Settings.read()
+    assert "hush" not in str(refused.value)
+
+
+def test_settings_do_not_show_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = b64encode(b"h" * 32).decode()
+    monkeypatch.setenv("PATRIOT_MASTER_KEY", secret)
+    assert secret not in repr(Settings.read())
 
 
 def test_exchange_with_real_money_is_refused_unless_it_was_asked_for() -> None:
@@ -90,6 +99,11 @@ def test_exchange_that_only_looks_harmless_is_refused(host: str) -> None:
         ({"binance_url": "http://127.0.0.1:9101"}, "together"),
         ({"binance_ws_url": "ws://127.0.0.1:9101"}, "together"),
         ({"binance_url": "127.0.0.1:9101", "binance_ws_url": "ws://127.0.0.1:9101"}, "PATRIOT_BINANCE_URL: expected"),
+        (
+            {"binance_url": "http://127.0.0.1:99999", "binance_ws_url": "ws://127.0.0.1"},
+            "PATRIOT_BINANCE_URL: expected",
+        ),
+        ({"binance_url": "http://127.0.0.1", "binance_ws_url": "ws://[::1"}, "PATRIOT_BINANCE_WS_URL: expected"),
         ({"binance_url": "http://127.0.0.1", "binance_ws_url": "http://127.0.0.1"}, "PATRIOT_BINANCE_WS_URL: expected"),
     ],
 )

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from patriot.cli.folders import BIGGEST
 from patriot.cli.running import run
 from patriot.demo.demo import Demo, DemoOptions, DemoProgress, Finished, wipe
 from patriot.host.crash import crash_from_environment
@@ -74,7 +75,7 @@ def demo(
     accounts: Annotated[int, typer.Option(help="how many clients")] = 20,
     data: Annotated[str, typer.Option(help="recorded kline CSV (plain, .gz, .zip), or 'model'")] = DEFAULT_DATA,
     days: Annotated[int | None, typer.Option(help="stop after so many days of the recording")] = None,
-    seed: Annotated[int, typer.Option(help="same seed and data, same fills")] = 7,
+    seed: Annotated[int, typer.Option(help="same seed and data, same fills", min=-BIGGEST, max=BIGGEST)] = 7,
     json: Annotated[Path | None, typer.Option(help="write the summary to this file")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="keep the data folder for `patriot verify`")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with a demo that was interrupted")] = False,

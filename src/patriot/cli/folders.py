@@ -14,6 +14,8 @@ from patriot.host.settings import Settings
 Home = Annotated[
     Path | None, typer.Option("--home", help="data folder; PATRIOT_HOME, or the kept demo in it", show_default=False)
 ]
+BIGGEST = 2**63 - 1  # that a database counts to, and a file keeps
+Limit = Annotated[int, typer.Option(help="how many", min=1, max=BIGGEST)]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 

@@ -10,7 +10,7 @@ import typer
 from patriot.billing import verify_invoice
 from patriot.billing.documents import export_invoice, invoice_page
 from patriot.billing.queries import find_invoice, invoice_lines, list_invoices
-from patriot.cli.folders import AsJson, Home, folder_opened
+from patriot.cli.folders import AsJson, Home, Limit, folder_opened
 from patriot.cli.listings import Records, show_records
 from patriot.cli.running import run
 from patriot.kernel.errors import InvalidInput, NotFound
@@ -26,9 +26,7 @@ LINES = ("line", "kind", "lot", "at", "units", "high_water_mark", "nav", "fee")
 
 
 @invoices.command("list")
-def list_(
-    limit: Annotated[int, typer.Option(help="how many", min=1)] = 50, home: Home = None, json: AsJson = False
-) -> None:
+def list_(limit: Limit = 50, home: Home = None, json: AsJson = False) -> None:
     """List invoices and statements, the newest month first."""
     show_records("Invoices", run(_list(home, limit)), SUMMARY, json=json)
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from patriot.accounts.queries import accounts as all_accounts
-from patriot.cli.folders import AsJson, Home, folder_opened
+from patriot.cli.folders import AsJson, Home, Limit, folder_opened
 from patriot.cli.running import run
 from patriot.host.folder_database import NOTHING_YET
 from patriot.kernel.money import plain
@@ -87,7 +87,7 @@ def orders(
     status: Annotated[
         OrderStatus | None, typer.Option(help="only those that stand there", case_sensitive=False, show_default=False)
     ] = None,
-    limit: Annotated[int, typer.Option(help="how many", min=1)] = 50,
+    limit: Limit = 50,
     home: Home = None,
     json: AsJson = False,
 ) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from patriot.cli.folders import Home, folder_opened
+from patriot.cli.folders import BIGGEST, Home, Limit, folder_opened
 from patriot.cli.running import run
 from patriot.host.folder_database import NOTHING_YET
 from patriot.host.reading import Wanted, first_place, number_of, read_events
@@ -22,9 +22,10 @@ def events(
     ] = None,
     account: Annotated[UUID | None, typer.Option(help="events about one account", show_default=False)] = None,
     after: Annotated[
-        int | None, typer.Option(help="from behind this position on; else the newest", min=0, show_default=False)
+        int | None,
+        typer.Option(help="from behind this position on; else the newest", min=0, max=BIGGEST, show_default=False),
     ] = None,
-    limit: Annotated[int, typer.Option(help="how many", min=1)] = 50,
+    limit: Limit = 50,
     follow: Annotated[bool, typer.Option("--follow", help="go on as events come, until Ctrl-C")] = False,
     home: Home = None,
     json: Annotated[bool, typer.Option("--json", help="one JSON object per line")] = False,

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from patriot.cli.folders import BIGGEST
 from patriot.cli.sim_clients import epilog
 from patriot.kernel.clock import SystemClock
 from patriot.kernel.errors import InvalidInput, PatriotError
@@ -62,7 +63,7 @@ def sim(
         str, typer.Option(help="of the model: names with commas between, or how many of the listed ones")
     ] = ",".join(DEFAULT_SYMBOLS),
     loop: Annotated[bool, typer.Option("--loop", help="play the recording again and again")] = False,
-    seed: Annotated[int, typer.Option(help="same seed, same prices and fills")] = 7,
+    seed: Annotated[int, typer.Option(help="same seed, same prices and fills", min=-BIGGEST, max=BIGGEST)] = 7,
     speed: Annotated[Speed, typer.Option(help="venue seconds per second, or step by POST /clock")] = Speed.REAL,
     journal: Annotated[Path | None, typer.Option(help="folder that brings everything back after a kill")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="put an old journal aside and begin anew")] = False,

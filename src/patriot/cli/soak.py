@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from patriot.cli.demo import MAX_ACCOUNTS, show
+from patriot.cli.folders import BIGGEST
 from patriot.cli.running import run
 from patriot.cli.up import Speed
 from patriot.host.data_folder import DataFolder
@@ -22,7 +23,7 @@ NAME = "patriot-soak-"
 
 def soak(
     minutes: Annotated[float, typer.Option(help="how long faults come; start, rest and judgment come on top")] = 3,
-    seed: Annotated[int, typer.Option(help="of prices and faults")] = 1,
+    seed: Annotated[int, typer.Option(help="of prices and faults", min=-BIGGEST, max=BIGGEST)] = 1,
     speed: Annotated[Speed, typer.Option(help="of the simulated exchange's clock; law 2 counts at 1")] = Speed.FAST,
     accounts: Annotated[int, typer.Option(help="paper clients")] = 6,
     home: Annotated[

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from patriot.cli.demo import MAX_ACCOUNTS, MODEL, recording
+from patriot.cli.folders import BIGGEST
 from patriot.cli.running import run
 from patriot.host.folder_database import chosen_folder
 from patriot.host.logs import log_to
@@ -33,7 +34,9 @@ def up(
     data: Annotated[
         str | None, typer.Option(help="recorded kline CSV, or 'model'; a folder keeps what it began with")
     ] = None,
-    seed: Annotated[int, typer.Option(help="of the price model, for a new folder")] = DEFAULT_SEED,
+    seed: Annotated[
+        int, typer.Option(help="of the price model, for a new folder", min=-BIGGEST, max=BIGGEST)
+    ] = DEFAULT_SEED,
     accounts: Annotated[int, typer.Option(help="paper clients that a new folder begins with")] = 0,
     lively: Annotated[
         bool, typer.Option("--lively", help="paper clients' strategies look at minutes and trade every few of them")

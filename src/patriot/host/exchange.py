@@ -24,14 +24,22 @@ def named_exchange(settings: Settings) -> ExchangeAddress | None:
         ("PATRIOT_BINANCE_URL", settings.binance_url, ("http", "https")),
         ("PATRIOT_BINANCE_WS_URL", settings.binance_ws_url, ("ws", "wss")),
     ):
-        parts = urlsplit(url)
-        if parts.scheme not in schemes or not parts.hostname:
-            raise StartupError(f"{name}: expected an address that opens with {schemes[1]}://, found {url!r}")
-        if not settings.live and not _is_harmless(parts.hostname):
-            raise StartupError(
-                f"{name}: {parts.hostname} trades real money: set PATRIOT_LIVE=1 if that is what you want"
-            )
+        host = _host_of(url, schemes)
+        if not host:
+            raise StartupError(f"{name}: expected an address such as {schemes[1]}://host:443, found {url!r}")
+        if not settings.live and not _is_harmless(host):
+            raise StartupError(f"{name}: {host} trades real money: set PATRIOT_LIVE=1 if that is what you want")
     return ExchangeAddress(settings.binance_url.rstrip("/"), settings.binance_ws_url.rstrip("/"))
+
+
+def _host_of(url: str, schemes: tuple[str, str]) -> str:
+    """Return the host of a sound address, nothing for any other."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in schemes and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number or none that there is
+        return ""
+    return (parts.hostname or "") if sound else ""
 
 
 def _is_harmless(host: str) -> bool:

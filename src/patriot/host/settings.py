@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from patriot.adapters.vault import MasterKey
 from patriot.kernel.errors import StartupError
 
 
@@ -47,4 +48,6 @@ class Settings(BaseSettings):
             name = str(first["loc"][0]) if first["loc"] else "settings"
             shown = name if name.isupper() else f"PATRIOT_{name.upper()}"
             raise StartupError(f"{shown}: {first['msg'].removeprefix('Value error, ')}") from None
+        if settings.master_key is not None:
+            MasterKey.from_base64(settings.master_key.get_secret_value())
         return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
