@@ -63,7 +63,7 @@ class Work:
     def stop(self) -> None:
         self.stopped.set()
 
-    async def check_positions(self, snapshot: AccountSnapshot) -> None:
+    def look_at(self, snapshot: AccountSnapshot) -> None:
         self.checked.append(snapshot)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -81,6 +82,24 @@ def test_worker_that_is_stopped_ends_and_leaves_nobody_waiting() -> None:
         assert not account.worker.acting.is_set()
         with pytest.raises(StoreUnavailable):
             await account.worker.close("BTCUSDT", STRATEGY, "TEST")
+
+    run_virtually(day())
+
+
+def test_worker_that_has_ended_asks_and_sends_nothing_whatever_somebody_still_hands_to_it() -> None:
+    async def day() -> None:
+        account = await entered()
+        snapshot = await account.exchange.snapshot()
+        account.worker.stop()
+        with pytest.raises(ExceptionGroup):
+            await account.working
+        asked = len(account.exchange.asked)
+        account.exchange.execute(STOP)
+        account.worker.look_at(replace(snapshot, positions=()))
+        account.worker.keeper.want_out(list(account.worker.keeper.open_brackets))
+        account.worker.cancel_entries()
+        await asyncio.sleep(120)
+        assert len(account.exchange.asked) == asked
 
     run_virtually(day())
 

@@ -92,6 +92,21 @@ async def test_background_task_that_fails_is_seen_by_its_owner() -> None:
     await background.close()
 
 
+async def test_nothing_is_begun_in_the_background_of_an_owner_that_has_ended() -> None:
+    begun: list[int] = []
+
+    async def begin() -> None:
+        begun.append(1)
+
+    background = Background()
+    await background.close()
+    late = background.start(begin())
+    background.soon(begin)
+    await asyncio.gather(late, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert (begun, background.busy, late.cancelled()) == ([], 0, True)
+
+
 async def test_background_task_that_is_canceled_inside_is_seen_and_one_that_its_owner_canceled_is_none() -> None:
     background = Background()
     background.start(goes_on()).cancel()

@@ -279,7 +279,7 @@ class Fleet:
         await account.ledger.sync_income(urgency=urgency)  # what the stream did not tell is found within the hour
         snapshot = await account.ledger.sample_equity(self._sampling[account_id])
         if snapshot is not None:
-            await account.worker.check_positions(snapshot)
+            account.worker.look_at(snapshot)
         return True
 
     def look_at_key(self, account_id: AccountId) -> None:

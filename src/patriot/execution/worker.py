@@ -276,6 +276,10 @@ class AccountWorker:
         if self.snapshot is not None:
             await self.check_positions(self.snapshot, exit_refused=exit_refused)
 
+    def look_at(self, snapshot: AccountSnapshot) -> None:
+        """Compare what somebody else read with our brackets, while this worker works."""
+        self._tasks.start(self.check_positions(snapshot))
+
     async def check_positions(self, snapshot: AccountSnapshot, *, exit_refused: OrderId | None = None) -> None:
         """Compare the exchange's positions with our brackets; what somebody else closed is no longer ours to protect.
 

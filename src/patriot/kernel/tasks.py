@@ -13,11 +13,15 @@ CANCELED_INSIDE = "work was canceled by something inside it"
 
 
 class Background:
-    """Tasks that belong together. A failure of one is the failure of their owner: nothing fails unseen."""
+    """Tasks that belong together. A failure of one is the failure of their owner: nothing fails unseen.
+
+    Once closed, nothing is begun any more: whoever still holds their owner cannot make it act.
+    """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failure: asyncio.Future[None] | None = None
+        self._closed = False
 
     @property
     def busy(self) -> int:
@@ -27,6 +31,9 @@ class Background:
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run work in the background."""
         task = asyncio.create_task(work)
+        if self._closed:
+            task.cancel()
+            return task
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
@@ -55,6 +62,7 @@ class Background:
 
     async def close(self) -> None:
         """Cancel what still runs and wait for its end."""
+        self._closed = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
