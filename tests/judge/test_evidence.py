@@ -158,3 +158,9 @@ def test_whole_case_is_taken_in_without_a_loss() -> None:
 
     assert len(log.intents) == 2
     assert len(log.accounts[ALICES].fills) == sum(isinstance(event, OrderFilled) for event in EVENTS)
+
+
+@pytest.mark.parametrize("event", [transfer("1"), funding("1"), sampled("0")])
+def test_books_of_an_account_are_open_once_any_money_is_recorded(event: object) -> None:
+    assert not evidence(linked()).accounts[ALICES].opened
+    assert evidence(linked(), event).accounts[ALICES].opened
