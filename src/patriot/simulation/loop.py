@@ -246,6 +246,7 @@ def _only_virtual_time(loop: VirtualLoop) -> Iterator[None]:
     real, collecting = pool.monotonic, gc.isenabled()
     pool.monotonic = loop.time
     gc.disable()
+    gc.collect()  # what the run before left when it returned, else it would be frozen with the rest
     gc.freeze()
     try:
         yield

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from patriot.adapters.postgres.database import Database
+from patriot.adapters.postgres.database import APP_ROLE, Database
 from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.evidence import PostgresEvidence
 from patriot.adapters.postgres.projections import ProjectionRunner
@@ -93,6 +93,7 @@ async def world(database: str) -> AsyncIterator[World]:
     await owner.execute(
         "CREATE TABLE read.toy_balances (account_id uuid PRIMARY KEY, balance numeric NOT NULL, changes int NOT NULL)"
     )
+    await owner.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON read.toy_balances TO {APP_ROLE}")
     await owner.close()
     pool = await Database.connect(database)
     async with PostgresEventStore(pool, FakeClock()) as store:
