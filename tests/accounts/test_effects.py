@@ -1,6 +1,6 @@
 """The books of an account over the real adapter and a real simulator: what the exchange booked, to the last digit."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,21 +13,33 @@ import pytest
 from patriot.accounts import streams
 from patriot.accounts.effects import STEADY_READS, AccountLedger
 from patriot.accounts.events import (
+    ChargeBooked,
     EquitySampled,
     FundingPaid,
     LedgerOpened,
     PositionSample,
     SampleReason,
+    TradeBooked,
+    TradeOrigin,
     TransferRecorded,
     ledger_stream,
 )
+from patriot.accounts.other_trades import OtherTrades
+from patriot.accounts.ports import TradeVenue
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import ExchangeUnavailable, StoreUnavailable
 from patriot.kernel.eventstore import Appended
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore
-from patriot.trading.reports import AccountSnapshot, IncomeRecord, IncomeType, PositionReport
+from patriot.trading.reports import (
+    AccountSnapshot,
+    IncomeRecord,
+    IncomeType,
+    OrderSender,
+    PositionReport,
+    TradeReport,
+)
 from patriot.trading.steps import Step
 from patriot.trading.terms import Side, Urgency
 from tests.accounts.facts import NOON, ONE, OWNER
@@ -38,6 +50,30 @@ pytestmark = pytest.mark.integration
 EIGHT_HOURS = 8 * 60
 
 
+async def worth(amount: Decimal, asset: str, in_asset: str, at: datetime) -> Decimal:
+    """Ten of the quote asset for one of any other."""
+    return amount if asset == in_asset else 10 * amount
+
+
+def others_on(venue: TradeVenue, fills_booked: Callable[[], Awaitable[bool]] | None = None) -> OtherTrades:
+    async def yes() -> bool:
+        return True
+
+    return OtherTrades(ONE, OWNER, venue, worth, lambda client_id: client_id.startswith("ours"), fills_booked or yes)
+
+
+class NoTrades:
+    """An account on which nobody trades."""
+
+    async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
+        return []
+
+    async def sender_of(
+        self, symbol: str, venue_order_id: str, *, urgency: Urgency = Urgency.NORMAL
+    ) -> OrderSender | None:
+        return None
+
+
 class Books:
     """One account's ledger over an in-memory log, and what it wrote."""
 
@@ -45,7 +81,12 @@ class Books:
         self.store = store or MemoryEventStore(exchange.clock)
         self._bus = CommandBus(self.store, exchange.clock, Ids(exchange.clock))
         streams.register(self._bus)
-        self.ledger = AccountLedger(ONE, OWNER, exchange.venue.account, self._bus, exchange.clock, self.store)
+        self.fills_booked = True
+        venue, others = exchange.venue, others_on(exchange.venue.orders, self._fills_booked)
+        self.ledger = AccountLedger(ONE, OWNER, venue.account, self._bus, exchange.clock, self.store, others, worth)
+
+    async def _fills_booked(self) -> bool:
+        return self.fills_booked
 
     async def events(self, kind: type) -> list[object]:
         history = decode_all(await self.store.read_stream(ledger_stream(ONE)))
@@ -86,6 +127,62 @@ async def test_deposit_in_the_same_instant_as_the_opening_is_booked_and_sampled(
     assert await books.amounts(TransferRecorded) == [Decimal(10_000), Decimal(500)]
     reasons = [event.reason for event in await books.events(EquitySampled)]  # type: ignore[attr-defined]
     assert reasons == [SampleReason.LINKED, SampleReason.TRANSFER]
+
+
+async def test_executions_of_others_are_booked_once_with_who_sent_them(exchange: Connection) -> None:
+    books = Books(exchange)
+    await books.ledger.sync_income()
+    await exchange.step(1)
+    await exchange.venue.orders.place(market_order("ours-1", Side.BUY, "0.200"), exchange.now)
+    await exchange.venue.orders.place(market_order("web_1", Side.SELL, "0.050"), exchange.now)
+    for _ in range(2):
+        await books.ledger.sync_income()
+        await Books(exchange, books.store).ledger.sync_income()  # another process, the same log
+
+    (booked,) = await books.events(TradeBooked)
+    assert isinstance(booked, TradeBooked)
+    assert (booked.origin, booked.side, booked.quantity) == (TradeOrigin.CLIENT, Side.SELL, Decimal("0.050"))
+    assert (booked.commission_asset, booked.commission_value) == ("USDT", booked.commission)
+    traded = await exchange.venue.orders.trades("BTCUSDT", NOON - timedelta(days=9_000))
+    assert booked.trade_id == traded[-1].trade_id
+
+
+async def test_nobody_is_said_to_have_traded_before_the_fills_are_booked(exchange: Connection) -> None:
+    books = Books(exchange)
+    await books.ledger.sync_income()
+    await exchange.step(1)
+    await exchange.venue.orders.place(market_order("web_1", Side.BUY, "0.050"), exchange.now)
+    books.fills_booked = False
+    await books.ledger.sync_income()
+    assert await books.events(TradeBooked) == []
+
+    books.fills_booked = True
+    await books.ledger.sync_income()
+    assert len(await books.events(TradeBooked)) == 1
+
+
+async def test_executions_before_the_books_began_are_in_the_opening_balance(exchange: Connection) -> None:
+    await exchange.venue.orders.place(market_order("web_1", Side.BUY, "0.050"), exchange.now)
+    await exchange.step(1)
+    books = Books(exchange)
+    for _ in range(2):
+        await books.ledger.sync_income()
+    assert await books.events(TradeBooked) == []
+
+
+async def test_charge_is_booked_once_with_its_worth() -> None:
+    venue, store = DepositedVenue(), MemoryEventStore(FakeClock(NOON))
+    ledger = ledger_over(venue, store, FakeClock(NOON))
+    await ledger.sync_income()
+    at = NOON + timedelta(minutes=1)
+    venue._income.append(IncomeRecord("API_REBATE:7", IncomeType.CHARGE, "API_REBATE", "", "BNB", Decimal("0.5"), at))
+    for _ in range(2):
+        await ledger.sync_income()
+
+    booked = [
+        event for event in decode_all(await store.read_stream(ledger_stream(ONE))) if isinstance(event, ChargeBooked)
+    ]
+    assert booked == [ChargeBooked(ONE, OWNER, "API_REBATE:7", "API_REBATE", "", "BNB", Decimal("0.5"), Decimal(5), at)]
 
 
 async def test_repeated_reading_books_nothing_twice(exchange: Connection) -> None:
@@ -165,7 +262,7 @@ async def test_books_open_only_on_a_wallet_that_stood_still(changes: int) -> Non
     bus = CommandBus(store, clock, Ids(clock))
     streams.register(bus)
     venue = RestlessVenue(changes)
-    ledger = AccountLedger(ONE, OWNER, venue, bus, clock, store)  # type: ignore[arg-type]
+    ledger = AccountLedger(ONE, OWNER, venue, bus, clock, store, others_on(NoTrades()), worth)  # type: ignore[arg-type]
     assert not ledger.opened
     await ledger.sync_income()
 
@@ -179,7 +276,8 @@ async def test_wallet_that_never_stands_still_is_read_again_later() -> None:
     store = MemoryEventStore(clock)
     bus = CommandBus(store, clock, Ids(clock))
     streams.register(bus)
-    ledger = AccountLedger(ONE, OWNER, RestlessVenue(STEADY_READS), bus, clock, store)  # type: ignore[arg-type]
+    venue = RestlessVenue(STEADY_READS)
+    ledger = AccountLedger(ONE, OWNER, venue, bus, clock, store, others_on(NoTrades()), worth)  # type: ignore[arg-type]
 
     with pytest.raises(ExchangeUnavailable):
         await ledger.sync_income()
@@ -218,7 +316,7 @@ class ForgetfulStore(MemoryEventStore):
 def ledger_over(venue: RestlessVenue, store: MemoryEventStore, clock: FakeClock) -> AccountLedger:
     bus = CommandBus(store, clock, Ids(clock))
     streams.register(bus)
-    return AccountLedger(ONE, OWNER, venue, bus, clock, store)  # type: ignore[arg-type]
+    return AccountLedger(ONE, OWNER, venue, bus, clock, store, others_on(NoTrades()), worth)  # type: ignore[arg-type]
 
 
 async def samples_in(store: MemoryEventStore) -> list[EquitySampled]:
@@ -287,7 +385,7 @@ async def test_history_waits_for_everything_else_unless_the_month_ends() -> None
     bus = CommandBus(store, clock, Ids(clock))
     streams.register(bus)
     venue = RestlessVenue(0)
-    ledger = AccountLedger(ONE, OWNER, venue, bus, clock, store)  # type: ignore[arg-type]
+    ledger = AccountLedger(ONE, OWNER, venue, bus, clock, store, others_on(NoTrades()), worth)  # type: ignore[arg-type]
     await ledger.sync_income()  # opens the books
     assert venue.urgencies == {Urgency.BACKGROUND}
     venue.urgencies.clear()
@@ -304,7 +402,17 @@ async def test_each_sample_that_is_recorded_is_a_step_of_the_run() -> None:
     bus = CommandBus(store, clock, Ids(clock))
     streams.register(bus)
     venue = DepositedVenue()
-    ledger = AccountLedger(ONE, OWNER, venue, bus, clock, store, steps.append)  # type: ignore[arg-type]
+    ledger = AccountLedger(
+        ONE,
+        OWNER,
+        venue,  # type: ignore[arg-type]
+        bus,
+        clock,
+        store,
+        others_on(NoTrades()),
+        worth,
+        steps.append,
+    )
     await ledger.sync_income()
     assert await ledger.sample_equity(SampleReason.LINKED) is None
     await ledger.sample_equity(SampleReason.HOURLY)

@@ -1,6 +1,7 @@
 """The books of an account: every record once, in whatever order and however often the exchange shows it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -12,22 +13,36 @@ from hypothesis import strategies as st
 from patriot.accounts.commands import (
     LedgerCommand,
     OpenLedger,
+    RecordCharge,
     RecordEquity,
     RecordFunding,
     RecordReconciliation,
+    RecordTrade,
     RecordTransfer,
 )
 from patriot.accounts.events import (
     AccountReconciled,
+    ChargeBooked,
     EquitySampled,
     FundingPaid,
     LedgerEvent,
     LedgerOpened,
     SampleReason,
+    TradeBooked,
+    TradeOrigin,
     TransferRecorded,
 )
-from patriot.accounts.ledger import LEDGER, OPENING, REMEMBERED, SETTLING, missing_equity, read_from
+from patriot.accounts.ledger import (
+    LEDGER,
+    OPENING,
+    REMEMBERED,
+    REMEMBERED_TRADES,
+    SETTLING,
+    missing_equity,
+    read_from,
+)
 from patriot.trading.reports import IncomeRecord, IncomeType
+from patriot.trading.terms import Side
 from tests.accounts.facts import NOON, ONE, OWNER
 
 pytestmark = pytest.mark.unit
@@ -92,6 +107,46 @@ def test_transfer_in_another_asset_explains_nothing_of_the_wallet() -> None:
     assert events[1:] == [
         TransferRecorded(ONE, OWNER, "T:1", "BNB", Decimal(3), NOON),
         TransferRecorded(ONE, OWNER, OPENING, "USDT", Decimal(1000), NOON),
+    ]
+
+
+def trade(number: int, at: datetime = NOON + MINUTE, symbol: str = "BTCUSDT") -> RecordTrade:
+    return RecordTrade(
+        ONE, OWNER, symbol, str(number), TradeOrigin.CLIENT, Side.BUY, Decimal(1), Decimal(100), Decimal(0),
+        Decimal("0.04"), "USDT", Decimal("0.04"), at,
+    )  # fmt: skip
+
+
+def test_execution_is_booked_once_per_symbol_and_id() -> None:
+    events = told(opening("1000"), trade(1), trade(2), trade(1), trade(1, symbol="ETHUSDT"))
+    assert [(e.symbol, e.trade_id) for e in events if isinstance(e, TradeBooked)] == [
+        ("BTCUSDT", "1"),
+        ("BTCUSDT", "2"),
+        ("ETHUSDT", "1"),
+    ]
+
+
+@pytest.mark.parametrize("commands", [[trade(1)], [opening("1000"), trade(1, NOON)]])
+def test_execution_before_the_books_began_is_in_the_opening(commands: list[LedgerCommand]) -> None:
+    assert not [e for e in told(*commands) if isinstance(e, TradeBooked)]
+
+
+def test_execution_is_remembered_while_it_is_young_or_among_the_newest() -> None:
+    begun = told(opening("1000"))
+    many = range(REMEMBERED_TRADES + 50)
+    same_day = LEDGER.fold(begun + told(opening("1000"), *(trade(n) for n in many))[len(begun) :])
+    assert len(same_day.trades) == len(many)
+    later = NOON + REMEMBERED + 2 * MINUTE
+    aged = LEDGER.fold([e for n in many for e in LEDGER.decide(same_day, trade(10_000 + n, later))], same_day)
+    assert len(aged.trades) < 2 * len(many)
+    assert not aged.lacks_trade("BTCUSDT", str(10_000), later)
+
+
+def test_charge_is_booked_once_and_never_without_an_amount() -> None:
+    charge = RecordCharge(ONE, OWNER, "API_REBATE:1", "API_REBATE", "", "BNB", Decimal("0.1"), Decimal(41), NOON + HOUR)
+    events = told(opening("1000"), charge, charge, replace(charge, record_id="API_REBATE:2", amount=Decimal(0)))
+    assert [e for e in events if isinstance(e, ChargeBooked)] == [
+        ChargeBooked(ONE, OWNER, "API_REBATE:1", "API_REBATE", "", "BNB", Decimal("0.1"), Decimal(41), NOON + HOUR)
     ]
 
 

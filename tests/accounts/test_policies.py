@@ -1,6 +1,6 @@
 """Money without a record is found, exactly and with its age; money with a late record is not taken for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import get_args
@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from patriot.accounts.commands import RecordReconciliation
 from patriot.accounts.events import (
     AccountReconciled,
+    ChargeBooked,
     EquitySampled,
     FundingPaid,
     LedgerOpened,
     SampleReason,
+    TradeBooked,
+    TradeOrigin,
     TransferRecorded,
 )
 from patriot.accounts.ledger import LEDGER
@@ -258,7 +261,33 @@ def test_watch_forgets_what_no_later_sample_needs() -> None:
 
 
 def test_every_event_of_the_policy_is_folded() -> None:
-    assert set(get_args(MoneyEvent)) == {LedgerOpened, TransferRecorded, FundingPaid, OrderFilled, EquitySampled}
+    assert set(get_args(MoneyEvent)) == {
+        LedgerOpened,
+        TransferRecorded,
+        FundingPaid,
+        OrderFilled,
+        TradeBooked,
+        ChargeBooked,
+        EquitySampled,
+    }
+
+
+def test_execution_of_the_client_explains_the_wallet_and_a_booked_fill_counts_once() -> None:
+    filled = fill("1.10", "0.0100", NOON + SECOND)
+    theirs = TradeBooked(
+        ONE, OWNER, "ETHUSDT", "7", TradeOrigin.CLIENT, Side.SELL, Decimal(2), Decimal(90), Decimal("-20"),
+        Decimal("0.05"), "USDT", Decimal("0.05"), NOON + 2 * SECOND,
+    )  # fmt: skip
+    ours = replace(theirs, trade_id="8", origin=TradeOrigin.PATRIOT)
+    rebate = ChargeBooked(
+        ONE, OWNER, "API_REBATE:1", "API_REBATE", "", "USDT", Decimal("0.01"), Decimal("0.01"), NOON + 3 * SECOND
+    )
+    watch = MoneyWatch()
+    for event in (OPENED, transfer("1000.00"), filled, ours, theirs, rebate):
+        reconcile(watch, event)
+    reconcile(watch, sample("981.05", NOON + HOUR))  # 1000 + 1.10 - 0.01 - 20 - 0.05 + 0.01
+    (judged,) = reconcile(watch, sample("981.05", NOON + 2 * HOUR))
+    assert judged.unexplained == 0
 
 
 def test_watch_that_was_kept_is_the_same_and_goes_on_alike() -> None:

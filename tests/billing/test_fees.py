@@ -1,267 +1,325 @@
-"""The figures of a month: the scenarios of the fee, and what flows, spikes, gaps and ruin do to them."""
+"""What a client pays: each case with the value worked out by hand, and the rules that no case may break.
 
-from __future__ import annotations
+In every story the price is 1,000 until it is said to move, and PATRIOT holds 1 BTC: each quote unit that the price goes
+up is one of result. The rate is 30 % unless said otherwise.
+"""
 
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from patriot.accounts.events import AccountReconciled, SampleReason
-from patriot.billing.assessment import Assessment, Books, assess
-from patriot.billing.events import LineKind, ReviewReason
-from patriot.billing.nav import Units, divide, walk
-from patriot.kernel.errors import CommandRefused, InvalidInput
+from patriot.accounts.events import PositionSample, TradeOrigin
 from tests.billing.support import (
-    ACCOUNT,
-    CLIENT,
-    FEBRUARY_ENDS,
     HOUR,
     JANUARY_ENDS,
     LINKED,
+    MINUTE,
+    OTHER_ACCOUNT,
     RATE,
-    History,
-    deposit_that_gained,
-    fees,
+    Story,
+    long_one,
     on,
 )
 
 pytestmark = pytest.mark.unit
 
-
-def february(history: History, january: Assessment, known: int) -> Assessment:
-    units = Units(
-        january.lots_after, january.lots_opened, january.series, january.closing_equity, january.crystallization_nav
-    )
-    books = Books(units, january.period_end, known, january.unsettled_flows)
-    return assess(books, history.facts(), "2022-02", RATE, on(3, 1, 12, 5))
+JANUARY, FEBRUARY, MARCH = "2022-01", "2022-02", "2022-03"
+CLIENT, EXCHANGE = TradeOrigin.CLIENT, TradeOrigin.EXCHANGE
 
 
-def test_gain_on_one_deposit_is_charged_and_raises_the_mark() -> None:
-    january = deposit_that_gained("1.10").january()
-    assert fees(january) == ["30.00"]
-    assert january.fee_amount == Decimal("30.00")
-    assert [lot.high_water_mark for lot in january.lots_before] == [1]
-    assert [lot.high_water_mark for lot in january.lots_after] == [Decimal("1.10")]
+@dataclass(frozen=True)
+class Case:
+    what: str
+    tell: Callable[[], Story]
+    periods: tuple[str, ...]
+    fees: tuple[str, ...]  # with the working beside it
+
+    def __str__(self) -> str:
+        return self.what
 
 
-def test_second_deposit_is_a_lot_with_its_own_mark() -> None:
-    history = deposit_that_gained("1.10")
-    january, known = history.january(), len(history.events)
-    history.hourly(on(2, 1, 13), on(2, 9, 23), "1050").transfer(on(2, 10), "1100", "2150")
-    equity = str((Decimal(1000) + divide(Decimal(1100), Decimal("1.05"))) * Decimal("1.08"))
-    history.hourly(on(2, 10, 1), on(3, 1, 12), equity)
-    second = february(history, january, known)
-    assert second.crystallization_nav == Decimal("1.08")
-    assert [(line.lot, str(line.fee)) for line in second.lines] == [(1, "0.00"), (2, "9.43")]
-    assert [lot.high_water_mark for lot in second.lots_after] == [Decimal("1.10"), Decimal("1.08")]
+CASES = [
+    Case(
+        "a gain",
+        lambda: long_one().price(on(1, 20), "1100"),
+        (JANUARY,),
+        ("30.00",),  # R 100; 0.30 x (100 - 0)
+    ),
+    Case(
+        "a gain, half given back, more won",
+        lambda: long_one().price(on(1, 20), "1100").price(on(2, 5), "1050").price(on(2, 20), "1111.43"),
+        (JANUARY, FEBRUARY),
+        ("30.00", "3.43"),  # R 100; then 111.43: 0.30 x 11.43 = 3.429
+    ),
+    Case(
+        "a gain that stays below the highest one",
+        lambda: long_one().price(on(1, 20), "1100").price(on(2, 5), "1050"),
+        (JANUARY, FEBRUARY),
+        ("30.00", "0.00"),
+    ),
+    Case("a deposit and nothing else", lambda: Story.of_a_client().moves(on(1, 20), "10000"), (JANUARY,), ("0.00",)),
+    Case(
+        "a loss, then a deposit, then the loss made good",
+        lambda: long_one().price(on(1, 20), "900").moves(on(1, 21), "50000").price(on(1, 25), "1000"),
+        (JANUARY,),
+        ("0.00",),  # R -100, then 0
+    ),
+    Case(
+        "a withdrawal under water, then the loss made good",
+        lambda: long_one().price(on(1, 20), "900").moves(on(1, 21), "-5000").price(on(2, 5), "1000"),
+        (JANUARY, FEBRUARY),
+        ("0.00", "0.00"),
+    ),
+    Case(
+        "out and in again within minutes under water",
+        lambda: (
+            long_one()
+            .price(on(1, 20), "900")
+            .moves(on(1, 21), "-9000")
+            .moves(on(1, 21, 0, 8), "9000")
+            .price(on(1, 25), "1000")
+        ),
+        (JANUARY,),
+        ("0.00",),
+    ),
+    Case(
+        "all out after a charged gain, back the next day, more won",
+        lambda: (
+            long_one()
+            .price(on(1, 20), "1100")
+            .moves(on(2, 2), "-10100")
+            .moves(on(2, 3), "10100")
+            .price(on(2, 10), "1150")
+        ),
+        (JANUARY, FEBRUARY),
+        ("30.00", "15.00"),  # R 100, then 150
+    ),
+    *(
+        Case(
+            f"a deposit {when} the cut",
+            lambda at=at: long_one().price(on(1, 20), "1100").moves(at, "25000"),  # type: ignore[misc]
+            (JANUARY,),
+            ("30.00",),
+        )
+        for when, at in (
+            ("at", JANUARY_ENDS),
+            ("just before", JANUARY_ENDS - MINUTE),
+            ("just after", JANUARY_ENDS + MINUTE),
+        )
+    ),
+    Case(
+        "five minutes of a spike upward at the cut",
+        lambda: (
+            long_one()
+            .price(on(1, 20), "1100")
+            .price(JANUARY_ENDS - 5 * MINUTE, "2100")
+            .price(JANUARY_ENDS + 5 * MINUTE, "1100")
+        ),
+        (JANUARY,),
+        ("31.04",),  # R at the cut 1,100; mean 100 + 1,000 / 288 = 103.4722...; 0.30 x 103.4722 = 31.0417
+    ),
+    Case(
+        "a spike downward at the cut",
+        lambda: long_one().price(on(1, 20), "1100").price(JANUARY_ENDS, "600").price(JANUARY_ENDS + 5 * MINUTE, "1100"),
+        (JANUARY, FEBRUARY),
+        ("0.00", "30.00"),  # R at the cut -400; then 100: together what it would have been
+    ),
+    Case(
+        "a gain of the last hour",
+        lambda: long_one().price(JANUARY_ENDS - HOUR, "1240"),
+        (JANUARY, FEBRUARY),
+        ("3.00", "69.00"),  # R at the cut 240, mean 240 x 12 / 288 = 10; then 240: 0.30 x 230
+    ),
+    Case(
+        "a gain after the cut",
+        lambda: long_one().price(JANUARY_ENDS + MINUTE, "1500"),
+        (JANUARY,),
+        ("0.00",),
+    ),
+    Case(
+        "several winning and losing positions: they net",
+        lambda: long_one().price(on(1, 15), "1400").buys(on(1, 15), "2", "1400").price(on(1, 20), "1100"),
+        (JANUARY,),
+        ("0.00",),  # 100 on the first, 2 x -300 on the second
+    ),
+    Case(
+        "the month of link: the mean begins with the terms",
+        lambda: (
+            Story.of_a_client(JANUARY_ENDS - 2 * HOUR)
+            .buys(JANUARY_ENDS - 2 * HOUR, price="1000")
+            .price(JANUARY_ENDS - HOUR, "1100")
+        ),
+        (JANUARY,),
+        ("15.00",),  # R at the cut 100; mean (0 x 1 h + 100 x 1 h) / 2 h = 50
+    ),
+    Case(
+        "terms after trading began: only what came since",
+        lambda: (
+            Story()
+            .links(LINKED, "10000")
+            .buys(LINKED + HOUR)
+            .price(on(1, 15), "1500")
+            .agrees(on(1, 20), RATE)
+            .price(on(1, 25), "1600")
+        ),
+        (JANUARY,),
+        ("30.00",),  # 600 since linking, 500 before the terms
+    ),
+    Case(
+        "terms that begin with a later month",
+        lambda: (
+            Story()
+            .links(LINKED, "10000")
+            .buys(LINKED + HOUR)
+            .agrees(on(1, 15), RATE, FEBRUARY)
+            .price(on(1, 20), "1500")
+            .price(on(2, 20), "1510")
+        ),
+        (FEBRUARY,),
+        ("3.00",),
+    ),
+    Case(
+        "commission, rebate and funding",
+        lambda: (
+            Story.of_a_client()
+            .buys(LINKED + HOUR, commission="0.40")
+            .is_paid_funding(on(1, 12, 8), "-1.10")
+            .is_charged(on(1, 13), "0.10", "", "COMMISSION_REBATE")
+            .price(on(1, 20), "1100")
+        ),
+        (JANUARY,),
+        ("29.58",),  # 100 - 0.40 - 1.10 + 0.10 = 98.60
+    ),
+    Case(
+        "commission in BNB, with what it was worth at its time",
+        lambda: (
+            Story.of_a_client()
+            .buys(LINKED + HOUR, commission="0.005", asset="BNB", worth="2.00")
+            .price(on(1, 20), "1100")
+        ),
+        (JANUARY,),
+        ("29.40",),  # 98
+    ),
+    Case(
+        "another rate from February",
+        lambda: (
+            long_one().agrees(on(1, 20), Decimal("0.20"), FEBRUARY).price(on(1, 20), "1100").price(on(2, 10), "1200")
+        ),
+        (JANUARY, FEBRUARY),
+        ("30.00", "20.00"),  # 0.30 x 100; 0.20 x 100
+    ),
+    Case(
+        "a client's own gain",
+        lambda: Story.of_a_client().buys(on(1, 11), by=CLIENT).price(on(1, 20), "1500").sells(on(1, 21), by=CLIENT),
+        (JANUARY,),
+        ("0.00",),
+    ),
+    Case(
+        "a client's own loss beside a gain of PATRIOT's",
+        lambda: (
+            long_one().buys(on(1, 12), "3", "1800", by=CLIENT).price(on(1, 20), "1100").sells(on(1, 21), "3", by=CLIENT)
+        ),
+        (JANUARY,),
+        ("30.00",),  # 100; the client's -2,100 are his
+    ),
+    Case(
+        "a client closes PATRIOT's position by hand and goes on alone",
+        lambda: (
+            long_one()
+            .price(on(1, 20), "1100")
+            .sells(on(1, 20, 1), "3", by=CLIENT)  # 1 of PATRIOT's, and 2 short of his own
+            .price(on(1, 25), "500")
+        ),
+        (JANUARY,),
+        ("30.00",),
+    ),
+    Case(
+        "what the client held before he linked is his",
+        lambda: (
+            Story()
+            .links(
+                LINKED,
+                "10000",
+                PositionSample("BTCUSDT", Decimal(2), Decimal(900), Decimal(1000), Decimal(200)),
+            )
+            .agrees(LINKED, RATE)
+            .price(on(1, 20), "1100")
+            .sells(on(1, 21), "2", by=CLIENT)
+        ),
+        (JANUARY,),
+        ("0.00",),
+    ),
+    Case(
+        "funding on a position of both is divided by size",
+        lambda: long_one().buys(on(1, 12), "3", by=CLIENT).is_paid_funding(on(1, 13), "-8").price(on(1, 20), "1100"),
+        (JANUARY,),
+        ("29.40",),  # 100 - 8 x 1 / 4 = 98
+    ),
+    Case(
+        "a liquidation",
+        lambda: (
+            long_one()
+            .price(on(1, 20), "700")
+            .sells(on(1, 20), by=EXCHANGE, commission="3")
+            .is_charged(on(1, 20, 0, 1), "-5")
+            .buys(on(1, 21), "10", "700")
+            .price(on(1, 22), "740.80")
+        ),
+        (JANUARY,),
+        ("30.00",),  # -300 - 3 - 5 = -308; then 10 x 40.80 = 408
+    ),
+    Case(
+        "auto-deleveraging of a gain",
+        lambda: long_one().price(on(1, 20), "1200").sells(on(1, 20), by=EXCHANGE).price(on(1, 21), "100"),
+        (JANUARY,),
+        ("60.00",),
+    ),
+    Case(
+        "a leap month",
+        lambda: (
+            Story.of_a_client(on(2, 1, year=2024)).buys(on(2, 2, year=2024)).price(on(2, 29, 0, 0, year=2024), "1100")
+        ),
+        ("2024-02",),
+        ("30.00",),  # the whole of 29 February at 1,100
+    ),
+    Case(
+        "cents: each month's fee is what the rounded sum grew by",
+        lambda: (
+            Story.of_a_client(rate=Decimal("0.3"))
+            .buys(LINKED + HOUR)
+            .price(on(1, 20), "1000.05")  # 0.015: 0.02
+            .price(on(2, 20), "1000.10")  # 0.030: 0.03 - 0.02
+            .price(on(3, 20), "1000.15")  # 0.045: 0.04 - 0.03
+        ),
+        (JANUARY, FEBRUARY, MARCH),
+        ("0.02", "0.01", "0.01"),
+    ),
+]
 
 
-def test_deposit_alone_owes_nothing() -> None:
-    history = History().transfer(LINKED, "1000", "1000").hourly(LINKED + HOUR, on(1, 31, 10), "1000")
-    history.transfer(on(1, 31, 11), "500", "1500").hourly(on(1, 31, 12), on(2, 1, 12), "1500")
-    january = history.january()
-    assert fees(january) == ["0.00", "0.00"]
-    assert january.net_deposits == 1500
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_fee_is_what_an_accountant_works_out(case: Case) -> None:
+    assert case.tell().fees(*case.periods) == list(case.fees)
 
 
-def test_withdrawal_is_charged_on_the_redeemed_units_alone() -> None:
-    history = History().transfer(LINKED, "1000", "1000").sample(LINKED + HOUR, "1100")
-    history.transfer(LINKED + 2 * HOUR, "-550", "550").hourly(LINKED + 3 * HOUR, on(2, 1, 12), "500")
-    january = history.january()
-    redeemed, kept = january.lines
-    assert (redeemed.kind, redeemed.units, redeemed.nav, redeemed.fee) == (
-        LineKind.REDEMPTION,
-        Decimal(500),
-        Decimal("1.1"),
-        Decimal("15.00"),
-    )
-    assert (kept.kind, kept.units, kept.fee) == (LineKind.PERIOD_END, Decimal(500), Decimal(0))
-    assert [(lot.units, lot.high_water_mark) for lot in january.lots_after] == [(Decimal(500), Decimal(1))]
+def test_unlinking_closes_at_its_moment_and_linking_again_goes_on() -> None:
+    story = long_one().price(on(1, 20), "1100").sells(on(1, 21), price="1100")
+    assert story.fees(JANUARY, final_at=on(1, 22, 13, 37)) == ["30.00"]
+    story.buys(on(2, 2), price="1100").price(on(2, 3), "1090").price(on(2, 20), "1150")
+    assert story.fees(FEBRUARY) == ["15.00"]  # R 150, H 100
 
 
-def test_gain_below_the_mark_is_free() -> None:
-    history = deposit_that_gained("1.10")
-    january, known = history.january(), len(history.events)
-    history.hourly(on(2, 1, 13), on(2, 14), "900").hourly(on(2, 14, 1), on(3, 1, 12), "1050")
-    second = february(history, january, known)
-    assert second.fee_amount == 0
-    assert [lot.high_water_mark for lot in second.lots_after] == [Decimal("1.10")]
+def test_other_account_of_a_user_has_a_result_of_its_own() -> None:
+    assert long_one().price(on(1, 20), "1100").fees(JANUARY) == ["30.00"]
+    other = Story.of_a_client(account_id=OTHER_ACCOUNT).buys(LINKED + HOUR).price(on(1, 20), "900")
+    assert other.fees(JANUARY) == ["0.00"]
 
 
-def test_spike_of_five_minutes_at_month_end_hardly_moves_the_fee() -> None:
-    history = History().transfer(LINKED, "1000", "1000").hourly(LINKED + HOUR, on(1, 31, 23), "1000")
-    history.sample(JANUARY_ENDS, "2000").sample(JANUARY_ENDS + timedelta(minutes=5), "1000")
-    nav = history.hourly(on(2, 1, 1), on(2, 1, 12), "1000").january().crystallization_nav
-    assert nav is not None
-    assert 0 < nav - 1 < Decimal("0.004")
-
-
-def test_lot_opened_after_month_end_waits() -> None:
-    history = History().transfer(LINKED, "1000", "1000").hourly(LINKED + HOUR, on(2, 1, 1), "1100")
-    history.transfer(on(2, 1, 2), "1100", "2200").hourly(on(2, 1, 3), on(2, 1, 12), "2200")
-    january = history.january()
-    assert [line.lot for line in january.lines] == [1]
-    assert january.closing_equity == 1100
-    assert len(january.unsettled_flows) == 1
-    known = len(history.events)
-    second = february(history.hourly(on(2, 1, 13), on(3, 1, 12), "2200"), january, known)
-    assert [(lot.number, lot.units) for lot in second.lots_after] == [(1, Decimal(1000)), (2, Decimal(1000))]
-    assert second.net_deposits == 1100
-    assert second.fee_amount == 0
-
-
-def navs_of(history: History) -> list[Decimal | None]:
-    facts = history.facts()
-    return [step.units.nav for step in walk(Units(), facts.flows, facts.samples)]
-
-
-def test_sample_between_a_transfer_and_its_record_is_left_out() -> None:
-    history = History().transfer(LINKED, "1000", "1000").sample(on(1, 30, 10), "1500")
-    history.only_transfer(on(1, 30, 9, 59), "500").sample(on(1, 30, 10, 1), "1500", SampleReason.TRANSFER)
-    assert navs_of(history) == [1, 1]
-
-
-def test_sample_at_the_very_time_of_a_transfer_is_left_out() -> None:
-    history = History().transfer(LINKED, "1000", "1000").sample(on(1, 30, 10), "1000")
-    assert navs_of(history.transfer(on(1, 30, 10), "500", "1500")) == [1, 1]
-
-
-def test_transfer_sample_with_a_clock_behind_still_contains_the_transfer() -> None:
-    history = History().transfer(LINKED, "1000", "1000").only_transfer(on(1, 30, 10), "500")
-    history.sample(on(1, 30, 9, 59), "1500", SampleReason.TRANSFER).sample(on(1, 30, 11), "1500")
-    assert navs_of(history) == [1, 1, 1]
-
-
-def test_transfer_whose_own_sample_contains_a_later_one_is_settled_with_that() -> None:
-    history = History().transfer(LINKED, "1000", "1000").only_transfer(on(1, 30, 10), "500")
-    history.sample(on(1, 30, 10, 2), "1800", SampleReason.TRANSFER)  # holds the 300 that are recorded after it
-    history.only_transfer(on(1, 30, 10, 1), "300").sample(on(1, 30, 10, 3), "1800", SampleReason.TRANSFER)
-    assert navs_of(history) == [1, 1]
-
-
-def test_transfer_without_a_sample_of_its_own_is_in_the_next_one() -> None:
-    history = History().transfer(LINKED, "1000", "1000").only_transfer(on(1, 30, 10), "500")
-    assert navs_of(history.sample(on(1, 30, 11), "1500")) == [1, 1]
-
-
-def test_transfer_that_no_sample_followed_yet_waits() -> None:
-    history = deposit_that_gained("1.10").only_transfer(on(2, 1, 11, 30), "500")
-    january = history.january()
-    assert january.unsettled_flows == (len(history.events),)
-    assert fees(january) == ["30.00"]
-
-
-def test_transfer_of_another_asset_moves_no_units() -> None:
-    history = deposit_that_gained("1.10").only_transfer(on(2, 1, 1), "3", asset="BNB")
-    assert fees(history.january()) == ["30.00"]
-    assert history.january().unsettled_flows == ()
-
-
-def test_other_events_of_the_account_change_nothing() -> None:
-    history = deposit_that_gained("1.10")
-    before = history.january()
-    history.events.append(AccountReconciled(ACCOUNT, CLIENT, Decimal(0), None, on(2, 1, 12)))
-    assert history.january() == before
-
-
-def test_withdrawal_of_everything_ends_the_lots_and_the_next_deposit_starts_at_one() -> None:
-    history = History().transfer(LINKED, "1000", "1000").sample(LINKED + HOUR, "1200")
-    history.transfer(LINKED + 2 * HOUR, "-1200", "0").sample(LINKED + 3 * HOUR, "0")
-    history.transfer(on(1, 31), "700", "700").hourly(on(1, 31, 1), on(2, 1, 12), "700")
-    january = history.january()
-    assert fees(january) == ["60.00", "0.00"]
-    assert (january.series, january.crystallization_nav) == (2, Decimal(1))
-    assert [(lot.number, lot.units, lot.high_water_mark) for lot in january.lots_after] == [
-        (2, Decimal(700), Decimal(1))
-    ]
-    assert january.net_deposits == 500
-
-
-def test_empty_account_gets_a_statement_without_lines() -> None:
-    january = History().transfer(LINKED, "1000", "1000").transfer(LINKED + HOUR, "-1000", "0").january()
-    assert (january.crystallization_nav, january.lots_after, january.review_reasons) == (None, (), ())
-    assert fees(january) == ["0.00"]
-
-
-def test_ruined_account_begins_again_with_its_next_deposit() -> None:
-    history = History().transfer(LINKED, "1000", "1000").sample(LINKED + HOUR, "-5")
-    history.transfer(LINKED + 2 * HOUR, "1000", "995").hourly(LINKED + 3 * HOUR, on(2, 1, 12), "995")
-    january = history.january()
-    assert [(lot.units, lot.high_water_mark) for lot in january.lots_after] == [(Decimal(995), Decimal(1))]
-    assert january.fee_amount == 0
-    assert january.net_deposits == 2000
-
-
-def test_hole_in_the_samples_needs_a_person() -> None:
-    history = History().transfer(LINKED, "1000", "1000").hourly(LINKED + HOUR, on(1, 31, 20), "1000")
-    january = history.hourly(on(1, 31, 22), on(2, 1, 12), "1100").january()
-    assert january.largest_gap_seconds == 7200
-    assert january.review_reasons == (ReviewReason.SAMPLE_GAP,)
-
-
-def test_hole_before_the_window_is_nobodys_concern() -> None:
-    history = History().transfer(LINKED, "1000", "1000").hourly(on(1, 31, 11, 30), on(2, 1, 12), "1100")
-    assert history.january().review_reasons == ()
-
-
-def test_transfer_that_became_known_after_the_close_needs_a_person() -> None:
-    history = deposit_that_gained("1")
-    january, known = history.january(), len(history.events)
-    history.only_transfer(on(1, 31), "-200").sample(on(2, 1, 12, 30), "800", SampleReason.TRANSFER)
-    second = february(history.hourly(on(2, 1, 13), FEBRUARY_ENDS + 12 * HOUR, "800"), january, known)
-    assert second.review_reasons == (ReviewReason.LATE_TRANSFER,)
-    assert second.net_deposits == -200
-    assert [lot.units for lot in second.lots_after] == [800]
-
-
-def test_close_before_the_window_is_over_is_refused() -> None:
-    with pytest.raises(CommandRefused, match="can be closed from 2022-02-01T12:00"):
-        deposit_that_gained().january(at=on(2, 1, 11, 59))
-
-
-def test_final_close_cuts_the_month_and_the_window() -> None:
-    january = deposit_that_gained("1.10").january(at=on(1, 31, 18), final=True)
-    assert (january.period_end, january.window_start, january.window_end) == (
-        on(1, 31, 18),
-        on(1, 31, 6),
-        on(1, 31, 18),
-    )
-    assert january.crystallization_nav == Decimal("1.05")
-
-
-@pytest.mark.parametrize("period", ["2022-13", "2022-1", "january", "2022-01\n", ""])
-def test_period_that_is_no_month_is_refused_by_name(period: str) -> None:
-    with pytest.raises(InvalidInput, match="period: expected a month"):
-        assess(Books(), History().sample(LINKED, "1").facts(), period, RATE, on(2, 1, 13))
-
-
-amounts = st.decimals(min_value="-900", max_value="5000", places=2)
-equities = st.decimals(min_value="0.01", max_value="100000", places=8)
-
-
-@given(st.lists(st.tuples(amounts, equities), min_size=1, max_size=20))
-def test_transfers_alone_never_move_the_nav(flows: list[tuple[Decimal, Decimal]]) -> None:
-    history, at = History().sample(LINKED, "1000"), LINKED
-    for amount, equity in flows:
-        at += HOUR
-        history.sample(at, equity).transfer(at + HOUR / 2, str(amount), str(equity + amount))
-    facts = history.facts()
-    steps = list(walk(Units(), facts.flows, facts.samples))
-    for before, after in zip(steps[1::2], steps[2::2], strict=True):
-        same_series = before.units.series == after.units.series
-        if before.units.nav and after.units.nav and same_series and before.units.nav >= Decimal("0.01"):
-            assert abs(after.units.nav / before.units.nav - 1) < Decimal("1e-9")
-
-
-@given(st.lists(equities, min_size=24, max_size=48))
-def test_mark_never_falls_and_fee_is_never_negative(curve: list[Decimal]) -> None:
-    history = History().transfer(LINKED, "1000", "1000")
-    for hours, equity in enumerate(curve, start=1):
-        history.sample(LINKED + hours * HOUR, equity)
-    january = history.january(at=on(2, 1, 12, 5))
-    assert all(line.fee >= 0 for line in january.lines)
-    for before, after in zip(january.lots_before, january.lots_after, strict=True):
-        assert after.high_water_mark >= before.high_water_mark
+def test_forgiven_invoice_leaves_the_highest_result_charged() -> None:
+    story = long_one().price(on(1, 20), "1100")
+    (january,) = story.closes(JANUARY)
+    (february,) = story.closes(FEBRUARY)
+    assert january.standing.high == february.high_before == 100
+    assert february.fee_amount == 0

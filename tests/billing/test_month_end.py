@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from patriot.billing.commands import AgreeTerms
-from patriot.billing.effects import MonthEnd
+from patriot.accounts.events import SampleReason
+from patriot.billing.assessment import MarkSpan
 from patriot.billing.events import InvoiceIssued, PeriodClosed
+from patriot.billing.verify_invoice import verify
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import CommandRefused, InvalidInput, StoreUnavailable
 from patriot.kernel.eventstore import Appended, Fence, IdempotentResult, StreamAppend
 from patriot.kernel.memory import MemoryEventStore
-from tests.billing.support import ACCOUNT, CLIENT, RATE, World, closed_world, deposit_that_gained, on
+from tests.billing.support import ACCOUNT, BTC, DAY, HOUR, JANUARY_ENDS, LINKED, Story, World, on
 
 pytestmark = pytest.mark.unit
 
@@ -41,119 +43,142 @@ class Crash(MemoryEventStore):
         return appended
 
 
+JANUARY, FEBRUARY, MARCH = "2022-01", "2022-02", "2022-03"
+CLOSING = JANUARY_ENDS + timedelta(hours=12, minutes=5)
+
+
+def gained() -> Story:
+    """One BTC bought at 1,000 that is worth 1,100 at the end of January, 1,050 of February and 1,300 of March."""
+    story = Story.of_a_client().buys(LINKED + HOUR)
+    return story.price(on(1, 20), "1100").price(on(2, 20), "1050").price(on(3, 20), "1300")
+
+
+async def world_with(story: Story, *, at: datetime = CLOSING, store: MemoryEventStore | None = None) -> World:
+    world = World(LINKED, store)
+    for day in range(90):
+        story.sample(LINKED + day * DAY, SampleReason.HOURLY)
+    await world.take(story)
+    world.move_to(at)
+    return world
+
+
 async def invoices(world: World, *periods: str) -> list[InvoiceIssued]:
-    months = [await world.month(period) for period in periods or ("2022-01",)]
+    months = [await world.month(period) for period in periods or (JANUARY,)]
     return [event for month in months for event in month if isinstance(event, InvoiceIssued)]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_crash_around_the_close_leaves_one_invoice_with_one_number(when: str) -> None:
     store = Crash(FakeClock())
-    world = World(store)
-    await world.agree()
-    await world.record(deposit_that_gained())
-    world.move_to(on(2, 1, 12, 5))
+    world = await world_with(gained(), store=store)
     store.broken = when
     with pytest.raises(StoreUnavailable):
-        await world.month_end.close_period(ACCOUNT, "2022-01")
-    restarted = MonthEnd(world.store, world.bus, world.clock)
-    await restarted.close_period(ACCOUNT, "2022-01")
+        await world.month_end.close_period(ACCOUNT, JANUARY)
+    await world.restarted().close_period(ACCOUNT, JANUARY)
     (invoice,) = await invoices(world)
-    assert invoice.total == Decimal("30.00")
+    assert str(invoice.total) == "30.00"
     assert invoice.number.startswith("2022-01-")
 
 
 async def test_scheduler_that_runs_twice_issues_one_invoice() -> None:
-    world = await closed_world(deposit_that_gained())
+    world = await world_with(gained())
+    assert await world.month_end.close_period(ACCOUNT, JANUARY) == (JANUARY,)
     world.move_to(on(2, 3))
-    assert await world.month_end.close_period(ACCOUNT, "2022-01") == ()
-    assert len(await world.month()) == 3
+    assert await world.month_end.close_period(ACCOUNT, JANUARY) == ()
+    assert len(await world.month(JANUARY)) == 3
 
 
 async def test_two_schedulers_at_once_issue_one_invoice() -> None:
-    world = World()
-    await world.agree()
-    await world.record(deposit_that_gained())
-    world.move_to(on(2, 1, 12, 5))
-    await asyncio.gather(*(world.month_end.close_period(ACCOUNT, "2022-01") for _ in range(5)))
+    world = await world_with(gained())
+    await asyncio.gather(*(world.month_end.close_period(ACCOUNT, JANUARY) for _ in range(5)))
     assert len(await invoices(world)) == 1
 
 
-async def test_months_that_were_missed_are_closed_first_each_from_the_books_before() -> None:
-    world = World()
-    await world.agree()
-    history = (
-        deposit_that_gained("1.10").hourly(on(2, 1, 13), on(3, 1, 12), "1050").hourly(on(3, 2), on(4, 1, 12), "1300")
-    )
-    await world.record(history)
-    world.move_to(on(4, 1, 12, 5))
-    assert await world.month_end.close_period(ACCOUNT, "2022-03") == ("2022-01", "2022-02", "2022-03")
-    issued = await invoices(world, "2022-01", "2022-02", "2022-03")
+async def test_months_that_were_missed_are_closed_first_each_on_the_ones_before() -> None:
+    world = await world_with(gained(), at=on(4, 1, 12, 5))
+    assert await world.month_end.close_period(ACCOUNT, MARCH) == (JANUARY, FEBRUARY, MARCH)
+    issued = await invoices(world, JANUARY, FEBRUARY, MARCH)
     assert [str(invoice.total) for invoice in issued] == ["30.00", "0.00", "60.00"]
 
 
 async def test_months_closed_in_time_or_late_are_charged_the_same() -> None:
-    history = deposit_that_gained("1.10")
-    world = await closed_world(history)
-    await world.record(history.hourly(on(2, 1, 13), on(3, 1, 12), "1300"))
-    world.move_to(on(3, 1, 12, 5))
-    assert await world.month_end.close_period(ACCOUNT, "2022-02") == ("2022-02",)
-    (second,) = await invoices(world, "2022-02")
-    assert second.total == Decimal("60.00")
-    closed = (await world.month("2022-02"))[0]
+    world = await world_with(gained())
+    for period, at in ((JANUARY, CLOSING), (FEBRUARY, on(3, 1, 12, 5)), (MARCH, on(4, 1, 12, 5))):
+        world.move_to(at)
+        assert await world.month_end.close_period(ACCOUNT, period) == (period,)
+    issued = await invoices(world, JANUARY, FEBRUARY, MARCH)
+    assert [str(invoice.total) for invoice in issued] == ["30.00", "0.00", "60.00"]
+    closed = (await world.month(FEBRUARY))[0]
     assert isinstance(closed, PeriodClosed)
-    assert closed.opening_equity == 1100
     assert closed.previous_close_hash
+    assert str(closed.high_before) == "100"
 
 
-async def test_account_without_a_sample_has_nothing_to_close() -> None:
-    world = World()
-    await world.agree()
-    world.move_to(on(2, 1, 12, 5))
-    assert await world.month_end.close_period(ACCOUNT, "2022-01") == ()
+async def test_mark_prices_are_asked_for_once_and_only_of_what_was_held() -> None:
+    story = gained().buys(on(1, 12), symbol="ETHUSDT").sells(on(1, 13), symbol="ETHUSDT")
+    world = await world_with(story)
+    await world.month_end.close_period(ACCOUNT, JANUARY)
+    assert world.prices.asked == [MarkSpan(BTC, JANUARY_ENDS - DAY, 1_441)]
+    world.move_to(on(3, 1, 12, 5))
+    await world.month_end.close_period(ACCOUNT, FEBRUARY)
+    assert world.prices.asked[1:] == [MarkSpan(BTC, on(2, 28), 1_441)]
 
 
-async def test_month_before_the_account_began_has_nothing_to_close() -> None:
-    world = World()
-    await world.agree()
-    await world.record(deposit_that_gained())
+async def test_position_that_was_held_when_the_terms_began_is_valued_then() -> None:
+    story = Story().links(LINKED, "10000").buys(LINKED + HOUR).price(on(1, 20, 10, 17), "1040")
+    world = await world_with(story.agrees(on(1, 20, 10, 17), Decimal("0.30")).price(on(1, 25), "1100"))
+    await world.month_end.close_period(ACCOUNT, JANUARY)
+    assert world.prices.asked == [MarkSpan(BTC, on(1, 20, 10, 17), 1), MarkSpan(BTC, JANUARY_ENDS - DAY, 1_441)]
+    assert [str(invoice.total) for invoice in await invoices(world)] == ["18.00"]
+
+
+async def test_month_that_ends_early_is_cut_there() -> None:
+    world = await world_with(gained(), at=on(1, 26))  # the exchange did not answer at once
+    await world.month_end.close_period(ACCOUNT, JANUARY, ends_at=on(1, 25, 13, 37))
+    verify(await world.proof())
+    closed = (await world.month(JANUARY))[0]
+    assert isinstance(closed, PeriodClosed)
+    assert (closed.final, closed.period_end) == (True, on(1, 25, 13, 37))
+    assert (closed.window_start, closed.counted_result) == (on(1, 24, 13, 37), Decimal(100))
+
+
+async def test_account_without_books_has_nothing_to_close() -> None:
+    world = World(LINKED)
+    await world.take(Story().agrees(LINKED, Decimal("0.30")))
+    world.move_to(CLOSING)
+    assert await world.month_end.close_period(ACCOUNT, JANUARY) == ()
+
+
+async def test_month_before_the_terms_has_nothing_to_close() -> None:
+    world = await world_with(gained())
     assert await world.month_end.close_period(ACCOUNT, "2021-12") == ()
 
 
-async def test_month_without_terms_is_refused_and_nothing_is_booked() -> None:
-    world = World()
-    await world.record(deposit_that_gained())
-    world.move_to(on(2, 1, 12, 5))
-    with pytest.raises(CommandRefused, match="no fee terms are agreed for 2022-01"):
-        await world.month_end.close_period(ACCOUNT, "2022-01")
-    assert await world.month() == []
+async def test_account_without_terms_is_not_closed() -> None:
+    world = await world_with(Story().links(LINKED, "10000").buys(LINKED + HOUR))
+    assert await world.month_end.close_period(ACCOUNT, JANUARY) == ()
+    assert await world.month(JANUARY) == []
 
 
 async def test_close_before_its_time_is_refused_and_nothing_is_booked() -> None:
-    world = World()
-    await world.agree()
-    await world.record(deposit_that_gained())
-    world.move_to(on(2, 1, 11))
+    world = await world_with(gained(), at=JANUARY_ENDS - timedelta(seconds=1))
     with pytest.raises(CommandRefused, match="can be closed from"):
-        await world.month_end.close_period(ACCOUNT, "2022-01")
-    assert await world.month() == []
+        await world.month_end.close_period(ACCOUNT, JANUARY)
+    assert await world.month(JANUARY) == []
 
 
 async def test_period_that_is_no_month_is_refused() -> None:
     with pytest.raises(InvalidInput, match="period"):
-        await World().month_end.close_period(ACCOUNT, "2022-00")
+        await World(LINKED).month_end.close_period(ACCOUNT, "2022-00")
 
 
 async def test_new_rate_holds_from_the_next_month() -> None:
-    history = deposit_that_gained("1.10")
-    world = await closed_world(history)
-    await world.dispatch(AgreeTerms(ACCOUNT, CLIENT, Decimal("0.20"), "2022-03", world.clock.now()))
-    history.hourly(on(2, 1, 13), on(3, 1, 12), "1200").hourly(on(3, 1, 13), on(4, 1, 12), "1300")
-    await world.record(history)
-    world.move_to(on(4, 1, 12, 5))
-    await world.month_end.close_period(ACCOUNT, "2022-03")
-    issued = await invoices(world, "2022-02", "2022-03")
-    assert [(invoice.fee_rate, str(invoice.total)) for invoice in issued] == [
-        (RATE, "30.00"),
-        (Decimal("0.20"), "20.00"),
+    story = gained().agrees(on(2, 2), Decimal("0.20"), MARCH)
+    world = await world_with(story, at=on(4, 1, 12, 5))
+    await world.month_end.close_period(ACCOUNT, MARCH)
+    issued = await invoices(world, JANUARY, FEBRUARY, MARCH)
+    assert [(str(invoice.fee_rate), str(invoice.total)) for invoice in issued] == [
+        ("0.30", "30.00"),
+        ("0.30", "0.00"),
+        ("0.20", "40.00"),
     ]

@@ -21,7 +21,7 @@ from patriot.kernel.codec import EVENTS
 from patriot.risk.commands import HaltTrading, ResumeTrading
 from patriot.risk.events import HaltLevel, Scope
 from patriot.trading.terms import AccountId, UserId
-from tests.billing.support import ACCOUNT, CLIENT, OTHER_ACCOUNT, closed_world, deposit_that_gained, on
+from tests.billing.support import ACCOUNT, CLIENT, OTHER_ACCOUNT, closed_world, gained, on
 
 pytestmark = pytest.mark.unit
 
@@ -82,7 +82,7 @@ def test_policy_listens_to_every_event_it_acts_on() -> None:
 
 
 async def test_invoice_two_weeks_overdue_ends_in_a_halt() -> None:
-    world = await closed_world(deposit_that_gained())
+    world = await closed_world(gained())
     world.move_to(on(3, 1, 12, 5))  # issued on February 1, due on the 15th
     events = await world.dispatch(ReviewPayment(ACCOUNT, "2022-01", world.clock.now()))
     (halt,) = [command for event in events for command in halt_overdue(Suspensions(), event)]

@@ -27,7 +27,7 @@ from patriot.billing.queries import InvoiceView, find_invoice, invoice_lines, li
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.ids import derived_id
 from patriot.trading.terms import UserId
-from tests.billing.support import ACCOUNT, CLIENT, HOUR, LINKED, History, World, closed_world, deposit_that_gained, on
+from tests.billing.support import ACCOUNT, CLIENT, Story, World, closed_world, gained, on, with_a_gap
 
 pytestmark = pytest.mark.integration
 
@@ -41,8 +41,8 @@ class Desk:
     def __init__(self, database: Database, store: PostgresEventStore) -> None:
         self.database, self.store = database, store
 
-    async def close(self, history: History) -> World:
-        return await closed_world(history, store=self.store)
+    async def close(self, story: Story) -> World:
+        return await closed_world(story, store=self.store)
 
     async def project(self) -> None:
         await ProjectionRunner(self.database, self.store.feed, InvoicesProjection()).drain()
@@ -61,36 +61,30 @@ async def desk(database: str) -> AsyncIterator[Desk]:
     await pool.close()
 
 
-def with_a_gap() -> History:
-    return (
-        History().transfer(LINKED, "1000", "1000").hourly(LINKED + HOUR, on(1, 31, 20), "1000").sample(on(2, 1), "1100")
-    )
-
-
 async def test_closed_month_is_an_invoice_with_lines(desk: Desk) -> None:
-    history = deposit_that_gained("1.10")
-    await desk.close(history)
+    await desk.close(gained())
     view = await desk.invoice()
     assert (view.status, view.total, view.outstanding) == (InvoiceStatus.ISSUED, Decimal("30.00"), Decimal("30.00"))
-    assert (view.opening_equity, view.closing_equity, view.net_deposits) == (Decimal(0), Decimal(1100), Decimal(1000))
-    assert (view.crystallization_nav, view.fee_rate, view.final) == (Decimal("1.10"), Decimal("0.30"), False)
-    assert view.due_at == on(2, 15, 12, 5)
+    assert view.result_at_cut == view.mean_result == view.counted_result == view.high_after == 100
+    assert view.high_before == view.credit_after == 0
+    assert (view.fee_rate, view.final, view.due_at) == (Decimal("0.30"), False, on(2, 15, 12, 5))
     (line,) = await invoice_lines(desk.database, view)
-    assert (line.kind, line.lot, line.units, line.fee) == (LineKind.PERIOD_END, 1, Decimal(1000), Decimal("30.00"))
+    assert (line.kind, line.period, line.fee) == (LineKind.PERFORMANCE, "2022-01", Decimal("30.00"))
+    assert (line.counted_result, line.high_before, line.fee_rate) == (Decimal(100), Decimal(0), Decimal("0.30"))
     assert await find_invoice(desk.database, view.number, CLIENT) == view
     assert await list_invoices(desk.database, None, account_id=ACCOUNT, period="2022-01") == [view]
     assert await unpaid_invoices(desk.database) == [view]
 
 
 async def test_stranger_sees_no_invoice(desk: Desk) -> None:
-    await desk.close(deposit_that_gained())
+    await desk.close(gained())
     view = await desk.invoice()
     assert await list_invoices(desk.database, STRANGER) == []
     assert await find_invoice(desk.database, view.number, STRANGER) is None
 
 
 async def test_rows_follow_the_money(desk: Desk) -> None:
-    world = await desk.close(deposit_that_gained())
+    world = await desk.close(gained())
     seen = [(await desk.invoice()).status]
     for command in (
         ReviewPayment(ACCOUNT, "2022-01", on(2, 16)),
@@ -135,7 +129,7 @@ async def test_draft_ends_as_a_person_decides(desk: Desk, command: object, statu
 
 
 async def test_rebuild_gives_the_same_rows(desk: Desk) -> None:
-    world = await desk.close(deposit_that_gained())
+    world = await desk.close(gained())
     await world.dispatch(RecordPayment(ACCOUNT, "2022-01", "wire-1", Decimal("10.00"), AT))
     await desk.project()
     assert await compare(desk.database, desk.store.feed, InvoicesProjection()) == []

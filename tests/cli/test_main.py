@@ -75,6 +75,7 @@ def test_misspelled_command_is_told_the_right_one() -> None:
         (["halt", "--scope", "account"], "--reference: expected the id of the account"),
         (["halt", "--reason", "no good"], "--reason: expected capitals, digits and underscores, found 'no good'"),
         (["halt", "--reason", "DAILY_LOSS"], "--reason: DAILY_LOSS is a rule's own, which the rule would lift"),
+        (["risk", "rebase", "01890000-0000-7000-8000-000000000000"], "Missing option '--requested-by'"),
         (["events", "--type", "order.fild"], "--type: no event is called 'order.fild'"),
         (["db", "rebuild", "orderz"], "PROJECTION: expected one of all, users.users"),
         (["invoice", "verify", "nowhere.json"], "FILE: there is no file nowhere.json"),

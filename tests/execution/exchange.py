@@ -19,6 +19,7 @@ from patriot.trading.reports import (
     IncomeRecord,
     KeyPermissions,
     OrderReport,
+    OrderSender,
     PositionReport,
     PrivateReport,
     StreamResumed,
@@ -229,6 +230,13 @@ class Exchange:
             for at, trade in self.executions
             if trade.symbol == symbol and trade.at >= since and now >= at + self.trades_lag
         ]
+
+    async def sender_of(
+        self, symbol: str, venue_order_id: str, *, urgency: Urgency = Urgency.NORMAL
+    ) -> OrderSender | None:
+        await self._request(f"sender {symbol}", urgency)
+        sent = (trade for _, trade in self.executions if trade.venue_order_id == venue_order_id)
+        return next((OrderSender(trade.client_order_id, is_exchange=False) for trade in sent), None)
 
     async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
         await self._request("snapshot", urgency)

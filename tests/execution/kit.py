@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from patriot.accounts.ports import ApiKey, KeyProbe
 from patriot.execution.worker import AccountWorker
@@ -63,7 +63,7 @@ class Plugged:
 
     @property
     def market(self) -> MarketVenue:
-        raise NotImplementedError
+        return cast("MarketVenue", self.orders)
 
     @property
     def probe(self) -> KeyProbe:

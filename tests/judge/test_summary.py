@@ -24,7 +24,7 @@ from patriot.kernel.ids import Ids
 from patriot.kernel.integrity import ChainFault, ChainReport, verify_chain
 from patriot.kernel.memory import MemoryEventStore
 from patriot.trading.terms import SignalId
-from tests.billing.support import closed_world, deposit_that_gained
+from tests.billing.support import closed_world, gained
 from tests.judge.cases import BOUGHT, ENTRY, EVENTS, LATER, STOP, STOPPED, WALLET
 from tests.portfolio.facts import ALICES, NOON, TREND, History, linked, sampled
 
@@ -306,7 +306,7 @@ async def test_each_invoice_is_written_down_and_what_the_verifier_says_of_it_is_
     tmp_path: Path, complaint: str
 ) -> None:
     run = Run(tmp_path)
-    world = await closed_world(deposit_that_gained(), final=True)
+    world = await closed_world(gained(), final=True)
     run.store, run.state, run.complaint = world.store, None, complaint  # type: ignore[assignment]
     await run.look()
 

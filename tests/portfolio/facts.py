@@ -11,10 +11,13 @@ from uuid import UUID
 from patriot.accounts.events import (
     LEDGER_STREAM_TYPE,
     AccountLinked,
+    ChargeBooked,
     EquitySampled,
     FundingPaid,
     PositionMode,
     SampleReason,
+    TradeBooked,
+    TradeOrigin,
     TransferRecorded,
 )
 from patriot.execution.events import PROTECTION_STREAM_TYPE, PositionClosed, PositionProtected, SignalRouted
@@ -139,6 +142,30 @@ def filled(
     )
 
 
+def booked(fill: OrderFilled, origin: TradeOrigin) -> TradeBooked:
+    """Return an execution like a fill, as the account's own books have it."""
+    return TradeBooked(
+        account_id=fill.account_id,
+        user_id=fill.user_id,
+        symbol=fill.symbol,
+        trade_id=f"{fill.order_id}",
+        origin=origin,
+        side=fill.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        realized_pnl=fill.realized_pnl,
+        commission=fill.commission,
+        commission_asset=fill.commission_asset,
+        commission_value=fill.commission,
+        traded_at=fill.filled_at,
+    )
+
+
+def charged(amount: str | Decimal, record: str, *, account: AccountId = ALICES, at: datetime = NOON) -> ChargeBooked:
+    value = Decimal(amount)
+    return ChargeBooked(account, OWNER[account], record, "API_REBATE", "", "USDT", value, value, at)
+
+
 def transfer(
     amount: str | Decimal,
     record: str = "in-1",
@@ -193,7 +220,7 @@ def stream_of(event: Any) -> StreamKey:
             return StreamKey("ROUTING", event.signal_id)
         case AccountLinked():
             return StreamKey("ACCOUNT", event.account_id)
-        case TransferRecorded() | FundingPaid() | EquitySampled():
+        case TransferRecorded() | FundingPaid() | TradeBooked() | ChargeBooked() | EquitySampled():
             return StreamKey(LEDGER_STREAM_TYPE, derived_id("balance", event.account_id))
         case _:
             return StreamKey(ORDER_STREAM_TYPE, event.order_id)

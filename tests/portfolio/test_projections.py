@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from patriot.accounts.events import TradeOrigin
 from patriot.adapters.postgres.database import Database
 from patriot.adapters.postgres.eventstore import PostgresEventStore
 from patriot.adapters.postgres.projections import ProjectionRunner
@@ -16,7 +17,7 @@ from patriot.kernel.projection import Projection
 from patriot.portfolio import queries
 from patriot.portfolio.projections import ClosedPositionsProjection, EquityProjection, LedgerProjection
 from patriot.portfolio.queries import BalanceView, EarningsView
-from patriot.portfolio.valuation import AccountBook
+from patriot.portfolio.valuation import AccountBook, MoneyEvent
 from patriot.trading.terms import AccountId, Side
 from tests.portfolio.facts import (
     ALICE,
@@ -28,6 +29,8 @@ from tests.portfolio.facts import (
     TREND,
     History,
     apply,
+    booked,
+    charged,
     closed,
     empty,
     filled,
@@ -66,7 +69,9 @@ def random_history(seed: int, length: int = 60) -> History:
         account = chance.choice([ALICES, BOBS])
         at = NOON + number * timedelta(minutes=1)
         amount = Decimal(chance.randrange(-(10**9), 10**9)).scaleb(-8)
-        match chance.randrange(6):
+        match chance.randrange(7):
+            case 6:
+                events.append(charged(amount, f"c-{number}", account=account, at=at))
             case 0:
                 events.append(transfer(amount, f"in-{number}", account=account, at=at))
             case 1:
@@ -92,7 +97,10 @@ def random_history(seed: int, length: int = 60) -> History:
                     strategy=chance.choice([TREND, BREAKOUT, None]),
                     at=at,
                 )
-                events.append(fill)
+                if chance.randrange(4):
+                    events += [fill, booked(fill, TradeOrigin.PATRIOT)]
+                else:
+                    events.append(booked(fill, chance.choice([TradeOrigin.CLIENT, TradeOrigin.EXCHANGE])))
     return History([*events, closed(1), closed(2, account=BOBS)])
 
 
@@ -183,7 +191,7 @@ async def test_rows_are_what_the_account_book_says(sql: Database, seed: int) -> 
     await apply(sql, LedgerProjection(), [history.recorded()])
     books: dict[AccountId, AccountBook] = {ALICES: AccountBook("USDT"), BOBS: AccountBook("USDT")}
     for event in history.events:
-        if type(event).__name__ in {"OrderFilled", "TransferRecorded", "FundingPaid"}:
+        if isinstance(event, MoneyEvent):
             books[event.account_id].apply(event)
     for view in await queries.balances(sql, None):
         assert view.wallet_balance == books[view.account_id].balances[view.asset].wallet

@@ -66,10 +66,11 @@ def test_daily_loss_halts_the_user_and_records_the_violation() -> None:
 
 
 def test_drawdown_over_days_halts_the_account() -> None:
-    fall = [sample(str(1000 - 45 * day), NOON + day * DAY) for day in range(6)]
+    midnight = NOON + 12 * HOUR
+    fall = [sample(str(1000 - 45 * day), midnight + day * DAY) for day in range(6)]
     commands = after(*fall)
     assert commands[0] == HaltTrading(
-        Scope.ACCOUNT, str(ACCOUNT), HaltLevel.H1, ReasonCode.MAX_DRAWDOWN, NOON + 5 * DAY
+        Scope.ACCOUNT, str(ACCOUNT), HaltLevel.H1, ReasonCode.MAX_DRAWDOWN, midnight + 5 * DAY
     )
     assert isinstance(commands[1], RecordViolation)
     assert commands[1].current_value == Decimal("0.225")
@@ -84,6 +85,18 @@ def test_withdrawal_sets_nothing_off() -> None:
     out = TransferRecorded(ACCOUNT, USER, "t-1", "USDT", Decimal(-900), NOON + HOUR)
     assert after(sample("1000"), out) == []
     assert after(sample("1000"), out, sample("100", NOON + 2 * HOUR)) == []
+
+
+@pytest.mark.parametrize(("amount", "left"), [("-7000", "2670"), ("-9000", "670"), ("10000", "19670")])
+def test_loss_within_the_limits_stays_within_them_whatever_flows(amount: str, left: str) -> None:
+    flow = TransferRecorded(ACCOUNT, USER, "t-1", "USDT", Decimal(amount), NOON + 2 * HOUR)
+    assert after(sample("10000"), sample("9670", NOON + HOUR), flow, sample(left, NOON + 2 * HOUR)) == []
+
+
+def test_deposit_dilutes_no_loss() -> None:
+    deposit = TransferRecorded(ACCOUNT, USER, "t-1", "USDT", Decimal(90_000), NOON + HOUR)
+    commands = after(sample("10000"), sample("9500", NOON), deposit, sample("99500", NOON + HOUR))
+    assert [type(command) for command in commands] == [HaltTrading, RecordViolation]
 
 
 def test_daily_loss_halt_ends_with_the_first_sample_of_the_next_day() -> None:

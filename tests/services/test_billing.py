@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
+from patriot.accounts.events import AccountUnlinked, SampleReason, account_stream
 from patriot.billing.commands import RecordPayment
 from patriot.billing.decider import INVOICE, OPEN
 from patriot.billing.events import (
@@ -23,7 +24,7 @@ from patriot.billing.events import (
 )
 from patriot.kernel.bus import decode_all
 from patriot.kernel.clock import FakeClock
-from patriot.kernel.errors import StoreUnavailable
+from patriot.kernel.errors import ExchangeUnavailable, StoreUnavailable
 from patriot.kernel.eventstore import START, Context, Envelope, StreamKey
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
 from patriot.kernel.projection import Recorded
@@ -31,10 +32,10 @@ from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted, Tra
 from patriot.services.alerts import LogAlerts
 from patriot.services.billing import BillingService
 from patriot.services.commands import full_bus
-from patriot.services.ports import Ports
+from patriot.services.ports import Ports, Venue
 from patriot.trading.steps import Step
-from patriot.trading.terms import AccountId
-from tests.billing.support import ACCOUNT, HOUR, OTHER_ACCOUNT, History, World, deposit_that_gained, on
+from patriot.trading.terms import AccountId, Exchange, VenueId
+from tests.billing.support import ACCOUNT, CLIENT, DAY, HOUR, LINKED, OTHER_ACCOUNT, RATE, Story, World, linked, on
 
 pytestmark = pytest.mark.unit
 
@@ -92,9 +93,10 @@ class Office:
 
     def __init__(self) -> None:
         self.store = Store(FakeClock())
-        self.world = World(self.store)
+        self.world = World(LINKED, self.store)
         self.clock = self.world.clock
         self.steps: list[Step] = []
+        self.exchange_away = False
         self.invoices = OpenInvoices(self.store)
         self.ports = Ports(
             clock=self.clock,
@@ -104,11 +106,17 @@ class Office:
             checkpoints=MemoryCheckpoints(),
             leases=MemoryLeases(self.clock),
             bus=full_bus(self.store, self.clock, self.world.ids),
-            venues={},
+            venues=cast("dict[VenueId, Venue]", {Exchange.BINANCE: SimpleNamespace(market=self)}),
             alerts=LogAlerts(),
             reached=self.steps.append,
         )
         self.service = self.start()
+
+    async def mark_opens(self, symbol: str, first_at: datetime, minutes: int) -> list[Decimal | None]:
+        """Answer as the exchange does, unless it is away."""
+        if self.exchange_away:
+            raise ExchangeUnavailable("away")
+        return await self.world.prices.mark_opens(symbol, first_at, minutes)
 
     def start(self) -> BillingService:
         """Return a service as a new process has it."""
@@ -136,13 +144,15 @@ async def office(*accounts: AccountId) -> Office:
     """Return an office whose accounts gained in January under terms of 30 %."""
     opened = Office()
     for account_id in accounts:
-        await opened.world.agree(account=account_id)
-        await opened.world.record(january_of(account_id))
+        await opened.world.take(january_of(account_id))
     return opened
 
 
-def january_of(account_id: AccountId) -> History:
-    return History(account_id, [replace(event, account_id=account_id) for event in deposit_that_gained().events])
+def january_of(account_id: AccountId) -> Story:
+    story = Story.of_a_client(account_id=account_id).buys(LINKED + HOUR).price(on(1, 20), "1100")
+    for day in range(30):
+        story.sample(on(1, 15) + day * DAY, SampleReason.HOURLY)
+    return story
 
 
 async def test_month_of_every_account_is_closed_when_its_window_is_over_and_asked_for_once() -> None:
@@ -173,8 +183,8 @@ async def test_month_of_every_account_is_closed_when_its_window_is_over_and_aske
 async def test_account_that_is_refused_holds_up_no_other() -> None:
     first, second = sorted([ACCOUNT, OTHER_ACCOUNT])
     opened = await office(second)
-    await opened.world.agree(account=first, effective_from="2022-02")
-    await opened.world.record(january_of(first))
+    without_a_price = january_of(first).buys(on(1, 25), symbol="ETHUSDT").price(on(1, 1), None, "ETHUSDT")
+    await opened.world.take(without_a_price.price(on(1, 20), "1100"))
     opened.world.move_to(on(2, 1, 12, 5))
     await opened.tick()
     assert [one.account_id for one in await opened.log(PeriodClosed)] == [second]
@@ -183,7 +193,7 @@ async def test_account_that_is_refused_holds_up_no_other() -> None:
 
 async def test_account_that_had_nothing_to_close_issues_nothing() -> None:
     opened = await office()
-    await opened.world.agree()
+    await opened.world.take(Story().agrees(LINKED, RATE))
     opened.world.move_to(on(2, 1, 12, 5))
     await opened.tick()
     assert opened.steps == []
@@ -197,6 +207,42 @@ async def test_month_that_the_store_did_not_take_is_closed_by_the_next_tick() ->
         await opened.tick()
     await opened.tick()
     assert len(await opened.log(PeriodClosed)) == 1
+
+
+async def test_month_that_the_exchange_had_no_answer_for_is_closed_some_minutes_later() -> None:
+    opened = await office(ACCOUNT)
+    opened.world.move_to(on(2, 1, 12, 5))
+    opened.exchange_away = True
+    await opened.tick()
+    opened.exchange_away = False
+    opened.world.move_to(on(2, 1, 12, 14))
+    await opened.tick()
+    assert await opened.log(PeriodClosed) == []
+    opened.world.move_to(on(2, 1, 12, 15))
+    await opened.tick()
+    assert len(await opened.log(PeriodClosed)) == 1
+
+
+async def test_account_that_is_unlinked_is_closed_at_that_moment_and_not_again_until_it_is_linked_again() -> None:
+    opened = await office(ACCOUNT)
+    unlinked_at = on(1, 25, 13, 37)
+    unlinked = AccountUnlinked(ACCOUNT, CLIENT, Exchange.BINANCE, "CLIENT", unlinked_at)
+    await opened.world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked])
+    opened.exchange_away = True
+    opened.world.move_to(unlinked_at + HOUR)
+    await opened.tick()
+    opened.exchange_away = False
+    for moment in (unlinked_at + 2 * HOUR, on(2, 1, 12, 5), on(3, 1, 12, 5)):
+        opened.world.move_to(moment)
+        await opened.tick()
+        opened.service = opened.start()  # which accounts have ended is known from the log alone
+    (closed,) = await opened.log(PeriodClosed)
+    assert (closed.period, closed.final, closed.period_end) == ("2022-01", True, unlinked_at)
+
+    await opened.world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked, linked(ACCOUNT)])
+    opened.world.move_to(on(4, 1, 12, 5))
+    await opened.tick()
+    assert [one.period for one in await opened.log(PeriodClosed)] == ["2022-01", "2022-02", "2022-03"]
 
 
 async def test_open_invoices_are_reviewed_once_on_each_day_and_again_after_an_outage() -> None:

@@ -25,7 +25,7 @@ from patriot.accounts.events import (
 )
 from patriot.kernel.eventstore import START, Place
 from patriot.kernel.policy import Snapshot
-from patriot.risk.events import HaltLevel, LimitSet, ReasonCode, Scope, TradingHalted, TradingResumed
+from patriot.risk.events import HaltLevel, LimitSet, PeakRebased, ReasonCode, Scope, TradingHalted, TradingResumed
 from patriot.services.execution import TAIL, ExecutionService
 from patriot.services.execution_fold import FOLDED, ExecutionFold
 from patriot.services.pace import LivePace
@@ -83,6 +83,7 @@ def possible(n: int, strategy: StrategyId, at: datetime, amount: Decimal, level:
         EquitySampled(account, user, SampleReason.HOURLY, "USDT", amount, amount, (), at),
         TransferRecorded(account, user, "t-1", "USDT", amount, at),
         AccountReconciled(account, user, amount, None, at),
+        PeakRebased(account, user, amount + 1, amount, "talked it over", "anna", "ben", at, at),
         AccountStatusChanged(account, user, AccountStatus.ACTIVE, AccountStatus.SUSPENDED, "OPERATOR", at),
         AccountUnlinked(account, user, Exchange.BINANCE, "CLIENT", at),
         *(LimitSet(*scope, name, amount, at) for scope in scopes for name in ("max_leverage", "max_total_exposure")),

@@ -10,13 +10,12 @@ from uuid import UUID
 import pytest
 
 from patriot.accounts.commands import OpenLedger, RecordEquity, RecordFunding
-from patriot.accounts.events import AccountReconciled, SampleReason
-from patriot.execution.events import Routing, SignalRouted
+from patriot.accounts.events import AccountReconciled, SampleReason, TradeBooked, TradeOrigin
 from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.eventstore import Context
 from patriot.orders.events import OrderFilled
 from patriot.risk.commands import HaltTrading
-from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted, TradingResumed
+from patriot.risk.events import HaltLevel, Scope, TradingHalted, TradingResumed
 from patriot.services.execution import ExecutionService
 from patriot.services.reconciliation import ReconciliationService
 from patriot.sim.engine import operations as sim_operations
@@ -51,7 +50,7 @@ def theirs(side: sim_words.Side, quantity: str, name: str, symbol: str = "SOLUSD
     return sim_operations.PlaceOrder(1, symbol, side, order_type, Decimal(quantity), client_order_id=f"web_{name}")
 
 
-def test_trade_of_the_client_is_foreign_unexplained_and_halts_entries() -> None:
+def test_trade_of_the_client_is_told_and_booked_as_his_and_explains_his_wallet() -> None:
     async def day() -> None:
         paper = Paper()
         account_id = await one_client(paper)
@@ -64,28 +63,19 @@ def test_trade_of_the_client_is_foreign_unexplained_and_halts_entries() -> None:
             paper.venue.exchange.apply(theirs(sim_words.Side.SELL, "30", "out"))
             await hours(paper, service, 2)
 
-            moved = paper.venue.engine.account(1).wallet - before
-            assert moved < -250
-            explained, unexplained = await paper.log(AccountReconciled)
-            assert (explained.unexplained, unexplained.unexplained) == (Decimal(0), moved)
-            (alarm,) = [fields for name, fields in paper.alarm.raised if name == "money.unexplained"]
-            assert (alarm["account_id"], alarm["unexplained"]) == (account_id, moved)
-            assert await paper.log(TradingHalted) == [
-                TradingHalted(
-                    Scope.ACCOUNT,
-                    str(account_id),
-                    HaltLevel.H1,
-                    ReasonCode.UNEXPLAINED_MONEY,
-                    unexplained.reconciled_at,
-                )
-            ]
-            await paper.signal(TREND)
-            last = (await paper.log(SignalRouted))[-1]
-            assert [(one.routing, one.reason_code) for one in last.accounts] == [(Routing.DENIED, "HALTED")]
-
+            assert paper.venue.engine.account(1).wallet - before < -250
+            assert [event.unexplained for event in await paper.log(AccountReconciled)] == [0]
+            assert await paper.log(TradingHalted) == []
             seen = [fields["client_ids"] for name, fields in paper.alarm.raised if name == "order.foreign"]
             assert seen == [["web_in"], ["web_out"]]
             assert paper.positions(account_id)["SOLUSDT"] == 10
+
+            booked = await paper.log(TradeBooked)
+            on_the_exchange = {(trade.symbol, str(trade.trade_id)) for trade in paper.venue.engine.trades(1)}
+            assert {(one.symbol, one.trade_id) for one in booked} == on_the_exchange
+            assert len(booked) == len(on_the_exchange)
+            whose = {one.symbol: one.origin for one in booked}
+            assert whose == {"ETHUSDT": TradeOrigin.PATRIOT, "SOLUSDT": TradeOrigin.CLIENT}
             assert {fill.symbol for fill in await paper.log(OrderFilled)} == {"ETHUSDT"}
 
     run_virtually(day())

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from patriot.accounts.events import PositionMode, PositionSample, SampleReason
+from patriot.accounts.events import PositionMode, PositionSample, SampleReason, TradeOrigin
 from patriot.trading.reports import IncomeRecord, KeyPermissions
-from patriot.trading.terms import AccountId, Environment, Exchange, UserId
+from patriot.trading.terms import AccountId, Environment, Exchange, Side, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,38 @@ class RecordFunding:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordTrade:
+    """Book one execution; `commission_value` is its commission in the quote asset."""
+
+    account_id: AccountId
+    user_id: UserId
+    symbol: str
+    trade_id: str
+    origin: TradeOrigin
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    realized_pnl: Decimal
+    commission: Decimal
+    commission_asset: str
+    commission_value: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCharge:
+    account_id: AccountId
+    user_id: UserId
+    record_id: str
+    charge: str
+    symbol: str
+    asset: str
+    amount: Decimal
+    value: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RecordEquity:
     account_id: AccountId
     user_id: UserId
@@ -129,4 +161,6 @@ class RecordReconciliation:
     at: datetime
 
 
-LedgerCommand = OpenLedger | RecordTransfer | RecordFunding | RecordEquity | RecordReconciliation
+LedgerCommand = (
+    OpenLedger | RecordTransfer | RecordFunding | RecordTrade | RecordCharge | RecordEquity | RecordReconciliation
+)

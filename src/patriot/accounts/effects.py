@@ -3,10 +3,18 @@
 import asyncio
 from datetime import timedelta
 
-from patriot.accounts.commands import LedgerCommand, OpenLedger, RecordEquity, RecordFunding, RecordTransfer
+from patriot.accounts.commands import (
+    LedgerCommand,
+    OpenLedger,
+    RecordCharge,
+    RecordEquity,
+    RecordFunding,
+    RecordTransfer,
+)
 from patriot.accounts.events import PositionSample, SampleReason, ledger_stream
 from patriot.accounts.ledger import LEDGER, Ledger, missing_equity, read_from
-from patriot.accounts.ports import AccountVenue
+from patriot.accounts.other_trades import OtherTrades
+from patriot.accounts.ports import AccountVenue, Worth
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import ExchangeUnavailable
@@ -31,6 +39,8 @@ class AccountLedger:
         bus: CommandBus,
         clock: Clock,
         store: EventStore,
+        others: OtherTrades,
+        worth: Worth,
         reached: Reached = pass_by,
     ) -> None:
         self._account_id = account_id
@@ -39,18 +49,20 @@ class AccountLedger:
         self._bus = bus
         self._clock = clock
         self._store = store
+        self._others = others
+        self._worth = worth
         self._reached = reached
-        self._ledger: Ledger | None = None
-        self._opened = False
+        self._ledger = LEDGER.initial
+        self._version = 0  # of the stream that the ledger is folded from: others write to it too
         self._one_at_a_time = asyncio.Lock()
 
     @property
     def opened(self) -> bool:
         """Tell whether the books are known to be open; nothing is entered before they are."""
-        return self._opened
+        return self._ledger.opened
 
     async def sync_income(self, *, urgency: Urgency = Urgency.BACKGROUND) -> None:
-        """Record transfers and funding that are new, and what the account is worth if money moved in or out.
+        """Record transfers, funding, charges and others' executions that are new, and a sample if money moved.
 
         History costs much of the request budget and waits for everything else, unless the call says otherwise. The
         first call of an account opens its books: many that are linked at once hold up nobody who trades.
@@ -62,8 +74,10 @@ class AccountLedger:
                 await self._open(urgency)
             else:
                 since = read_from(ledger, self._clock.now() - INCOME_HISTORY)
-                for record in await self._venue.income(since, urgency=urgency):
+                income = await self._venue.income(since, urgency=urgency)
+                for record in income:
                     await self._book(record)
+                await self._book_others(income, urgency)
             due = missing_equity(await self._load())
             if due is not None:
                 await self._sample(due)
@@ -82,10 +96,9 @@ class AccountLedger:
             return await self._sample(reason)
 
     async def _load(self) -> Ledger:
-        if self._ledger is None:
-            history = await self._store.read_stream(ledger_stream(self._account_id))
-            self._ledger = LEDGER.fold(decode_all(history))
-        self._opened = self._ledger.opened
+        new = await self._store.read_stream(ledger_stream(self._account_id), self._version)
+        self._ledger = LEDGER.fold(decode_all(new), self._ledger)
+        self._version += len(new)
         return self._ledger
 
     async def _open(self, urgency: Urgency) -> None:
@@ -113,7 +126,16 @@ class AccountLedger:
             income = again
         raise ExchangeUnavailable(f"the account was never still in {STEADY_READS} reads of its wallet")
 
+    async def _book_others(self, income: list[IncomeRecord], urgency: Urgency) -> None:
+        if not self._others.unknown(self._ledger, income) or not await self._others.fills_booked():
+            return
+        ledger = await self._load()
+        for command in await self._others.find(ledger, self._others.unknown(ledger, income), urgency):
+            await self._record(command)
+
     async def _book(self, record: IncomeRecord) -> None:
+        if self._ledger.knows(record.record_id, record.at):
+            return
         match record.income_type:
             case IncomeType.TRANSFER:
                 command: LedgerCommand = RecordTransfer(
@@ -129,10 +151,22 @@ class AccountLedger:
                     record.amount,
                     record.at,
                 )
+            case IncomeType.CHARGE:
+                asset = self._ledger.asset or ""
+                command = RecordCharge(
+                    self._account_id,
+                    self._user_id,
+                    record.record_id,
+                    record.raw_type,
+                    record.symbol,
+                    record.asset,
+                    record.amount,
+                    await self._worth(record.amount, record.asset, asset, record.at),
+                    record.at,
+                )
             case _:
-                return  # realized PnL and commission come with the fills; anything else stays to be explained
-        if not (await self._load()).knows(record.record_id, record.at):
-            await self._record(command)
+                return  # realized PnL and commission come with the executions; anything else stays to be explained
+        await self._record(command)
 
     async def _sample(self, reason: SampleReason) -> AccountSnapshot:
         ledger, asked_at = await self._load(), self._clock.now()
@@ -165,6 +199,5 @@ class AccountLedger:
             account_id=self._account_id,
             actor=Actor(ActorType.EXCHANGE, "accounts"),
         )
-        ledger, self._ledger = await self._load(), None  # if the answer is lost, the log tells what was written
-        decided = await self._bus.dispatch(command, context)
-        self._ledger = LEDGER.fold(decided.events, ledger)
+        await self._bus.dispatch(command, context)
+        await self._load()

@@ -9,7 +9,7 @@ from uuid import UUID
 from patriot.kernel.codec import event
 from patriot.kernel.eventstore import StreamKey
 from patriot.kernel.ids import derived_id
-from patriot.trading.terms import AccountId, Environment, Exchange, UserId
+from patriot.trading.terms import AccountId, Environment, Exchange, Side, UserId
 
 STREAM_TYPE = "ACCOUNT"
 LEDGER_STREAM_TYPE = "BALANCE"  # stream id: derived_id("balance", account_id)
@@ -56,6 +56,14 @@ class SampleReason(StrEnum):
     TRANSFER = "TRANSFER"
     PERIOD_END = "PERIOD_END"
     LINKED = "LINKED"
+
+
+class TradeOrigin(StrEnum):
+    """Whose order an execution belongs to."""
+
+    PATRIOT = "PATRIOT"
+    CLIENT = "CLIENT"  # placed by hand, or by another program
+    EXCHANGE = "EXCHANGE"  # a liquidation, auto-deleveraging, a settlement
 
 
 @event("account.linked")
@@ -161,6 +169,49 @@ class FundingPaid:
     funding_time: datetime
 
 
+@event("account.trade_booked")
+@dataclass(frozen=True, slots=True)
+class TradeBooked:
+    """One execution on the account, whoever sent its order, as the exchange booked it.
+
+    Units: quantity base asset; price and realized PnL quote asset; commission in its own asset, positive when paid, and
+    what it was worth in the quote asset at its time.
+    """
+
+    account_id: AccountId
+    user_id: UserId
+    symbol: str
+    trade_id: str  # the exchange's own, unique within the symbol: booked once
+    origin: TradeOrigin
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    realized_pnl: Decimal
+    commission: Decimal
+    commission_asset: str
+    commission_value: Decimal
+    traded_at: datetime
+
+
+@event("account.charge_booked")
+@dataclass(frozen=True, slots=True)
+class ChargeBooked:
+    """A charge (negative) or a rebate (positive) of trading: a liquidation's fee, commission that came back.
+
+    `value` is what the amount was worth in the quote asset at its time. Without a symbol it is for all of them.
+    """
+
+    account_id: AccountId
+    user_id: UserId
+    record_id: str
+    charge: str  # the exchange's name of it
+    symbol: str
+    asset: str
+    amount: Decimal
+    value: Decimal
+    booked_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class PositionSample:
     """One open position as the exchange reports it. Units: base asset, quote per base, quote."""
@@ -203,4 +254,6 @@ class AccountReconciled:
     reconciled_at: datetime
 
 
-LedgerEvent = LedgerOpened | TransferRecorded | FundingPaid | EquitySampled | AccountReconciled
+LedgerEvent = (
+    LedgerOpened | TransferRecorded | FundingPaid | TradeBooked | ChargeBooked | EquitySampled | AccountReconciled
+)

@@ -7,18 +7,22 @@ from typing import assert_never
 from patriot.accounts.commands import (
     LedgerCommand,
     OpenLedger,
+    RecordCharge,
     RecordEquity,
     RecordFunding,
     RecordReconciliation,
+    RecordTrade,
     RecordTransfer,
 )
 from patriot.accounts.events import (
     AccountReconciled,
+    ChargeBooked,
     EquitySampled,
     FundingPaid,
     LedgerEvent,
     LedgerOpened,
     SampleReason,
+    TradeBooked,
     TransferRecorded,
 )
 from patriot.kernel.aggregate import Decider
@@ -27,19 +31,22 @@ from patriot.trading.reports import IncomeRecord, IncomeType
 
 REMEMBERED = timedelta(days=3)  # records that are kept apart by their ids; as far back the exchange is asked again
 SETTLING = timedelta(hours=1)  # before the opening: the exchange may show a record so much later than it booked it
+REMEMBERED_TRADES = 1_024  # the newest, however old they are
 OPENING = "opening"
-BOOKED = (IncomeType.TRANSFER, IncomeType.FUNDING_FEE)  # recorded from income; the rest comes with the fills
+BOOKED = (IncomeType.TRANSFER, IncomeType.FUNDING_FEE, IncomeType.CHARGE)  # from income; the rest comes with the trades
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
     asset: str | None = None  # that samples are taken in; None: not opened
+    began_at: datetime | None = None  # everything up to then is inside the opening balance
     newest: datetime | None = None  # of all records
     recent: dict[str, datetime] = field(default_factory=dict)  # records not older than REMEMBERED before the newest
     closed_until: datetime | None = None  # of the newest record whose id is forgotten, or that the opening settled
     unsampled: bool = False  # money of the sampled asset moved in or out, and no sample shows it yet
     sampled: bool = False
     sampled_hours: dict[SampleReason, datetime] = field(default_factory=dict)
+    trades: dict[str, datetime] = field(default_factory=dict)  # (symbol and id) those that may come again
     reconciled: AccountReconciled | None = None
 
     @property
@@ -56,6 +63,11 @@ class Ledger:
         """Return whether a record was taken before. However late, it is new unless its id may be forgotten."""
         return record_id in self.recent or (self.closed_until is not None and at <= self.closed_until)
 
+    def lacks_trade(self, symbol: str, trade_id: str, at: datetime) -> bool:
+        """Return whether an execution happened since the books began and was not booked."""
+        began = self.began_at
+        return began is not None and at > began and _trade_key(symbol, trade_id) not in self.trades
+
 
 def decide(ledger: Ledger, command: LedgerCommand) -> list[LedgerEvent]:
     """Return what a report adds. Reports of the exchange are never refused."""
@@ -70,6 +82,14 @@ def decide(ledger: Ledger, command: LedgerCommand) -> list[LedgerEvent]:
             if not c.amount or ledger.knows(c.record_id, c.at):
                 return []
             return [FundingPaid(c.account_id, c.user_id, c.record_id, c.symbol, c.asset, c.amount, c.at)]
+        case RecordTrade() as c:
+            return [_trade(c)] if ledger.lacks_trade(c.symbol, c.trade_id, c.at) else []
+        case RecordCharge() as c:
+            if not c.amount or ledger.knows(c.record_id, c.at):
+                return []
+            return [
+                ChargeBooked(c.account_id, c.user_id, c.record_id, c.charge, c.symbol, c.asset, c.amount, c.value, c.at)
+            ]
         case RecordEquity() as c:
             return _sample(ledger, c)
         case RecordReconciliation() as c:
@@ -102,6 +122,28 @@ def _open(c: OpenLedger) -> list[LedgerEvent]:
 
 def _transfer(c: OpenLedger, record: IncomeRecord) -> TransferRecorded:
     return TransferRecorded(c.account_id, c.user_id, record.record_id, record.asset, record.amount, record.at)
+
+
+def _trade(c: RecordTrade) -> TradeBooked:
+    return TradeBooked(
+        account_id=c.account_id,
+        user_id=c.user_id,
+        symbol=c.symbol,
+        trade_id=c.trade_id,
+        origin=c.origin,
+        side=c.side,
+        quantity=c.quantity,
+        price=c.price,
+        realized_pnl=c.realized_pnl,
+        commission=c.commission,
+        commission_asset=c.commission_asset,
+        commission_value=c.commission_value,
+        traded_at=c.at,
+    )
+
+
+def _trade_key(symbol: str, trade_id: str) -> str:
+    return f"{symbol}:{trade_id}"
 
 
 def _sample(ledger: Ledger, c: RecordEquity) -> list[LedgerEvent]:
@@ -150,6 +192,7 @@ def evolve(ledger: Ledger, event: LedgerEvent) -> Ledger:
             return replace(
                 ledger,
                 asset=event.asset,
+                began_at=event.settled_until,
                 newest=event.settled_until,
                 recent=recent,
                 closed_until=event.settled_until - SETTLING,
@@ -160,6 +203,10 @@ def evolve(ledger: Ledger, event: LedgerEvent) -> Ledger:
             return replace(_after(ledger, event.record_id, event.transferred_at), unsampled=unsampled)
         case FundingPaid():
             return _after(ledger, event.record_id, event.funding_time)
+        case ChargeBooked():
+            return _after(ledger, event.record_id, event.booked_at)
+        case TradeBooked():
+            return replace(ledger, trades=_with_trade(ledger.trades, event))
         case EquitySampled():
             shows_transfer = event.reason in (SampleReason.TRANSFER, SampleReason.LINKED)
             hours = (
@@ -182,6 +229,17 @@ def _after(ledger: Ledger, record_id: str, at: datetime) -> Ledger:
     closed_until = max((*forgotten.values(), *((ledger.closed_until,) if ledger.closed_until else ())), default=None)
     kept = {known: when for known, when in recent.items() if known not in forgotten}
     return replace(ledger, newest=newest, recent=kept, closed_until=closed_until)
+
+
+def _with_trade(trades: dict[str, datetime], event: TradeBooked) -> dict[str, datetime]:
+    """Forget what is older than what the exchange is asked for again, but never the newest."""
+    trades = {**trades, _trade_key(event.symbol, event.trade_id): event.traded_at}
+    if len(trades) <= REMEMBERED_TRADES:
+        return trades
+    oldest, at = next(iter(trades.items()))
+    if at < max(trades.values()) - REMEMBERED:
+        del trades[oldest]
+    return trades
 
 
 def missing_equity(ledger: Ledger) -> SampleReason | None:

@@ -15,7 +15,15 @@ from itertools import accumulate
 from typing import NamedTuple, assert_never
 
 from patriot.accounts.commands import RecordReconciliation
-from patriot.accounts.events import EquitySampled, FundingPaid, LedgerOpened, TransferRecorded
+from patriot.accounts.events import (
+    ChargeBooked,
+    EquitySampled,
+    FundingPaid,
+    LedgerOpened,
+    TradeBooked,
+    TradeOrigin,
+    TransferRecorded,
+)
 from patriot.kernel.money import EXACT, ZERO
 from patriot.orders.events import OrderFilled
 from patriot.trading.terms import AccountId
@@ -23,7 +31,7 @@ from patriot.trading.terms import AccountId
 UNSURE = timedelta(seconds=10)  # at most, between the exchange reading a wallet and the time that we give the sample
 SETTLED = timedelta(minutes=1)  # what moved a wallet is written after so long, or the wallet is not explained
 
-MoneyEvent = LedgerOpened | TransferRecorded | FundingPaid | OrderFilled | EquitySampled
+MoneyEvent = LedgerOpened | TransferRecorded | FundingPaid | OrderFilled | TradeBooked | ChargeBooked | EquitySampled
 
 
 class Move(NamedTuple):
@@ -88,6 +96,11 @@ class MoneyWatch:
 
     accounts: dict[AccountId, AccountMoney] = field(default_factory=dict)
 
+    def asset_of(self, account_id: AccountId) -> str:
+        """Return the asset that an account is kept in, empty before its books are opened."""
+        money = self.accounts.get(account_id)
+        return "" if money is None else money.asset
+
 
 def reconcile(watch: MoneyWatch, event: MoneyEvent) -> list[RecordReconciliation]:
     """Fold an event into the watch and return what became known by it: the first judgment, and each other figure."""
@@ -108,6 +121,14 @@ def reconcile(watch: MoneyWatch, event: MoneyEvent) -> list[RecordReconciliation
         case FundingPaid():
             if event.asset == money.asset:
                 money.move(Move(event.funding_time, event.amount))
+        case TradeBooked():
+            if event.origin is not TradeOrigin.PATRIOT:  # ours are known from the fills
+                commission = event.commission if event.commission_asset == money.asset else ZERO
+                with localcontext(EXACT):
+                    money.move(Move(event.traded_at, event.realized_pnl - commission))
+        case ChargeBooked():
+            if event.asset == money.asset:
+                money.move(Move(event.booked_at, event.amount))
         case EquitySampled():
             return _compare(money, event)
         case _:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from patriot.trading.reports import (
@@ -10,8 +11,10 @@ from patriot.trading.reports import (
     AccountSnapshot,
     IncomeRecord,
     KeyPermissions,
+    OrderSender,
     PrivateReport,
     SymbolSettings,
+    TradeReport,
 )
 from patriot.trading.terms import AccountId, Urgency
 
@@ -72,6 +75,28 @@ class AccountVenue(Protocol):
 
     def reopen_stream(self, reason: str) -> None:
         """Open the private stream again with a new key, since it did not bring what happened; StreamResumed follows."""
+        ...
+
+
+class TradeVenue(Protocol):
+    """What was executed on one account, whoever sent the orders. Errors of every call: ExchangeError."""
+
+    async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
+        """Return executions from a time on, ascending, all pages."""
+        ...
+
+    async def sender_of(
+        self, symbol: str, venue_order_id: str, *, urgency: Urgency = Urgency.NORMAL
+    ) -> OrderSender | None:
+        """Return who sent an order, None if the exchange does not know it (any more)."""
+        ...
+
+
+class Worth(Protocol):
+    """What an amount of one asset was worth in another."""
+
+    async def __call__(self, amount: Decimal, asset: str, in_asset: str, at: datetime) -> Decimal:
+        """Return the worth at a moment, exact. Errors: ExchangeError if no price can be had."""
         ...
 
 

@@ -5,10 +5,12 @@ from patriot.accounts.commands import (
     LedgerCommand,
     LinkAccount,
     OpenLedger,
+    RecordCharge,
     RecordEquity,
     RecordFunding,
     RecordPermissions,
     RecordReconciliation,
+    RecordTrade,
     RecordTransfer,
     ReplaceCredentials,
     ResumeAccount,
@@ -27,5 +29,13 @@ def register(bus: CommandBus) -> None:
     for command in (LinkAccount, ReplaceCredentials, RecordPermissions, SuspendAccount, ResumeAccount, UnlinkAccount):
         bus.handle(command, life)
     money: Handler[LedgerCommand] = Handler(lambda c: ledger_stream(c.account_id), LEDGER, None, lambda c: c.at)
-    for report in (OpenLedger, RecordTransfer, RecordFunding, RecordEquity, RecordReconciliation):
+    for report in (
+        OpenLedger,
+        RecordTransfer,
+        RecordFunding,
+        RecordTrade,
+        RecordCharge,
+        RecordEquity,
+        RecordReconciliation,
+    ):
         bus.handle(report, money)

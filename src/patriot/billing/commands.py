@@ -35,7 +35,7 @@ class ClosePeriod:
     @property
     def period(self) -> str:
         """Return the month that is closed."""
-        return self.assessment.period
+        return self.assessment.cut.period
 
 
 @dataclass(frozen=True, slots=True)

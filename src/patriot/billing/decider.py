@@ -25,6 +25,7 @@ from patriot.billing.events import (
     DisputeRejected,
     EntriesSuspended,
     FeeAssessed,
+    FeeRule,
     InvoiceDisputed,
     InvoiceDrafted,
     InvoiceIssued,
@@ -39,10 +40,11 @@ from patriot.billing.events import (
     TermsEvent,
     period_stream,
 )
-from patriot.billing.period import period_end, period_of
+from patriot.billing.period import period_end, period_of, period_start
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.errors import CommandRefused, InvalidInput
 from patriot.kernel.money import ZERO, plain
+from patriot.kernel.two_persons import require_two_persons
 from patriot.trading.terms import AccountId, UserId
 
 PAYMENT_TERM = timedelta(days=14)
@@ -61,6 +63,12 @@ class Terms:
     """Every rate ever agreed, ascending by the month it holds from."""
 
     agreed: tuple[TermsAgreed, ...] = ()
+
+    @property
+    def begin_at(self) -> datetime:
+        """Return from when the trading result counts: never before the client agreed. Errors: IndexError if never."""
+        first = self.agreed[0]
+        return max(first.agreed_at, period_start(first.effective_from))
 
     def rate_in(self, period: str) -> Decimal:
         """Return the rate of a month. Errors: CommandRefused if no terms held yet."""
@@ -137,35 +145,36 @@ def decide(invoice: Invoice, command: BillingCommand) -> list[BillingEvent]:
 
 def _close(c: ClosePeriod) -> list[BillingEvent]:
     a = c.assessment
-    number = invoice_number(c.account_id, a.period)
+    number, rate = invoice_number(c.account_id, c.period), a.cut.fee_rate
     closed = PeriodClosed(
         account_id=c.account_id,
         user_id=c.user_id,
-        period=a.period,
+        period=c.period,
+        rule=FeeRule.RESULT,
         asset=a.asset,
         final=a.final,
-        period_end=a.period_end,
-        window_start=a.window_start,
-        window_end=a.window_end,
-        opening_equity=a.opening_equity,
-        closing_equity=a.closing_equity,
-        net_deposits=a.net_deposits,
-        crystallization_nav=a.crystallization_nav,
-        largest_gap_seconds=a.largest_gap_seconds,
+        begins_at=a.cut.begins_at,
+        window_start=a.cut.window_start,
+        period_end=a.cut.at,
+        result_at_cut=a.result.at_cut,
+        mean_result=a.result.mean,
+        counted_result=a.result.counted,
+        high_before=a.high_before,
+        high_after=a.standing.high,
+        fees=a.standing.fees,
+        credit_before=a.credit_before,
+        credit_after=a.credit_after,
+        marks=a.marks,
+        largest_gap_seconds=a.result.largest_gap // timedelta(seconds=1),
         review_reasons=a.review_reasons,
-        lots_before=a.lots_before,
-        lots_after=a.lots_after,
-        lots_opened=a.lots_opened,
-        series=a.series,
-        unsettled_flows=a.unsettled_flows,
         facts=c.facts,
         terms_hash=c.terms_hash,
         previous_close_hash=c.previous_close_hash,
         closed_at=c.at,
     )
-    assessed = FeeAssessed(c.account_id, c.user_id, a.period, a.fee_rate, a.lines, a.fee_amount, c.at)
+    assessed = FeeAssessed(c.account_id, c.user_id, c.period, rate, a.lines, a.fee_amount, c.at)
     drafted = InvoiceDrafted(
-        c.account_id, c.user_id, a.period, number, a.asset, a.fee_rate, a.lines, a.fee_amount, a.review_reasons, c.at
+        c.account_id, c.user_id, c.period, number, a.asset, rate, a.lines, a.fee_amount, a.review_reasons, c.at
     )
     return [closed, assessed, drafted if a.review_reasons else _issue(drafted, c.at, approved_by="")]
 
@@ -248,8 +257,7 @@ def _forgive(invoice: Invoice, c: VoidInvoice | WriteOffInvoice) -> list[Billing
         return []
     if named is None or invoice.status in CLOSED:
         raise _refused(c, invoice)
-    if not c.requested_by or not c.approved_by or c.requested_by == c.approved_by:
-        raise CommandRefused(f"two persons are needed, found {c.requested_by!r} and {c.approved_by!r}")
+    require_two_persons(c.requested_by, c.approved_by)
     event = InvoiceVoided if isinstance(c, VoidInvoice) else InvoiceWrittenOff
     return [event(*_name(named), c.reason, c.requested_by, c.approved_by, c.at)]
 

@@ -15,22 +15,21 @@ from patriot.billing.decider import INVOICE, Invoice
 from patriot.billing.effects import seal_of
 from patriot.billing.events import (
     FeeAssessed,
+    FeeRule,
     InvoiceStatus,
     LineKind,
     PeriodClosed,
+    ReviewReason,
     period_stream,
     terms_stream,
 )
-from patriot.billing.nav import facts_of
-from patriot.billing.period import following, period_end, period_of
+from patriot.billing.period import period_end, preceding
 from patriot.kernel.bus import decode_all
 from patriot.kernel.errors import NotFound
 from patriot.kernel.eventstore import Envelope, EventStore
-from patriot.kernel.money import plain
 from patriot.trading.terms import AccountId
 
-PROOF_FORMAT = "patriot-invoice-proof/1"
-SHOWN_PLACES = 6  # decimals of units and NAV on the page; the proof has all 18
+PROOF_FORMATS = {FeeRule.LOTS: "patriot-invoice-proof/1", FeeRule.RESULT: "patriot-invoice-proof/2"}
 
 STATUS_WORDS = {
     InvoiceStatus.DRAFT: "Draft: waits for a review, nothing is owed yet",
@@ -41,6 +40,22 @@ STATUS_WORDS = {
     InvoiceStatus.DISPUTED: "Disputed: waits for a decision",
     InvoiceStatus.VOID: "Void: nothing is owed",
     InvoiceStatus.WRITTEN_OFF: "Written off: nothing is owed",
+}
+
+
+LINE_WORDS = {
+    LineKind.PERFORMANCE: "Result above the highest one charged",
+    LineKind.CORRECTION: "Correction, by what became known since",
+    LineKind.CREDIT: "Credit of earlier corrections",
+    LineKind.PERIOD_END: "Gain of a deposit above its mark",
+    LineKind.REDEMPTION: "Gain of a deposit, withdrawn",
+}
+REVIEW_WORDS = {
+    ReviewReason.UNEXPLAINED_MONEY: "money moved on the account and no record says why",
+    ReviewReason.BOOKS_BEHIND: "nothing shows that the account's records are complete up to the period's end",
+    ReviewReason.MARK_GAP: "the exchange's mark prices have a hole of more than ten minutes",
+    ReviewReason.SAMPLE_GAP: "samples of the account's value are missing around the period's end",
+    ReviewReason.LATE_TRANSFER: "a transfer of an earlier period became known late",
 }
 
 
@@ -83,14 +98,22 @@ async def load_proof(store: EventStore, account_id: AccountId, period: str) -> P
     if not month:
         raise NotFound(f"no invoice of {period} for account {account_id}")
     closed = decode_all(month[:1])[0]
-    known = balance[: closed.facts.last_version]
-    facts = facts_of((e.stream_version, event) for e, event in zip(known, decode_all(known), strict=True))
-    names = [period_of(facts.samples[0].at)]
-    while names[-1] != period:
-        names.append(following(names[-1]))
-    months = await store.read_streams([period_stream(account_id, name) for name in names])
+    months: list[tuple[str, Sequence[Envelope]]] = [(period, month)]
+    while before := decode_all(list(months[0][1][:1]))[0].previous_close_hash:
+        months.insert(0, await _month_sealed(store, account_id, months[0][0], before))
     sealed = [envelope.event_hash.hex() for envelope in terms].index(closed.terms_hash)
-    return Proof(account_id, period, terms[: sealed + 1], known, tuple(zip(names, months, strict=True)))
+    return Proof(account_id, period, terms[: sealed + 1], balance[: closed.facts.last_version], tuple(months))
+
+
+async def _month_sealed(
+    store: EventStore, account_id: AccountId, period: str, seal: str
+) -> tuple[str, Sequence[Envelope]]:
+    """Return the month before one, which that one names by its seal."""
+    name = preceding(period)
+    events = await store.read_stream(period_stream(account_id, name))
+    if not events or seal_of(events) != seal:
+        raise NotFound(f"month {name} of account {account_id} is not the one that {period} was closed on")
+    return name, events
 
 
 def proof_document(proof: Proof) -> bytes:
@@ -98,7 +121,7 @@ def proof_document(proof: Proof) -> bytes:
     invoice = proof.invoice
     named = invoice.issued or invoice.draft
     document = {
-        "format": PROOF_FORMAT,
+        "format": PROOF_FORMATS[proof.closed.rule],
         "account_id": str(proof.account_id),
         "period": proof.period,
         "invoice": next(json.loads(e.data) for e in reversed(proof.months[-1][1]) if decode_all([e])[0] == named),
@@ -133,9 +156,10 @@ async def invoice_page(store: EventStore, account_id: AccountId, period: str) ->
         named=named,
         fee_rate=f"{assessed.fee_rate * 100:f}".rstrip("0").rstrip("."),
         status=STATUS_WORDS[invoice.status or InvoiceStatus.DRAFT],
-        result=closed.closing_equity - closed.opening_equity - closed.net_deposits,
         seal=proof.seal,
-        redemption=LineKind.REDEMPTION,
+        by_lots=closed.rule is FeeRule.LOTS,
+        what=LINE_WORDS,
+        why=REVIEW_WORDS,
     )
     return page
 
@@ -168,16 +192,12 @@ def _template() -> Any:
     environment = Environment(
         loader=PackageLoader("patriot.billing", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(amount=_amount, units=_units, day=_day, time=_time)
+    environment.filters.update(amount=_amount, day=_day, time=_time)
     return environment.get_template("invoice.html")
 
 
 def _amount(value: Decimal) -> str:
     return f"{value:,.2f}"
-
-
-def _units(value: Decimal) -> str:
-    return plain(round(value, SHOWN_PLACES))
 
 
 def _day(moment: datetime) -> str:

@@ -1,89 +1,142 @@
-"""Read an account's history, compute a month, have it booked. Idempotent: a month is closed once, whoever asks."""
+"""The month-end run: read an account's books and terms, compute, book once. Safe to run at any time, and twice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from patriot.accounts.events import ledger_stream
-from patriot.billing.assessment import Books, assess, books_after
+from patriot.accounts.events import AccountLinked, EquitySampled, LedgerOpened, account_stream, ledger_stream
+from patriot.billing.assessment import STEP, ClosedMonth, Cut, History, MarkSpan, assess, missing_marks
 from patriot.billing.commands import ClosePeriod
 from patriot.billing.decider import TERMS, Terms
-from patriot.billing.events import EventRange, PeriodClosed, period_stream, terms_stream
-from patriot.billing.nav import Facts, facts_of
+from patriot.billing.events import EventRange, FeeAssessed, MarkSeries, PeriodClosed, period_stream, terms_stream
 from patriot.billing.period import following, period_end, period_of
+from patriot.billing.ports import MarkHistory
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import Clock
+from patriot.kernel.errors import CommandRefused
 from patriot.kernel.eventstore import Context, Envelope, EventStore
 from patriot.kernel.ids import derived_id
-from patriot.trading.terms import AccountId
+from patriot.trading.terms import AccountId, Exchange
+
+MINUTES_OF_STEP = int(STEP.total_seconds() // 60)
 
 
 @dataclass(frozen=True, slots=True)
-class _History:
+class _Books:
     """One account's past, read in one snapshot."""
 
-    facts: Facts
+    account_id: AccountId
+    exchange: Exchange
+    asset: str
+    history: History
     balance: Sequence[Envelope]
     terms: Terms
     terms_hash: str
 
     @property
     def first_period(self) -> str:
-        return period_of(self.facts.samples[0].at)
+        """Return the month in which the books began, or in which the first terms hold if that is earlier."""
+        return min(period_of(self.balance[0].occurred_at), self.terms.agreed[0].effective_from)
 
 
 class MonthEnd:
     """Close months on the exchange's time."""
 
-    def __init__(self, store: EventStore, bus: CommandBus, clock: Clock) -> None:
+    def __init__(
+        self, store: EventStore, bus: CommandBus, clock: Clock, marks: Callable[[Exchange], MarkHistory]
+    ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
+        self._marks = marks
 
-    async def close_period(self, account_id: AccountId, period: str, *, final: bool = False) -> tuple[str, ...]:
+    async def close_period(
+        self, account_id: AccountId, period: str, *, ends_at: datetime | None = None
+    ) -> tuple[str, ...]:
         """Close a month of an account, and first every earlier one that is still open; return the months closed now.
 
-        Call it from day 1 12:05 UTC on: the NAV window ends twelve hours after the month. `final` closes the month at
-        this moment, with a shortened window: the account is unlinked, or a replay ends.
-        Errors: CommandRefused if the window is not over, or no terms are agreed; nothing of that month is booked then.
+        The first month is the one in which the first terms that the client agreed to begin to hold. `ends_at` cuts the
+        month there, where the account's record ends: it is unlinked, or a replay ends.
+        Errors: CommandRefused if the month is not over or a mark price is missing, ExchangeError if the exchange does
+        not answer; nothing of that month is booked then.
         """
         period_end(period)  # refuses what is not a month
-        history = await self._read(account_id)
-        if history is None:
+        books = await self._read(account_id)
+        if books is None:
             return ()
+        known = await self._closed_months(account_id, books.first_period, period)
+        month = next(iter(known), period_of(books.terms.begin_at))
         closed: list[str] = []
-        books, close_hash, month = Books(), "", history.first_period
+        earlier: list[ClosedMonth] = []
+        close_hash = ""
         while month <= period:
-            events = await self._store.read_stream(period_stream(account_id, month))
-            if not events:
-                await self._close(account_id, month, history, books, close_hash, final=final and month == period)
+            events = known.get(month)
+            if events is None:
+                await self._close(books, earlier, close_hash, month, ends_at if month == period else None)
                 closed.append(month)
                 events = await self._store.read_stream(period_stream(account_id, month))
-            books, close_hash = books_of(events), seal_of(events)
-            month = following(month)
+            earlier.append(month_of(events))
+            close_hash, month = seal_of(events), following(month)
         return tuple(closed)
 
-    async def _read(self, account_id: AccountId) -> _History | None:
-        streams = [ledger_stream(account_id), terms_stream(account_id)]
-        balance, agreed = await self._store.read_streams(streams)
+    async def _closed_months(self, account_id: AccountId, first: str, last: str) -> dict[str, list[Envelope]]:
+        """Return the months that are closed already, ascending: the first may be older than the terms of today."""
+        months = [first]
+        while months[-1] < last:
+            months.append(following(months[-1]))
+        streams = await self._store.read_streams([period_stream(account_id, month) for month in months])
+        return {month: events for month, events in zip(months, streams, strict=True) if events}
+
+    async def _read(self, account_id: AccountId) -> _Books | None:
+        streams = [ledger_stream(account_id), terms_stream(account_id), account_stream(account_id)]
+        balance, agreed, life = await self._store.read_streams(streams)
+        linked = next((event for event in decode_all(life) if isinstance(event, AccountLinked)), None)
         events = decode_all(balance)
-        facts = facts_of(zip((e.stream_version for e in balance), events, strict=True))
-        if not facts.samples:
+        asset = next((event.asset for event in events if isinstance(event, LedgerOpened | EquitySampled)), None)
+        if not agreed or linked is None or asset is None:
             return None
-        terms_hash = agreed[-1].event_hash.hex() if agreed else ""
-        return _History(facts, balance, TERMS.fold(decode_all(agreed)), terms_hash)
+        history = list(zip((e.stream_version for e in balance), events, strict=True))
+        terms = TERMS.fold(decode_all(agreed))
+        return _Books(account_id, linked.exchange, asset, history, balance, terms, agreed[-1].event_hash.hex())
 
     async def _close(
-        self, account_id: AccountId, period: str, history: _History, books: Books, close_hash: str, *, final: bool
+        self,
+        books: _Books,
+        earlier: Sequence[ClosedMonth],
+        close_hash: str,
+        period: str,
+        ends_at: datetime | None,
     ) -> None:
-        at = self._clock.now()
-        terms = history.terms
-        assessment = assess(books, history.facts, period, terms.rate_in(period), at, final=final)
+        at, terms = self._clock.now(), books.terms
+        cut = cut_of(terms, earlier, period, ends_at)
+        if at < cut.at:
+            raise CommandRefused(f"period {period} can be closed from {cut.at.isoformat()} on, it is {at.isoformat()}")
+        missing = missing_marks(books.history, books.asset, earlier, cut)
+        marks = tuple([await self._series(books.exchange, span) for span in missing])
+        assessment = assess(books.history, books.asset, earlier, cut, marks, final=ends_at is not None)
         user_id = terms.agreed[-1].user_id
         command = ClosePeriod(
-            account_id, user_id, assessment, _known(history.balance), history.terms_hash, close_hash, at
+            books.account_id, user_id, assessment, _known(books.balance), books.terms_hash, close_hash, at
         )
-        cause = derived_id("billing", account_id, period)
-        await self._bus.dispatch(command, Context(cause, user_id=user_id, account_id=account_id))
+        cause = derived_id("billing", books.account_id, period)
+        await self._bus.dispatch(command, Context(cause, user_id=user_id, account_id=books.account_id))
+
+    async def _series(self, exchange: Exchange, span: MarkSpan) -> MarkSeries:
+        minutes = (span.count - 1) * MINUTES_OF_STEP + 1
+        opens = await self._marks(exchange).mark_opens(span.symbol, span.first_at, minutes)
+        return MarkSeries(span.symbol, span.first_at, tuple(opens[::MINUTES_OF_STEP]))
+
+
+def cut_of(terms: Terms, earlier: Sequence[ClosedMonth], period: str, ends_at: datetime | None) -> Cut:
+    """Return the cut of a month: at its end, or where the record ends if that is earlier.
+
+    Errors: CommandRefused if no terms hold in the month.
+    """
+    begins_at = earlier[-1].closed.begins_at if earlier else terms.begin_at
+    end = period_end(period) if ends_at is None else min(period_end(period), ends_at)
+    if end < begins_at:
+        raise CommandRefused(f"the terms hold from {begins_at.isoformat()} on: there is nothing to close before")
+    return Cut(period, terms.rate_in(period), begins_at, end)
 
 
 def _known(balance: Sequence[Envelope]) -> EventRange:
@@ -91,11 +144,12 @@ def _known(balance: Sequence[Envelope]) -> EventRange:
     return EventRange(first.stream_version, last.stream_version, first.event_id, last.event_id, last.event_hash.hex())
 
 
-def books_of(month: Sequence[Envelope]) -> Books:
-    """Return the books that a closed month's stream hands to the next."""
-    closed = decode_all(list(month[:1]))[0]
-    assert isinstance(closed, PeriodClosed)  # noqa: S101  the first event of every month's stream
-    return books_after(closed)
+def month_of(month: Sequence[Envelope]) -> ClosedMonth:
+    """Return what a closed month's stream hands to the next: its first two events."""
+    closed, assessed = decode_all(list(month[:2]))
+    assert isinstance(closed, PeriodClosed)  # noqa: S101  the first events of every month's stream
+    assert isinstance(assessed, FeeAssessed)  # noqa: S101
+    return ClosedMonth(closed, assessed)
 
 
 def seal_of(month: Sequence[Envelope]) -> str:

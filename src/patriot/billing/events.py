@@ -5,13 +5,15 @@ A month's stream opens from the books that the month before left in its `PeriodC
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from patriot.kernel.codec import event
+from patriot.kernel.codec import EVENTS, event
 from patriot.kernel.eventstore import StreamKey
 from patriot.kernel.ids import derived_id
+from patriot.kernel.money import EXACT, ZERO, plain
 from patriot.trading.terms import AccountId, UserId
 
 STREAM_TYPE = "BILLING"  # one stream per account and month
@@ -28,16 +30,29 @@ def terms_stream(account_id: AccountId) -> StreamKey:
     return StreamKey(TERMS_STREAM_TYPE, account_id)
 
 
-class LineKind(StrEnum):
-    """What made a lot's gain due."""
+class FeeRule(StrEnum):
+    """How a month was closed."""
 
+    RESULT = "RESULT"  # the trading result above the highest one charged: ADR 18
+    LOTS = "LOTS"  # the NAV of each deposit above its mark: ADR 7, until then
+
+
+class LineKind(StrEnum):
+    """What a line of an invoice is for. The last two are of months that were closed by the rule of ADR 7, by lots."""
+
+    PERFORMANCE = "PERFORMANCE"
+    CORRECTION = "CORRECTION"  # of an earlier month, by what became known since
+    CREDIT = "CREDIT"  # that earlier corrections left over
     PERIOD_END = "PERIOD_END"
     REDEMPTION = "REDEMPTION"
 
 
 class ReviewReason(StrEnum):
-    """Why a person looks at an invoice before it goes out."""
+    """Why a person looks at an invoice before it goes out. The last two are of the rule of ADR 7."""
 
+    UNEXPLAINED_MONEY = "UNEXPLAINED_MONEY"
+    BOOKS_BEHIND = "BOOKS_BEHIND"  # nothing shows that the account's books are complete up to the cut
+    MARK_GAP = "MARK_GAP"
     SAMPLE_GAP = "SAMPLE_GAP"
     LATE_TRANSFER = "LATE_TRANSFER"
 
@@ -56,26 +71,30 @@ class InvoiceStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
-    """Units bought by one deposit. `high_water_mark` is the highest NAV per unit that a fee was charged for."""
+class FeeLine:
+    """What is owed for one month: fee = rate x what `counted_result` stands above `high_before`, see ADR 18.
 
-    number: int  # 1, 2, ... over the account's life
-    opened_at: datetime
-    units: Decimal
-    high_water_mark: Decimal  # quote asset per unit
+    A correction and a credit say of which month and how much; their other figures are those that hold now.
+    """
+
+    kind: LineKind
+    period: str
+    counted_result: Decimal  # R_c
+    high_before: Decimal  # H, the highest result charged so far
+    fee_rate: Decimal
+    fee: Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class FeeLine:
-    """The fee on one lot: rate x units x max(0, nav - high_water_mark), rounded once to the cent."""
+class MarkSeries:
+    """Mark prices of a symbol as the exchange publishes them: the open of the minute, each five minutes.
 
-    kind: LineKind
-    lot: int
-    at: datetime
-    units: Decimal
-    high_water_mark: Decimal
-    nav: Decimal
-    fee: Decimal
+    None where the exchange has none.
+    """
+
+    symbol: str
+    first_at: datetime
+    prices: tuple[Decimal | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,42 +123,44 @@ class TermsAgreed:
 TermsEvent = TermsAgreed
 
 
-@event("billing.period_closed")
+@event("billing.period_closed", version=2)
 @dataclass(frozen=True, slots=True)
 class PeriodClosed:
-    """The books of one month. `lots_after`, `series`, `lots_opened` and `unsettled_flows` open the next one.
+    """One month of one account: its trading result at the cut, and what of it is charged.
 
-    Units: quote asset; NAV and marks in quote asset per unit. `crystallization_nav` is None when no unit was out.
-    `terms_hash` and `previous_close_hash` seal the terms and the month before: whoever knows the hash of this month's
-    invoice can check everything under it.
+    Units: quote asset. Results count from `begins_at`. `counted_result` is the lower of the result at the cut and of
+    its mean since `window_start`; `high_after` the highest one counted so far, at least 0. `fees` is what all months
+    up to this one owe, not rounded: the invoices' sum is that, rounded once. `terms_hash` and `previous_close_hash`
+    seal the terms and the month before: whoever knows the hash of this month's invoice can check everything under it.
     """
 
     account_id: AccountId
     user_id: UserId
     period: str
+    rule: FeeRule
     asset: str
-    final: bool  # the account's record ends here (unlinked, end of a replay): the window is cut at `closed_at`
-    period_end: datetime
+    final: bool  # the account's record ends here: it is unlinked, or a replay ends
+    begins_at: datetime
     window_start: datetime
-    window_end: datetime
-    opening_equity: Decimal
-    closing_equity: Decimal
-    net_deposits: Decimal
-    crystallization_nav: Decimal | None
+    period_end: datetime  # the cut
+    result_at_cut: Decimal
+    mean_result: Decimal
+    counted_result: Decimal
+    high_before: Decimal
+    high_after: Decimal
+    fees: Decimal
+    credit_before: Decimal
+    credit_after: Decimal
+    marks: tuple[MarkSeries, ...]
     largest_gap_seconds: int
     review_reasons: tuple[ReviewReason, ...]
-    lots_before: tuple[Lot, ...]
-    lots_after: tuple[Lot, ...]
-    lots_opened: int
-    series: int
-    unsettled_flows: tuple[int, ...]  # versions of transfers that no sample before the period's end contains
     facts: EventRange
     terms_hash: str
     previous_close_hash: str  # empty for the first month
     closed_at: datetime
 
 
-@event("billing.fee_assessed")
+@event("billing.fee_assessed", version=2)
 @dataclass(frozen=True, slots=True)
 class FeeAssessed:
     account_id: AccountId
@@ -151,7 +172,7 @@ class FeeAssessed:
     assessed_at: datetime
 
 
-@event("billing.invoice_drafted")
+@event("billing.invoice_drafted", version=2)
 @dataclass(frozen=True, slots=True)
 class InvoiceDrafted:
     """The fee is computed, and a person must approve it before it is owed."""
@@ -168,7 +189,7 @@ class InvoiceDrafted:
     drafted_at: datetime
 
 
-@event("billing.invoice_issued")
+@event("billing.invoice_issued", version=2)
 @dataclass(frozen=True, slots=True)
 class InvoiceIssued:
     """The client owes `total` by `due_at`; with a total of 0 it is a statement."""
@@ -281,6 +302,57 @@ class InvoiceWrittenOff:
     requested_by: str
     approved_by: str
     written_off_at: datetime
+
+
+@EVENTS.upcast("billing.period_closed", 1)
+def _by_lots(fields: dict[str, Any]) -> dict[str, Any]:
+    """Let a month that was closed by lots open the new books: what its lots stood below their marks is still a loss."""
+    nav = Decimal(fields["crystallization_nav"] or 0)
+    with localcontext(EXACT):
+        below = sum(
+            (Decimal(lot["units"]) * max(ZERO, Decimal(lot["high_water_mark"]) - nav) for lot in fields["lots_after"]),
+            ZERO,
+        )
+    kept = {
+        key: fields[key]
+        for key in ("account_id", "user_id", "period", "asset", "final", "window_start", "period_end", "facts")
+    }
+    nothing = dict.fromkeys(
+        ("result_at_cut", "mean_result", "counted_result", "high_before", "fees", "credit_before", "credit_after"), "0"
+    )
+    return {
+        **kept,
+        **nothing,
+        "rule": FeeRule.LOTS.value,
+        "begins_at": fields["period_end"],
+        "high_after": plain(below),
+        "marks": [],
+        "largest_gap_seconds": fields["largest_gap_seconds"],
+        "review_reasons": fields["review_reasons"],
+        "terms_hash": fields["terms_hash"],
+        "previous_close_hash": fields["previous_close_hash"],
+        "closed_at": fields["closed_at"],
+    }
+
+
+@EVENTS.upcast("billing.fee_assessed", 1)
+@EVENTS.upcast("billing.invoice_drafted", 1)
+@EVENTS.upcast("billing.invoice_issued", 1)
+def _lines_of_lots(fields: dict[str, Any]) -> dict[str, Any]:
+    """Show a lot's line by its worth and its mark, both of all its units."""
+    with localcontext(EXACT):
+        lines = [
+            {
+                "kind": line["kind"],
+                "period": fields["period"],
+                "counted_result": plain(Decimal(line["units"]) * Decimal(line["nav"])),
+                "high_before": plain(Decimal(line["units"]) * Decimal(line["high_water_mark"])),
+                "fee_rate": fields["fee_rate"],
+                "fee": line["fee"],
+            }
+            for line in fields["lines"]
+        ]
+    return {**fields, "lines": lines}
 
 
 BillingEvent = (

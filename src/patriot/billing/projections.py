@@ -21,14 +21,15 @@ from patriot.kernel.projection import Recorded
 from patriot.kernel.sql import Sql
 
 _OPEN_MONTH = """
-    INSERT INTO read.invoices (account_id, period, user_id, asset, period_end, opening_equity, closing_equity,
-        net_deposits, crystallization_nav, is_final, status, paid, closed_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'DRAFT', 0, $11)
+    INSERT INTO read.invoices (account_id, period, user_id, asset, period_end, result_at_cut, mean_result,
+        counted_result, high_before, high_after, credit_after, is_final, status, paid, closed_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'DRAFT', 0, $13)
 """
 _ASSESS = "UPDATE read.invoices SET fee_rate = $3, total = $4 WHERE account_id = $1 AND period = $2"
 _LINE = """
-    INSERT INTO read.invoice_lines (account_id, period, line, user_id, kind, lot, at, units, high_water_mark, nav, fee)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    INSERT INTO read.invoice_lines (account_id, period, line, user_id, kind, of_period, counted_result, high_before,
+        fee_rate, fee)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 _NUMBER = "UPDATE read.invoices SET number = $3, status = $4 WHERE account_id = $1 AND period = $2"
 _ISSUE = """
@@ -103,10 +104,12 @@ async def _open_month(sql: Sql, closed: PeriodClosed) -> None:
         closed.user_id,
         closed.asset,
         closed.period_end,
-        closed.opening_equity,
-        closed.closing_equity,
-        closed.net_deposits,
-        closed.crystallization_nav,
+        closed.result_at_cut,
+        closed.mean_result,
+        closed.counted_result,
+        closed.high_before,
+        closed.high_after,
+        closed.credit_after,
         closed.final,
         closed.closed_at,
     )
@@ -121,11 +124,10 @@ async def _assess(sql: Sql, assessed: FeeAssessed) -> None:
             number,
             assessed.user_id,
             line.kind.value,
-            line.lot,
-            line.at,
-            line.units,
-            line.high_water_mark,
-            line.nav,
+            line.period,
+            line.counted_result,
+            line.high_before,
+            line.fee_rate,
             line.fee,
         )
         for number, line in enumerate(assessed.lines, start=1)

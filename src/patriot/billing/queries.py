@@ -12,8 +12,8 @@ from patriot.trading.terms import AccountId, UserId
 PAGE_ROWS = 100
 
 _INVOICES = """
-    SELECT account_id, period, user_id, number, status, asset, fee_rate, total, paid, period_end, opening_equity,
-        closing_equity, net_deposits, crystallization_nav, is_final, closed_at, issued_at, due_at
+    SELECT account_id, period, user_id, number, status, asset, fee_rate, total, paid, period_end, result_at_cut,
+        mean_result, counted_result, high_before, high_after, credit_after, is_final, closed_at, issued_at, due_at
     FROM read.invoices
 """
 _LIST = (
@@ -32,14 +32,14 @@ _UNPAID = (
 )
 _BY_NUMBER = _INVOICES + " WHERE number = $1 AND ($2::uuid IS NULL OR user_id = $2)"
 _LINES = """
-    SELECT line, kind, lot, at, units, high_water_mark, nav, fee FROM read.invoice_lines
+    SELECT line, kind, of_period, counted_result, high_before, fee_rate, fee FROM read.invoice_lines
     WHERE account_id = $1 AND period = $2 ORDER BY line
 """
 
 
 @dataclass(frozen=True, slots=True)
 class InvoiceView:
-    """One invoice or statement. Units: quote asset; `crystallization_nav` per unit; `fee_rate` a fraction."""
+    """One invoice or statement. Units: quote asset; `fee_rate` a fraction. The results are those of `PeriodClosed`."""
 
     account_id: AccountId
     period: str
@@ -51,10 +51,12 @@ class InvoiceView:
     total: Decimal
     paid: Decimal
     period_end: datetime
-    opening_equity: Decimal
-    closing_equity: Decimal
-    net_deposits: Decimal
-    crystallization_nav: Decimal | None
+    result_at_cut: Decimal
+    mean_result: Decimal
+    counted_result: Decimal
+    high_before: Decimal
+    high_after: Decimal
+    credit_after: Decimal
     final: bool
     closed_at: datetime
     issued_at: datetime | None
@@ -70,11 +72,10 @@ class InvoiceView:
 class InvoiceLineView:
     line: int
     kind: LineKind
-    lot: int
-    at: datetime
-    units: Decimal
-    high_water_mark: Decimal
-    nav: Decimal
+    period: str  # that it is for
+    counted_result: Decimal
+    high_before: Decimal
+    fee_rate: Decimal
     fee: Decimal
 
 
@@ -108,11 +109,10 @@ async def invoice_lines(sql: Sql, invoice: InvoiceView) -> list[InvoiceLineView]
         InvoiceLineView(
             row["line"],
             LineKind(row["kind"]),
-            row["lot"],
-            row["at"],
-            row["units"],
-            row["high_water_mark"],
-            row["nav"],
+            row["of_period"],
+            row["counted_result"],
+            row["high_before"],
+            row["fee_rate"],
             row["fee"],
         )
         for row in rows
@@ -132,10 +132,12 @@ def _views(rows: Sequence[Row]) -> list[InvoiceView]:
             row["total"],
             row["paid"],
             row["period_end"],
-            row["opening_equity"],
-            row["closing_equity"],
-            row["net_deposits"],
-            row["crystallization_nav"],
+            row["result_at_cut"],
+            row["mean_result"],
+            row["counted_result"],
+            row["high_before"],
+            row["high_after"],
+            row["credit_after"],
             row["is_final"],
             row["closed_at"],
             row["issued_at"],

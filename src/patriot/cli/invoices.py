@@ -22,7 +22,7 @@ invoice = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Check an invoice offline, from its proof alone."
 )
 SUMMARY = ("number", "period", "account_id", "status", "total", "paid", "asset", "due_at")
-LINES = ("line", "kind", "lot", "at", "units", "high_water_mark", "nav", "fee")
+LINES = ("line", "kind", "period", "counted_result", "high_before", "fee_rate", "fee")
 
 
 @invoices.command("list")

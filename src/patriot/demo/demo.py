@@ -258,7 +258,7 @@ class Driver:
             self._note()
             if now >= end:
                 if period_end(period_of(self._set_up.start)) > self._set_up.end:
-                    await self._platform.billing.close_month(period_of(now), final=True)
+                    await self._platform.billing.close_month(period_of(now), ends_at=now)
                 return (await self._control.health()).bars_played
             next_hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
             await self._step(min([end, next_hour, *(t.at for t in self._transfers if t.at > now)]))

@@ -9,9 +9,11 @@ from patriot.accounts.events import (
     AccountLinked,
     AccountStatus,
     AccountStatusChanged,
+    ChargeBooked,
     CredentialsRejected,
     EquitySampled,
     FundingPaid,
+    TradeBooked,
     TransferRecorded,
 )
 from patriot.billing.events import InvoiceDrafted, InvoiceIssued
@@ -149,7 +151,7 @@ class LogEvidence:
                 account.book.apply(event)
                 self._found(event.order_id)
                 self._note_filled(event)
-            case TransferRecorded() | FundingPaid():
+            case TransferRecorded() | FundingPaid() | TradeBooked() | ChargeBooked():
                 self.accounts[event.account_id].book.apply(event)
                 self.accounts[event.account_id].opened = True
             case EquitySampled():

@@ -3,12 +3,14 @@
 import re
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal, localcontext
+from fractions import Fraction
 
 from patriot.kernel.errors import InvalidInput
 
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
 EXACT = Context(prec=60)  # wide enough that sums and products of money never round
+QUOTIENT_PLACES = 18  # decimals kept of a quotient: an error below 1e-6 of the quote asset on 1e12 of it
 _PLAIN = re.compile(r"-?(0|[1-9]\d{0,19})(\.\d{1,18})?", re.ASCII)  # no exponent, no plus sign, 38 digits
 
 
@@ -50,6 +52,16 @@ def round_to_tick(price: Decimal, tick: Decimal) -> Decimal:
     """Return the multiple of tick nearest to price, half to even."""
     with localcontext(EXACT):
         return (price / tick).to_integral_value(ROUND_HALF_EVEN) * tick
+
+
+def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
+    """Return the quotient rounded once, half to even, to 18 decimals.
+
+    >>> divide(Decimal(1100), Decimal("1.05"))
+    Decimal('1047.619047619047619048')
+    """
+    scaled = round(Fraction(numerator) / Fraction(denominator) * 10**QUOTIENT_PLACES)
+    return Decimal(f"{scaled}E-{QUOTIENT_PLACES}")
 
 
 def round_to_cent(value: Decimal) -> Decimal:

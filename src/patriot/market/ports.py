@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from patriot.market.events import Bar, MarkPrice
@@ -34,6 +35,13 @@ class MarketVenue(Protocol):
 
     async def mark_price(self, symbol: str) -> MarkPrice:
         """Return the mark and index price of this moment."""
+        ...
+
+    async def mark_opens(self, symbol: str, first_at: datetime, minutes: int) -> list[Decimal | None]:
+        """Return the mark price at the open of each of so many minutes; None where the exchange has none.
+
+        At most a day and an hour of them. Errors: ExchangeError.
+        """
         ...
 
     def stream(self, symbols: tuple[str, ...], intervals: tuple[str, ...]) -> AsyncIterator[Bar | MarkPrice]:

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, assert_never
 from uuid import UUID
 
-from patriot.accounts.events import AccountLinked, EquitySampled, FundingPaid, TransferRecorded
+from patriot.accounts.events import (
+    AccountLinked,
+    ChargeBooked,
+    EquitySampled,
+    FundingPaid,
+    TradeBooked,
+    TradeOrigin,
+    TransferRecorded,
+)
 from patriot.execution.events import PositionClosed
 from patriot.kernel.money import EXACT
 from patriot.kernel.projection import Recorded
@@ -92,7 +100,14 @@ class LedgerProjection:
     name: ClassVar[str] = "ledger"
     tables: ClassVar[tuple[str, ...]] = ("ledger_accounts", "ledger_entries", "ledger", "positions")
     event_types: ClassVar[frozenset[str]] = frozenset(
-        {"account.linked", "order.filled", "account.transfer_recorded", "funding.paid"}
+        {
+            "account.linked",
+            "order.filled",
+            "account.trade_booked",
+            "account.charge_booked",
+            "account.transfer_recorded",
+            "funding.paid",
+        }
     )
 
     async def apply(self, sql: Sql, batch: list[Recorded]) -> None:
@@ -102,7 +117,7 @@ class LedgerProjection:
             await sql.executemany(
                 _SAVE_ACCOUNT, [(event.account_id, event.user_id, event.quote_asset) for event in linked]
             )
-        money = [recorded.event for recorded in batch if not isinstance(recorded.event, AccountLinked)]
+        money = [recorded.event for recorded in batch if _moves_money(recorded.event)]
         if not money:
             return
         books = await _Books.load(sql, money)
@@ -148,23 +163,17 @@ class _Books:
     def apply(self, event: MoneyEvent) -> None:
         if _key(event) in self._known:
             return
-        if isinstance(event, OrderFilled):
-            self._fill(event)
-        elif isinstance(event, FundingPaid):
-            self._fund(event)
-        else:
-            entry = Entry(
-                event.account_id,
-                EntryKind.TRANSFER,
-                event.record_id,
-                event.user_id,
-                event.asset,
-                event.amount,
-                None,
-                None,
-                event.transferred_at,
-            )
-            self._book(entry, Balance(transfers=event.amount))
+        match event:
+            case OrderFilled() | TradeBooked():
+                self._execute(event)
+            case FundingPaid():
+                self._fund(event)
+            case ChargeBooked():
+                self._book(_charge_entry(event), Balance(commission=-event.amount))
+            case TransferRecorded():
+                self._book(_transfer_entry(event), Balance(transfers=event.amount))
+            case _:
+                assert_never(event)
 
     async def save(self, sql: Sql) -> None:
         if not self._entries:
@@ -186,12 +195,11 @@ class _Books:
             ],
         )
 
-    def _fill(self, event: OrderFilled) -> None:
+    def _execute(self, event: OrderFilled | TradeBooked) -> None:
         quote_asset = self._assets[event.account_id]
         key = (event.account_id, event.symbol)
-        self._hold(
-            key, after_fill(self._holdings.get(key, Holding()), event, quote_asset), event.user_id, event.filled_at
-        )
+        holding = after_fill(self._holdings.get(key, Holding()), event, quote_asset)
+        self._hold(key, holding, event.user_id, _executed_at(event))
         realized = _fill_entry(event, EntryKind.REALIZED_PNL, quote_asset, event.realized_pnl)
         self._book(realized, Balance(realized_pnl=event.realized_pnl))
         if event.commission or event.commission_asset:
@@ -287,7 +295,42 @@ class ClosedPositionsProjection:
         )
 
 
-def _fill_entry(event: OrderFilled, kind: EntryKind, asset: str, amount: Decimal) -> Entry:
+def _moves_money(event: object) -> bool:
+    """Return whether an event is booked here: an execution of an order of ours came as its fill."""
+    return isinstance(event, MoneyEvent) and not (
+        isinstance(event, TradeBooked) and event.origin is TradeOrigin.PATRIOT
+    )
+
+
+def _transfer_entry(event: TransferRecorded) -> Entry:
+    return Entry(
+        event.account_id,
+        EntryKind.TRANSFER,
+        event.record_id,
+        event.user_id,
+        event.asset,
+        event.amount,
+        None,
+        None,
+        event.transferred_at,
+    )
+
+
+def _charge_entry(event: ChargeBooked) -> Entry:
+    return Entry(
+        event.account_id,
+        EntryKind.COMMISSION,
+        event.record_id,
+        event.user_id,
+        event.asset,
+        event.amount,
+        event.symbol or None,
+        None,
+        event.booked_at,
+    )
+
+
+def _fill_entry(event: OrderFilled | TradeBooked, kind: EntryKind, asset: str, amount: Decimal) -> Entry:
     return Entry(
         event.account_id,
         kind,
@@ -296,20 +339,27 @@ def _fill_entry(event: OrderFilled, kind: EntryKind, asset: str, amount: Decimal
         asset,
         amount,
         event.symbol,
-        event.strategy_id,
-        event.filled_at,
+        event.strategy_id if isinstance(event, OrderFilled) else None,
+        _executed_at(event),
     )
 
 
-def _fill_id(event: OrderFilled) -> str:
-    return f"{event.order_id}:{event.trade_id}"
+def _fill_id(event: OrderFilled | TradeBooked) -> str:
+    owner = event.order_id if isinstance(event, OrderFilled) else event.symbol
+    return f"{owner}:{event.trade_id}"
+
+
+def _executed_at(event: OrderFilled | TradeBooked) -> datetime:
+    return event.filled_at if isinstance(event, OrderFilled) else event.traded_at
 
 
 def _key(event: MoneyEvent) -> tuple[UUID, str, str]:
     """Return the key of the first entry of an event: all of its entries are booked together."""
     match event:
-        case OrderFilled():
+        case OrderFilled() | TradeBooked():
             return (event.account_id, EntryKind.REALIZED_PNL, _fill_id(event))
+        case ChargeBooked():
+            return (event.account_id, EntryKind.COMMISSION, event.record_id)
         case FundingPaid():
             return (event.account_id, EntryKind.FUNDING, event.record_id)
         case TransferRecorded():

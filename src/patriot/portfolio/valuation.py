@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, localcontext
 from typing import assert_never
 
-from patriot.accounts.events import FundingPaid, TransferRecorded
+from patriot.accounts.events import ChargeBooked, FundingPaid, TradeBooked, TradeOrigin, TransferRecorded
 from patriot.kernel.money import EXACT, ZERO
 from patriot.orders.events import OrderFilled
 from patriot.trading.terms import StrategyId
@@ -25,7 +25,7 @@ DUST = Decimal(
     "0.000000005"
 )  # half of the venue's 1e-8: all that its one rounding can leave in the basis of a flat one
 
-MoneyEvent = OrderFilled | TransferRecorded | FundingPaid
+MoneyEvent = OrderFilled | TransferRecorded | FundingPaid | TradeBooked | ChargeBooked
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,11 @@ def unrealized(quantity: Decimal, cost_basis: Decimal, mark_price: Decimal) -> D
         return quantity * mark_price - cost_basis
 
 
-def after_fill(holding: Holding, fill: OrderFilled, quote_asset: str) -> Holding:
-    """Return the holding after an execution. A commission in another asset is that asset's, not this position's."""
+def after_fill(holding: Holding, fill: OrderFilled | TradeBooked, quote_asset: str) -> Holding:
+    """Return the holding after an execution. A commission in another asset is that asset's, not this position's.
+
+    The venue knows one position of a symbol, whoever trades it; so does this.
+    """
     with localcontext(EXACT):
         signed = fill.quantity * fill.side.sign
         quantity = holding.quantity + signed
@@ -68,7 +71,7 @@ def after_fill(holding: Holding, fill: OrderFilled, quote_asset: str) -> Holding
             holding.realized_pnl + fill.realized_pnl,
             holding.commission + commission,
             holding.funding,
-            fill.strategy_id,
+            fill.strategy_id if isinstance(fill, OrderFilled) else holding.strategy_id,
         )
 
 
@@ -81,7 +84,7 @@ def after_funding(holding: Holding, payment: FundingPaid, quote_asset: str) -> H
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What moved the wallet of one asset. Commission is positive when paid."""
+    """What moved the wallet of one asset. Commission, with other charges and rebates, is positive when paid."""
 
     transfers: Decimal = ZERO
     realized_pnl: Decimal = ZERO
@@ -117,9 +120,11 @@ class AccountBook:
     holdings: dict[str, Holding] = field(default_factory=dict)
 
     def apply(self, event: MoneyEvent) -> None:
-        """Take in a fill, a transfer or a funding payment of this account."""
+        """Take in what moved this account's money."""
         match event:
-            case OrderFilled():
+            case TradeBooked(origin=TradeOrigin.PATRIOT):
+                pass  # it came as a fill
+            case OrderFilled() | TradeBooked():
                 held = self.holdings.get(event.symbol, Holding())
                 self.holdings[event.symbol] = after_fill(held, event, self.quote_asset)
                 self._book(self.quote_asset, Balance(realized_pnl=event.realized_pnl))
@@ -129,6 +134,8 @@ class AccountBook:
                 held = self.holdings.get(event.symbol, Holding())
                 self.holdings[event.symbol] = after_funding(held, event, self.quote_asset)
                 self._book(event.asset, Balance(funding=event.amount))
+            case ChargeBooked():
+                self._book(event.asset, Balance(commission=-event.amount))
             case TransferRecorded():
                 self._book(event.asset, Balance(transfers=event.amount))
             case _:

@@ -22,11 +22,14 @@ class EffectiveLimits:
 
 @dataclass(frozen=True, slots=True)
 class AccountRisk:
-    """What an account is worth when an entry is decided, in its quote asset; flows are taken out of both references."""
+    """What an account is worth when an entry is decided, beside what it would be worth without a loss.
+
+    Units: its quote asset, of now: a loss fraction is that of the trading, whatever flowed in or out since.
+    """
 
     equity: Decimal
-    day_start_equity: Decimal  # at 00:00 UTC, plus transfers since
-    peak_equity: Decimal  # highest so far, moved by transfers
+    day_start_equity: Decimal  # had nothing been won or lost since the day's start
+    peak_equity: Decimal  # had nothing been lost since the peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,25 @@ class RecordViolation:
     at: datetime
 
 
-RiskCommand = ReserveExposure | RestoreExposure | ReleaseExposure | RecordViolation
+@dataclass(frozen=True, slots=True)
+class RebasePeak:
+    """Two persons let an account trade on after a drawdown: it counts from now on from what is left.
+
+    Units: quote asset; the peak in money of `measured_at`, the moment of the sample that both figures are taken from.
+    """
+
+    account_id: AccountId
+    user_id: UserId
+    old_peak: Decimal
+    new_peak: Decimal
+    reason: str
+    requested_by: str
+    approved_by: str
+    measured_at: datetime
+    at: datetime
+
+
+RiskCommand = ReserveExposure | RestoreExposure | ReleaseExposure | RecordViolation | RebasePeak
 
 
 @dataclass(frozen=True, slots=True)

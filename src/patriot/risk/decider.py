@@ -6,16 +6,18 @@ both pass. A refusal is written too: an answer from a stale state is then caught
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_UP, Decimal, localcontext
 from typing import NamedTuple, assert_never
 
 from patriot.kernel.aggregate import Decider
 from patriot.kernel.errors import CommandRefused
-from patriot.kernel.money import EXACT, ZERO
+from patriot.kernel.money import EXACT, ZERO, plain
+from patriot.kernel.two_persons import require_two_persons
 from patriot.risk.commands import (
     AccountRisk,
     EffectiveLimits,
+    RebasePeak,
     RecordViolation,
     ReleaseExposure,
     ReserveExposure,
@@ -26,6 +28,7 @@ from patriot.risk.events import (
     ExposureRefused,
     ExposureReleased,
     ExposureReserved,
+    PeakRebased,
     ReasonCode,
     RiskEvent,
     RiskViolation,
@@ -34,6 +37,7 @@ from patriot.trading.terms import OrderId, StrategyId
 
 REMEMBERED_ORDERS = 256  # refused or released; only the newest can still be repeated by a retry
 RATIO_STEP = Decimal("0.000001")  # of the ratios in a refusal; the rules themselves compare products, exactly
+_NOISE = Decimal("1e-12")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class RiskState:
     reserved: Mapping[OrderId, Reservation] = field(default_factory=dict)
     settled: tuple[OrderId, ...] = ()
     violated_on: Mapping[ReasonCode, date] = field(default_factory=dict)  # UTC day of the newest one
+    rebased_from: datetime | None = None  # the sample that the newest re-based peak was measured by
 
     @property
     def exposure(self) -> Decimal:
@@ -71,7 +76,8 @@ class Refusal(NamedTuple):
 def decide(state: RiskState, command: RiskCommand) -> list[RiskEvent]:
     """Return what a command changes.
 
-    Errors: CommandRefused if the notional of an entry is not a positive number.
+    Errors: CommandRefused if the notional of an entry is not a positive number; for a peak that is not lower than
+    before or above zero, that nobody gave a reason for, or that fewer than two persons answer for.
     """
     match command:
         case ReserveExposure() as c if c.order_id in state.reserved or c.order_id in state.settled:
@@ -100,8 +106,33 @@ def decide(state: RiskState, command: RiskCommand) -> list[RiskEvent]:
                     c.account_id, c.user_id, c.violation_type, c.severity, c.current_value, c.limit_value, c.at
                 )
             ]
+        case RebasePeak() as c:
+            return _rebase(state, c)
         case _:
             assert_never(command)
+
+
+def _rebase(state: RiskState, c: RebasePeak) -> list[RiskEvent]:
+    require_two_persons(c.requested_by, c.approved_by)
+    if not c.reason.strip():
+        raise CommandRefused("a peak is re-based for a reason, found none")
+    if state.rebased_from is not None and c.measured_at <= state.rebased_from:
+        return []  # done already, from this sample or a newer one
+    if not ZERO < c.new_peak < c.old_peak:
+        raise CommandRefused(f"expected a new peak above 0 and below {plain(c.old_peak)}, found {plain(c.new_peak)}")
+    return [
+        PeakRebased(
+            account_id=c.account_id,
+            user_id=c.user_id,
+            old_peak=c.old_peak,
+            new_peak=c.new_peak,
+            reason=c.reason.strip(),
+            requested_by=c.requested_by.strip(),
+            approved_by=c.approved_by.strip(),
+            measured_at=c.measured_at,
+            rebased_at=c.at,
+        )
+    ]
 
 
 def evolve(state: RiskState, event: RiskEvent) -> RiskState:
@@ -118,6 +149,8 @@ def evolve(state: RiskState, event: RiskEvent) -> RiskState:
         case RiskViolation():
             days = {**state.violated_on, event.violation_type: event.detected_at.date()}
             return replace(state, violated_on=days)
+        case PeakRebased():
+            return replace(state, rebased_from=event.measured_at)
         case _:
             assert_never(event)
 
@@ -128,11 +161,13 @@ RISK: Decider[RiskState, RiskCommand, RiskEvent] = Decider(initial=RiskState(), 
 def loss_fraction(equity: Decimal, reference: Decimal) -> Decimal:
     """Return how far equity fell below a positive reference, as a fraction rounded up to 1e-6; negative is a gain.
 
+    What risk/days.py rounds in a reference is rounded away first.
+
     >>> loss_fraction(Decimal("9500"), Decimal("10000"))
     Decimal('0.050000')
     """
     with localcontext(EXACT):
-        return (1 - equity / reference).quantize(RATIO_STEP, ROUND_UP)
+        return (1 - equity / reference).quantize(_NOISE).quantize(RATIO_STEP, ROUND_UP)
 
 
 def has_lost(equity: Decimal, reference: Decimal, fraction: Decimal) -> bool:

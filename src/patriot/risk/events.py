@@ -162,4 +162,23 @@ class RiskViolation:
     detected_at: datetime
 
 
-RiskEvent = ExposureReserved | ExposureRefused | ExposureReleased | RiskViolation
+@event("risk.peak_rebased")
+@dataclass(frozen=True, slots=True)
+class PeakRebased:
+    """Two persons let an account trade on after a drawdown, which counts from then on from `new_peak`.
+
+    Both figures in the quote asset, as of the sample of `measured_at`; what lies between them is the loss until then.
+    """
+
+    account_id: AccountId
+    user_id: UserId
+    old_peak: Decimal
+    new_peak: Decimal
+    reason: str
+    requested_by: str
+    approved_by: str
+    measured_at: datetime
+    rebased_at: datetime
+
+
+RiskEvent = ExposureReserved | ExposureRefused | ExposureReleased | RiskViolation | PeakRebased

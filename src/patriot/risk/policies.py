@@ -18,11 +18,12 @@ from patriot.accounts.events import (
 )
 from patriot.kernel.money import EXACT, ZERO
 from patriot.risk.commands import HaltTrading, RecordViolation, ResumeTrading
-from patriot.risk.days import DayBook
+from patriot.risk.days import DayBook, DayEvent
 from patriot.risk.decider import has_lost, loss_fraction
 from patriot.risk.events import (
     HaltLevel,
     LimitSet,
+    PeakRebased,
     ReasonCode,
     Scope,
     Severity,
@@ -33,10 +34,9 @@ from patriot.risk.halts import Halt, HaltBook
 from patriot.risk.limits import LimitBook
 from patriot.risk.quotas import SharingEvent
 from patriot.strategies.events import StrategyAssigned, StrategyUnassigned
+from patriot.trading.terms import AccountId
 
-WatchedEvent = (
-    EquitySampled | TransferRecorded | AccountReconciled | LimitSet | SharingEvent | TradingHalted | TradingResumed
-)
+WatchedEvent = DayEvent | AccountReconciled | LimitSet | SharingEvent | TradingHalted | TradingResumed
 WatchCommand = HaltTrading | ResumeTrading | RecordViolation
 
 _CRITICAL_MULTIPLE = Decimal("1.5")  # of a limit: half as bad again as what was agreed
@@ -56,7 +56,7 @@ class RiskWatch:
     def apply(self, event: WatchedEvent) -> None:
         """Take in an event."""
         match event:
-            case EquitySampled() | TransferRecorded():
+            case EquitySampled() | TransferRecorded() | PeakRebased():
                 self.days.apply(event)
             case LimitSet() | AccountLinked() | AccountUnlinked() | StrategyAssigned() | StrategyUnassigned():
                 self.limits.apply(event)
@@ -70,12 +70,16 @@ class RiskWatch:
 
 def watch_money(watch: RiskWatch, event: WatchedEvent) -> list[WatchCommand]:
     """Fold an event into the watch and return what it sets off. What a person halted stays halted."""
+    if isinstance(event, TransferRecorded):
+        return _watch_transfer(watch, event)
     watch.apply(event)
     match event:
         case EquitySampled():
             return _watch_equity(watch, event)
         case AccountReconciled():
             return _watch_unexplained(watch, event)
+        case PeakRebased():
+            return _lift_drawdown(watch, event.account_id, event.rebased_at)
         case _:
             return []
 
@@ -124,6 +128,29 @@ def _watch_equity(watch: RiskWatch, event: EquitySampled) -> list[WatchCommand]:
                 ),
             ]
     return commands
+
+
+def _watch_transfer(watch: RiskWatch, event: TransferRecorded) -> list[WatchCommand]:
+    """Lift a drawdown's halt if the drawdown was a withdrawal that is told of late; nothing else ends it by itself."""
+    seemed = _is_drawn_down(watch, event)
+    watch.apply(event)
+    if not seemed or _is_drawn_down(watch, event):
+        return []
+    return _lift_drawdown(watch, event.account_id, event.transferred_at)
+
+
+def _is_drawn_down(watch: RiskWatch, event: TransferRecorded) -> bool:
+    risk = watch.days.risk_of(event.account_id)
+    limit = watch.limits.effective(event.user_id, event.account_id, None).max_drawdown_fraction
+    return risk is not None and has_lost(risk.equity, risk.peak_equity, limit)
+
+
+def _lift_drawdown(watch: RiskWatch, account_id: AccountId, at: datetime) -> list[WatchCommand]:
+    reason = ReasonCode.MAX_DRAWDOWN
+    standing = watch.halts.halt_of(Scope.ACCOUNT, str(account_id)).standing.get(reason)
+    if standing is None:
+        return []
+    return [ResumeTrading(Scope.ACCOUNT, str(account_id), reason, max(at, standing.halted_at))]
 
 
 def _lift_daily_loss(halt: Halt, user: str, at: datetime) -> list[WatchCommand]:

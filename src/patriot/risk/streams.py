@@ -5,6 +5,7 @@ from patriot.kernel.eventstore import StreamKey
 from patriot.risk.commands import (
     HaltCommand,
     HaltTrading,
+    RebasePeak,
     RecordViolation,
     ReleaseExposure,
     ReserveExposure,
@@ -36,6 +37,7 @@ def register(bus: CommandBus) -> None:
     bus.handle(RestoreExposure, exposure)
     bus.handle(ReleaseExposure, exposure)
     bus.handle(RecordViolation, exposure)
+    bus.handle(RebasePeak, exposure)
     bus.handle(HaltTrading, halt)
     bus.handle(ResumeTrading, halt)
     bus.handle(SetLimit, limit)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from patriot.accounts.effects import AccountLedger
+from patriot.accounts.other_trades import OtherTrades
 from patriot.accounts.ports import ApiKey
 from patriot.execution.commands import RecordRouting, RequestClose
 from patriot.execution.decider import PROTECTION
@@ -19,6 +20,7 @@ from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused
 from patriot.kernel.eventstore import Actor, Context, Fence
 from patriot.kernel.patience import patiently
+from patriot.orders.client_ids import parse_client_order_id
 from patriot.orders.commands import PlaceOrder, RecordFill
 from patriot.orders.desk import OrderDesk
 from patriot.orders.events import OrderCreated, order_stream
@@ -29,6 +31,8 @@ from patriot.risk.decider import RISK, Reservation
 from patriot.risk.events import ExposureReleased, ExposureReserved, risk_stream
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
+from patriot.services.reconciliation import fills_booked
+from patriot.services.worth import WorthOnExchange
 from patriot.strategies.events import SignalGenerated
 from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, OrderId, SignalId, StrategyId, UserId, VenueId
@@ -104,7 +108,11 @@ def put_to_work(
     desk = OrderDesk(session.orders, session.account, journal, ports.clock, keeper, patience, ports.reached)
     desk.prepare_again = prepare_again
     keeper.attach(desk)
-    ledger = AccountLedger(account_id, user_id, session.account, ports.bus, ports.clock, ports.store, ports.reached)
+    worth = WorthOnExchange(ports.venue(account.venue_id).market, ports.alerts)
+    others = OtherTrades(account_id, user_id, session.orders, worth, is_ours, partial(fills_booked, ports))
+    ledger = AccountLedger(
+        account_id, user_id, session.account, ports.bus, ports.clock, ports.store, others, worth, ports.reached
+    )
     worker = AccountWorker(
         account_id,
         user_id,
@@ -123,6 +131,11 @@ def put_to_work(
         takeover_seconds=patience.predecessor,
     )
     return WorkingAccount(worker, ledger, fence)
+
+
+def is_ours(client_order_id: str) -> bool:
+    """Tell an order of PATRIOT by the id that it was sent with."""
+    return parse_client_order_id(client_order_id) is not None
 
 
 async def open_brackets(ports: Ports, account_id: AccountId) -> list[LoggedBracket]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from patriot.accounts.ports import AccountVenue, ApiKey, KeyProbe
+from patriot.accounts.ports import AccountVenue, ApiKey, KeyProbe, TradeVenue
 from patriot.execution.ports import Alerts
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
@@ -24,11 +24,15 @@ from patriot.trading.steps import Reached, pass_by
 from patriot.trading.terms import VenueId
 
 
+class AccountOrders(OrderVenue, TradeVenue, Protocol):
+    """The order side of an account, PATRIOT's orders and all others."""
+
+
 class AccountSession(Protocol):
     """One account's private side of its exchange: orders and money, over one key."""
 
     @property
-    def orders(self) -> OrderVenue:
+    def orders(self) -> AccountOrders:
         """Return the way of its orders."""
         ...
 

@@ -168,11 +168,14 @@ class AccountSnapshot:
 
 
 class IncomeType(StrEnum):
-    TRANSFER = "TRANSFER"
-    FUNDING_FEE = "FUNDING_FEE"
+    """What a change of the wallet is. The first four are the result of trading, TRANSFER is all other known money."""
+
     REALIZED_PNL = "REALIZED_PNL"
     COMMISSION = "COMMISSION"
-    OTHER = "OTHER"
+    FUNDING_FEE = "FUNDING_FEE"
+    CHARGE = "CHARGE"  # of a liquidation, or commission that came back
+    TRANSFER = "TRANSFER"  # in or out, however: nothing that trading brought
+    OTHER = "OTHER"  # a type this version does not know: its money stays unexplained
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,15 @@ class IncomeRecord:
     asset: str
     amount: Decimal
     at: datetime
+    trade_id: str = ""  # the execution that it belongs to, of profit and commission
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSender:
+    """Who sent an order: the client id it came with, or the exchange itself (a liquidation, auto-deleveraging)."""
+
+    client_order_id: str
+    is_exchange: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from patriot.sim.engine.records import Bar
 from patriot.sim.engine.words import MILLISECONDS_PER_MINUTE
 
 BARS_KEPT: Final = 1_500  # per interval: the venue's largest page
+MINUTES_KEPT: Final = (
+    10_080  # a week: the venue keeps all, and prices of the day before a month's end are asked for late
+)
 INTERVAL_MINUTES: Final = {
     "1m": 1,
     "3m": 3,
@@ -91,7 +94,9 @@ class Klines:
     __slots__ = ("_closed", "_rolling", "open_minute")
 
     def __init__(self) -> None:
-        self._closed: dict[str, deque[Bar]] = {name: deque(maxlen=BARS_KEPT) for name in INTERVAL_MINUTES}
+        self._closed: dict[str, deque[Bar]] = {
+            name: deque(maxlen=MINUTES_KEPT if name == "1m" else BARS_KEPT) for name in INTERVAL_MINUTES
+        }
         self._rolling: dict[str, Bar] = {}  # closed children of a parent that is still open
         self.open_minute: Bar | None = None  # built from price moves until its recorded bar arrives
 

@@ -79,6 +79,16 @@ async def test_mark_price_is_of_this_moment(exchange: Connection) -> None:
     assert (price.mark_price, price.at) == (Decimal(40_040), exchange.now)
 
 
+async def test_mark_price_of_each_minute_of_the_past_is_its_open_and_none_where_there_is_none(
+    exchange: Connection,
+) -> None:
+    await exchange.step(7)
+    opens = await exchange.market.mark_opens("BTCUSDT", from_epoch_ms(START_MS - 2 * MINUTE_MS), 10)
+    played = [bar.open for bar in await exchange.market.bars("BTCUSDT", "1m", 7)]
+    assert opens[:9] == [None, None, *played]
+    assert await exchange.market.mark_opens("BTCUSDT", from_epoch_ms(START_MS + 3 * MINUTE_MS), 1) == [played[3]]
+
+
 async def test_stream_gives_every_closed_bar_once_and_in_order(exchange: Connection) -> None:
     await exchange.step(2)
     watcher = Watcher(exchange, "1m")

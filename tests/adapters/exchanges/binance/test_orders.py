@@ -10,7 +10,7 @@ from aiohttp import web
 
 from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.kernel.errors import ExchangeUnavailable, OutcomeUnknown
-from patriot.trading.reports import VenueOrder, VenueStatus
+from patriot.trading.reports import OrderSender, VenueOrder, VenueStatus
 from patriot.trading.terms import OrderType, Side, TimeInForce
 from tests.adapters.exchanges.binance.test_session import saying, talking_to
 from tests.adapters.exchanges.binance.venue_kit import SYMBOL, Connection, bars_at, connected, market_order
@@ -57,6 +57,25 @@ async def test_conditional_order_watches_the_mark_price_and_only_reduces(
     assert (shown["orderType"], shown["side"], Decimal(shown["triggerPrice"])) == (venue_type, "SELL", Decimal(trigger))
     assert (shown["workingType"], shown["reduceOnly"]) == ("MARK_PRICE", True)
     assert Decimal(shown["price"]) == Decimal(price or 0)
+
+
+async def test_order_is_its_senders_by_client_id(exchange: Connection) -> None:
+    (trade,) = await exchange.venue.orders.trades(SYMBOL, exchange.now)
+    sent = await exchange.venue.orders.sender_of(SYMBOL, trade.venue_order_id)
+    assert sent == OrderSender("entry", is_exchange=False)
+    assert await exchange.venue.orders.sender_of(SYMBOL, "999999999") is None
+
+
+async def test_order_of_a_liquidation_is_sent_by_the_exchange(tmp_path: Path) -> None:
+    crash = ("40000.0", "40000.0", "30000.0", "30000.0")
+    async with connected(tmp_path, [*bars_at("40000", "40000"), crash], balance="1000") as exchange:
+        await exchange.venue.orders.place(market_order("entry", Side.BUY, "0.200"), exchange.now)
+        began = exchange.now
+        await exchange.step(3)
+        *_, last = await exchange.venue.orders.trades(SYMBOL, began)
+        sent = await exchange.venue.orders.sender_of(SYMBOL, last.venue_order_id)
+        assert sent is not None
+        assert (sent.is_exchange, last.side) == (True, Side.SELL)
 
 
 async def test_limit_order_rests_at_its_price(exchange: Connection) -> None:

@@ -248,6 +248,28 @@ def test_universal_transfer_counts_as_transfer() -> None:
     assert read_permissions(raw(changed(golden("permissions"), ("permitsUniversalTransfer",), True))).transfer
 
 
+@pytest.mark.parametrize(
+    ("raw_type", "kind"),
+    [
+        ("REALIZED_PNL", IncomeType.REALIZED_PNL),
+        ("COMMISSION", IncomeType.COMMISSION),
+        ("FUNDING_FEE", IncomeType.FUNDING_FEE),
+        ("INSURANCE_CLEAR", IncomeType.CHARGE),
+        ("API_REBATE", IncomeType.CHARGE),
+        ("COMMISSION_REBATE", IncomeType.CHARGE),
+        ("TRANSFER", IncomeType.TRANSFER),
+        ("COIN_SWAP_DEPOSIT", IncomeType.TRANSFER),
+        ("COIN_SWAP_WITHDRAW", IncomeType.TRANSFER),
+        ("AUTO_EXCHANGE", IncomeType.TRANSFER),
+        ("WELCOME_BONUS", IncomeType.TRANSFER),
+    ],
+)
+def test_income_is_the_result_of_trading_or_money_that_moves(raw_type: str, kind: IncomeType) -> None:
+    unknown = Unknowns()
+    (record, *_) = AccountReader(unknown).income(raw(changed(golden("income"), (0, "incomeType"), raw_type)))
+    assert (record.income_type, record.raw_type, dict(unknown)) == (kind, raw_type, {})
+
+
 def test_income_of_an_unknown_type_is_other_and_counted() -> None:
     unknown = Unknowns()
     (record, *_) = AccountReader(unknown).income(raw(changed(golden("income"), (0, "incomeType"), "MOON_BONUS")))

@@ -26,21 +26,27 @@ from patriot.trading.reports import (
 QUOTE_ASSET = "USDT"
 MARK_STEP = Decimal("0.00000001")  # the venue shows a mark price with eight decimals
 
+# Every type that the venue documents: what trading brings, and what only moves money in or out.
 _INCOME_TYPES = {
-    "TRANSFER": IncomeType.TRANSFER,
-    "INTERNAL_TRANSFER": IncomeType.TRANSFER,
-    "FUNDING_FEE": IncomeType.FUNDING_FEE,
     "REALIZED_PNL": IncomeType.REALIZED_PNL,
     "COMMISSION": IncomeType.COMMISSION,
-}
-_OTHER_INCOME = frozenset(
-    {
-        "WELCOME_BONUS", "INSURANCE_CLEAR", "REFERRAL_KICKBACK", "COMMISSION_REBATE", "API_REBATE", "CONTEST_REWARD",
-        "CROSS_COLLATERAL_TRANSFER", "OPTIONS_PREMIUM_FEE", "OPTIONS_SETTLE_PROFIT", "AUTO_EXCHANGE",
-        "DELIVERED_SETTELMENT", "COIN_SWAP_DEPOSIT", "COIN_SWAP_WITHDRAW", "POSITION_LIMIT_INCREASE_FEE",
-        "STRATEGY_UMFUTURES_TRANSFER", "FEE_RETURN", "BFUSD_REWARD",
-    }
-)  # fmt: skip
+    "FUNDING_FEE": IncomeType.FUNDING_FEE,
+    **dict.fromkeys(
+        (
+            "INSURANCE_CLEAR", "DELIVERED_SETTELMENT", "COMMISSION_REBATE", "API_REBATE", "REFERRAL_KICKBACK",
+            "FEE_RETURN",
+        ),
+        IncomeType.CHARGE,
+    ),
+    **dict.fromkeys(
+        (
+            "TRANSFER", "INTERNAL_TRANSFER", "CROSS_COLLATERAL_TRANSFER", "STRATEGY_UMFUTURES_TRANSFER",
+            "COIN_SWAP_DEPOSIT", "COIN_SWAP_WITHDRAW", "AUTO_EXCHANGE", "WELCOME_BONUS", "CONTEST_REWARD",
+            "BFUSD_REWARD", "POSITION_LIMIT_INCREASE_FEE", "OPTIONS_PREMIUM_FEE", "OPTIONS_SETTLE_PROFIT",
+        ),
+        IncomeType.TRANSFER,
+    ),
+}  # fmt: skip
 
 
 class _Asset(msgspec.Struct, rename="camel"):
@@ -72,6 +78,7 @@ class _Income(msgspec.Struct, rename="camel"):
     asset: str
     time: Milliseconds
     tran_id: int | str
+    trade_id: int | str = ""
 
 
 class _SymbolConfig(msgspec.Struct, rename="camel"):
@@ -135,7 +142,7 @@ class AccountReader:
         return [self._income(row) for row in msgspec.json.decode(body, type=list[_Income])]
 
     def _income(self, row: _Income) -> IncomeRecord:
-        if row.income_type not in _INCOME_TYPES and row.income_type not in _OTHER_INCOME:
+        if row.income_type not in _INCOME_TYPES:
             self._unknown.seen(f"income type {row.income_type}")
         return IncomeRecord(
             record_id=f"{row.income_type}:{row.tran_id}",  # the venue's id is unique within a type only
@@ -145,6 +152,7 @@ class AccountReader:
             asset=row.asset,
             amount=parse_decimal("income", row.income),
             at=from_epoch_ms(row.time),
+            trade_id=str(row.trade_id),
         )
 
 

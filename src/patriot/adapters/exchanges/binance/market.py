@@ -1,13 +1,15 @@
 """Public market data. Implements `market/ports.py MarketVenue`."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from patriot.adapters.exchanges.binance.market_wire import (
     read_bars,
     read_instruments,
     read_mark_price,
     read_market_message,
+    read_opens,
 )
 from patriot.adapters.exchanges.binance.session import BinanceSession, Parameters, Request
 from patriot.adapters.exchanges.binance.sockets import SILENCE_SECONDS, Backoff, Socket, open_socket
@@ -17,6 +19,7 @@ from patriot.kernel.errors import ExchangeError, ExchangeUnavailable
 from patriot.market.events import Bar, MarkPrice
 from patriot.trading.terms import Instrument
 
+MINUTE = timedelta(minutes=1)
 MOST_BARS = 1_500  # of one request
 KLINE_WEIGHTS = ((99, 1), (499, 2), (1_000, 5), (MOST_BARS, 10))  # of a page of up to so many
 EXCHANGE_INFO_WEIGHT = 1
@@ -68,6 +71,15 @@ class BinanceMarket:
     async def mark_price(self, symbol: str) -> MarkPrice:
         """Return the mark and index price of this moment."""
         return await self._session.call(_public("/fapi/v1/premiumIndex", 1, {"symbol": symbol}), read_mark_price)
+
+    async def mark_opens(self, symbol: str, first_at: datetime, minutes: int) -> list[Decimal | None]:
+        """Return the mark price at the open of each of so many minutes; None where the exchange has none."""
+        parameters: Parameters = {
+            "symbol": symbol, "interval": "1m", "startTime": to_epoch_ms(first_at), "limit": minutes
+        }  # fmt: skip
+        request = _public("/fapi/v1/markPriceKlines", _kline_weight(minutes), parameters)
+        opens = await self._session.call(request, read_opens)
+        return [opens.get(first_at + n * MINUTE) for n in range(minutes)]
 
     async def stream(
         self, symbols: tuple[str, ...], intervals: tuple[str, ...]
@@ -160,13 +172,16 @@ class BinanceMarket:
 
     async def _closed_bars(self, parameters: Parameters, symbol: str, interval: str) -> list[Bar]:
         now = await self._session.sync_time()  # asked first: what had closed by then is closed for certain
-        weight = next(weight for most, weight in KLINE_WEIGHTS if int(parameters["limit"]) <= most)
-        request = _public("/fapi/v1/klines", weight, parameters)
+        request = _public("/fapi/v1/klines", _kline_weight(int(parameters["limit"])), parameters)
         return await self._session.call(request, lambda body: read_bars(body, symbol, interval, now))
 
 
 def _kinds(intervals: tuple[str, ...]) -> list[str]:
     return [*(f"kline_{interval}" for interval in intervals), "markPrice@1s"]
+
+
+def _kline_weight(limit: int) -> int:
+    return next(weight for most, weight in KLINE_WEIGHTS if limit <= most)
 
 
 def _public(path: str, weight: int, parameters: Parameters | None = None) -> Request:

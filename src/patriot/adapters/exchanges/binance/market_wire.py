@@ -4,6 +4,7 @@ Source: USD-M Futures "Exchange Information", "Kline", "Mark Price", market stre
 """
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -113,6 +114,11 @@ def read_bars(body: bytes, symbol: str, interval: str, now: datetime) -> list[Ba
     """Read /fapi/v1/klines: the bars that were closed at `now`, ascending by opened_at."""
     bars = [_row(row, symbol, interval) for row in _ROWS.decode(body)]
     return sorted((bar for bar in bars if bar.closed_at <= now), key=lambda bar: bar.opened_at)
+
+
+def read_opens(body: bytes) -> dict[datetime, Decimal]:
+    """Read /fapi/v1/markPriceKlines: the price at the open of each bar, by when it opened."""
+    return {from_epoch_ms(int(row[0])): parse_decimal("open", row[1]) for row in _ROWS.decode(body)}
 
 
 def _row(row: tuple[Any, ...], symbol: str, interval: str) -> Bar:

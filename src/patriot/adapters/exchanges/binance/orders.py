@@ -16,7 +16,7 @@ from patriot.adapters.exchanges.binance.working_orders import WorkingOrders
 from patriot.kernel.clock import to_epoch_ms
 from patriot.kernel.errors import ExchangeRefused
 from patriot.kernel.money import plain
-from patriot.trading.reports import OrderReport, TradeReport, VenueOrder, VenueStatus
+from patriot.trading.reports import OrderReport, OrderSender, TradeReport, VenueOrder, VenueStatus
 from patriot.trading.terms import OrderType, TimeInForce, Urgency
 
 T = TypeVar("T")
@@ -25,6 +25,7 @@ ALGO_PATH = "/fapi/v1/algoOrder"
 PAGE = 1_000
 TRADE_WINDOW_MS = 7 * 86_400_000  # the venue's longest range of userTrades, read 2026-11-22
 ALL_SYMBOLS_WEIGHT = 40
+SENT_BY_EXCHANGE = ("autoclose-", "adl_autoclose", "settlement_autoclose-")  # client ids of the venue's own orders
 PAGE_WEIGHT = 5  # userTrades, allOrders, allAlgoOrders
 
 _TYPES = {
@@ -115,6 +116,17 @@ class BinanceOrders:
             found += page
             complete = len(page) < PAGE
         return [self._working.own_trade(trade) for trade in found]
+
+    async def sender_of(
+        self, symbol: str, venue_order_id: str, *, urgency: Urgency = Urgency.NORMAL
+    ) -> OrderSender | None:
+        """Return who sent a plain order, None if the exchange does not know it (any more)."""
+        parameters = {"symbol": symbol, "orderId": venue_order_id}
+        found = await self._ask("/fapi/v1/order", parameters, self._reader.order, urgency)
+        if found is None:
+            return None
+        client_id = self._working.own_order(found).client_order_id
+        return OrderSender(client_id, client_id.startswith(SENT_BY_EXCHANGE))
 
     async def _trade_page(self, symbol: str, place: dict[str, int], urgency: Urgency) -> list[TradeReport]:
         parameters: Parameters = {"symbol": symbol, "limit": PAGE, **place}
