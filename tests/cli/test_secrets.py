@@ -118,7 +118,7 @@ async def _go_wrong(folder: DataFolder) -> None:
         held = [row["api_key"] for rows in keys.values() for row in rows if "withdraw" not in row["permissions"]]
         await control.call("DELETE", f"/keys/{held[0]}")
         await control.call("POST", "/faults", {"action": "disconnect"})
-        await eventually(lambda: "worker_failed" in folder.log.read_text(), "a revoked key goes unnoticed")
+        await eventually(lambda: "account.key_unfit" in folder.log.read_text(), "a revoked key goes unnoticed")
 
 
 async def _keys_of_clients(folder: DataFolder) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from patriot.accounts.events import SampleReason
-from patriot.kernel.errors import ExchangeUnavailable, StoreUnavailable
+from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, StoreUnavailable
 from patriot.trading.terms import AccountId, Urgency
 from tests.execution.yard import (
     NOTHING_HELD,
@@ -97,3 +97,16 @@ async def test_sample_that_fails_again_and_again_is_tried_at_longer_and_longer_p
         await asyncio.sleep(200)
         ((sampled_at, _),) = yard.of(ONE)[0].ledger.sampled
         assert sampled_at - began == 7 + (1 + 2 + 5 + 10 + 30 + 30)  # each try takes a second
+
+
+@day
+async def test_sample_that_is_refused_for_the_key_has_the_key_looked_at() -> None:
+    yard = Yard(
+        books_fail={ONE: [ExchangeRefused(-2015, "no such key", about_key=True)], TWO: [ExchangeRefused(-1, "")]}
+    )
+    async with at_work(yard, ONE, TWO) as fleet:
+        await asyncio.sleep(1)
+        before = dict(yard.checked)
+        fleet.sample_equity(SampleReason.HOURLY)
+        await asyncio.sleep(5)
+        assert (yard.checked[ONE] - before[ONE], yard.checked[TWO] - before[TWO]) == (1, 0)

@@ -93,6 +93,23 @@ def test_mode_that_somebody_switches_on_while_the_account_is_at_work_lets_no_ent
     run_virtually(day())
 
 
+def test_stream_that_is_refused_for_the_key_has_the_key_looked_at() -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        heard: list[str] = []
+        account.worker.refusals.on_key_refused = lambda: heard.append("refused")
+        account.exchange.tell(StreamLost(account.clock.now()))
+        await account.moment()
+        assert heard == []
+        account.exchange.tell(StreamLost(account.clock.now(), key_refused=True))
+        await account.moment()
+        assert heard == ["refused"]
+        await account.end()
+
+    run_virtually(day())
+
+
 def test_stream_that_cannot_be_opened_has_what_rests_looked_at_within_seconds() -> None:
     async def day() -> None:
         account = Account()

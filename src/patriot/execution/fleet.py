@@ -263,6 +263,8 @@ class Fleet:
                             return
                     pause = RESTART_SECONDS  # nobody works for it just now
                 except (ExchangeError, LeaseLost, StoreUnavailable) as error:
+                    if isinstance(error, ExchangeRefused) and error.about_key:
+                        self._keys.refused(account_id)
                     if tries == 0:
                         log.warning("account.sample_late", account_id=str(account_id), error=str(error))
                     asked = error.retry_after_seconds if isinstance(error, ExchangeUnavailable) else None

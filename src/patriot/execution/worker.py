@@ -229,6 +229,8 @@ class AccountWorker:
                 self._tasks.start(self._patiently(self._settings.check_modes))  # a symbol's: before its next entry
             case StreamLost():
                 self._stream.lost()
+                if report.key_refused:
+                    self.refusals.on_key_refused()
             case _:
                 assert_never(report)
         self._unknown.look()

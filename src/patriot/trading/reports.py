@@ -99,6 +99,7 @@ class StreamLost:
     """The private stream could not be opened, once more: until StreamResumed nothing is told, so ask what matters."""
 
     at: datetime
+    key_refused: bool = False  # what the exchange said speaks of the key
 
 
 @dataclass(frozen=True, slots=True)

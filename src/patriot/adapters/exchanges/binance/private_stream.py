@@ -62,7 +62,7 @@ class PrivateStream:
         self._hear()
         while True:
             wait_at_least: float | None = None
-            opened = False
+            opened = key_refused = False
             try:
                 listen_key = await self._open_key()
                 address = f"{self._session.ws_url}/private/ws?listenKey={quote(listen_key, safe='')}"
@@ -76,10 +76,11 @@ class PrivateStream:
             except ExchangeError as problem:
                 self.last_problem = str(problem)
                 wait_at_least = problem.retry_after_seconds if isinstance(problem, ExchangeUnavailable) else None
+                key_refused = isinstance(problem, ExchangeRefused) and problem.about_key
             self.gaps += 1
             self._session.note("exchange.stream_lost", problem=self.last_problem)
             if not opened:
-                yield StreamLost(self._session.time.now())
+                yield StreamLost(self._session.time.now(), key_refused)
             await self._backoff.after_failure(wait_at_least)
 
     async def _told_by(self, socket: Socket, listen_key: str) -> AsyncIterator[PrivateReport]:
