@@ -83,7 +83,7 @@ async def test_no_key_is_found_after_a_run_full_of_errors(home: Path, tmp_path: 
     theirs = await _keys_of_clients(DataFolder(home))
     assert len(theirs) == 4
     assert "order.created" in events
-    assert "worker_failed" in (home / "patriot.log").read_text(), "nothing went wrong badly enough"
+    assert "account.key_unfit" in (home / "patriot.log").read_text(), "nothing went wrong badly enough"
     for text in (events, pages, up.said):
         assert found_in(text.encode(), ours | theirs) == []
     books = frozenset((home / "sim").glob("*.journal"))  # the exchange's own: it made the keys

@@ -183,6 +183,17 @@ async def test_key_that_is_unfit_is_told_once_with_its_reason_until_that_changes
 
 
 @day
+async def test_refusal_right_after_a_look_has_the_key_looked_at_once_more_later() -> None:
+    yard = Yard()
+    async with at_work(yard, ONE) as fleet:
+        for seconds, looks in ((1, 1 + 1), (1, 1 + 1), (40, 1 + 2), (60, 1 + 2)):
+            if looks < 3:
+                fleet.look_after_refusal(ONE)
+            await asyncio.sleep(seconds)
+            assert yard.checked[ONE] == looks
+
+
+@day
 async def test_refusals_that_come_again_and_again_have_the_key_looked_at_now_and_then() -> None:
     yard = Yard()
     async with at_work(yard, ONE) as fleet:

@@ -70,6 +70,7 @@ class KeyWatch:
         self._looking: set[AccountId] = set()
         self._told: dict[AccountId, str] = {}  # what a person was told of a key
         self._heard_refusal: dict[AccountId, float] = {}
+        self._refused_again: set[AccountId] = set()
 
     def look_at(self, account_id: AccountId) -> None:
         """Ask what a key may do, again and again until it is answered."""
@@ -78,11 +79,21 @@ class KeyWatch:
             self._tasks.start(self._ask(account_id))
 
     def refused(self, account_id: AccountId) -> None:
-        """Look at once at a key that a refusal of the exchange may be about; not again for every refusal."""
+        """Look at once at a key that a refusal of the exchange may be about; at the next ones some time later, once."""
         now, never = self._clock.monotonic(), -REFUSALS_HEARD_SECONDS
-        if now - self._heard_refusal.get(account_id, never) >= REFUSALS_HEARD_SECONDS:
+        since = now - self._heard_refusal.get(account_id, never)
+        if since >= REFUSALS_HEARD_SECONDS:
             self._heard_refusal[account_id] = now
             self.look_at(account_id)
+        elif account_id not in self._refused_again:
+            self._refused_again.add(account_id)
+            self._tasks.start(self._look_later(account_id, REFUSALS_HEARD_SECONDS - since))
+
+    async def _look_later(self, account_id: AccountId, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._refused_again.discard(account_id)
+        if account_id in self._workers:
+            self.refused(account_id)
 
     def forget(self, account_id: AccountId) -> None:
         """Drop what was told of the key of an account that was unlinked."""

@@ -34,6 +34,7 @@ class Venue:
         self.active: str | None = None
         self.put: Callable[[], web.Response] = self.extend
         self.refuses_sockets = False
+        self.refuses_key = False
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(f"{request.headers} {request.raw_path}")
@@ -42,6 +43,8 @@ class Venue:
         if request.path == "/fapi/v1/time":
             return web.json_response({"serverTime": 1})
         self.asked.append((request.method, round(asyncio.get_running_loop().time())))
+        if self.refuses_key:
+            return web.json_response({"code": -2015, "msg": "Invalid API-key, IP, or permissions."}, status=401)
         match request.method:
             case "PUT":
                 return self.put()
@@ -270,3 +273,15 @@ def test_line_that_is_lost_before_it_brings_anything_comes_back_later_each_time(
             await asyncio.sleep(1)
 
     assert play(script).counters["exchange.stream_lost"] < 8
+
+
+@pytest.mark.parametrize("about_key", [True, False])
+def test_stream_that_cannot_be_opened_tells_whether_its_key_was_refused(*, about_key: bool) -> None:
+    async def script(scene: Scene) -> None:
+        scene.venue.refuses_key, scene.venue.refuses_sockets = about_key, not about_key
+        await scene.venue.sockets[0].close()
+        await asyncio.sleep(20)
+
+    told = [report.key_refused for report, _ in play(script).heard if isinstance(report, StreamLost)]
+    assert told
+    assert set(told) == {about_key}
