@@ -10,6 +10,7 @@ from patriot.execution.bracket import (
     Open,
     stop_failures,
     with_executed,
+    with_presumed,
 )
 from patriot.orders.client_ids import leg_order_id
 from patriot.orders.commands import (
@@ -244,6 +245,52 @@ def test_entry_proven_absent_takes_back_what_seemed_to_be_executed() -> None:
     play.tell(RecordUnknown(ORDER_ID, "OutcomeUnknown", NOON))
     play.tell(RecordRejected(ORDER_ID, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, NOON))
     assert (play.bracket.position, play.bracket.over) == (D(0), True)
+
+
+def test_entry_of_which_nobody_says_what_became_has_a_stop_and_nothing_else() -> None:
+    play = Play()
+    play.enter()
+    play.bracket = with_presumed(play.bracket)
+    assert play.steps == [Open(Leg.STOP, D(1))]
+    assert play.bracket.position == 0
+
+    stop = play.open(Leg.STOP, D(1), LegState.RESTING)
+    assert play.steps == []
+    play.fill(ORDER_ID, D("0.4"))
+    assert play.steps == [Open(Leg.TARGET, D("0.4"))]
+    play.open(Leg.TARGET, D("0.4"), LegState.RESTING)
+    play.bracket = with_executed(play.bracket, ORDER_ID, D("0.4"), over=True)
+    assert play.steps == [Open(Leg.STOP, D("0.4"))]
+    play.open(Leg.STOP, D("0.4"), LegState.RESTING)
+    assert [step.created.order_id for step in play.steps if isinstance(step, Cancel)] == [stop]
+
+
+def test_stop_of_an_entry_that_never_was_is_canceled() -> None:
+    play = Play()
+    play.enter()
+    play.bracket = with_presumed(play.bracket)
+    stop = play.open(Leg.STOP, D(1), LegState.RESTING)
+    play.tell(RecordRejected(ORDER_ID, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, NOON))
+    assert [step.created.order_id for step in play.steps if isinstance(step, Cancel)] == [stop]
+
+
+def test_stop_that_was_presumed_and_fired_is_not_followed_by_another() -> None:
+    play = Play()
+    play.enter()
+    play.bracket = with_presumed(play.bracket)
+    play.fill(play.open(Leg.STOP, D(1), LegState.RESTING), D(1))
+    assert play.steps == []
+
+
+def test_entry_that_is_only_presumed_never_leads_out_at_market() -> None:
+    play = Play()
+    play.enter()
+    play.bracket = with_presumed(play.bracket)
+    play.open(Leg.STOP, D(1), LegState.FAILED)
+    play.open(Leg.STOP, D(1), LegState.UNKNOWN)
+    assert play.steps == []
+    play.bracket = with_executed(play.bracket, ORDER_ID, D(1), over=False)
+    assert play.steps == [Open(Leg.STOP, D(1))]
 
 
 def test_commissions_of_two_assets_are_kept_apart() -> None:

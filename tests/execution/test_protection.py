@@ -71,6 +71,42 @@ def test_entry_that_only_the_position_tells_of_is_protected_within_a_second_and_
     run_virtually(day())
 
 
+def test_entry_that_no_question_tells_of_is_protected_within_two_seconds() -> None:
+    async def day() -> None:
+        account = Account(Exchange(answers={"e1": [lost()]}, deaf=True))
+        await account.start()
+        account.exchange.failing = {"find": 12}  # an overload, from which orders that reduce are exempt
+        await account.enter()
+        await asyncio.sleep(60)
+        filled_at = account.exchange.first("place e1")
+        assert account.exchange.first("place s1") - filled_at < 1.5
+        assert account.exchange.count("place e1") == 1
+        assert account.exchange.resting() == {"s1": D(1), "t1": D(1)}
+        assert account.alarm.names == []
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_stop_of_an_entry_that_nobody_could_tell_of_goes_when_it_proves_absent() -> None:
+    async def day() -> None:
+        account = Account(Exchange(silent={"e1"}))
+        await account.start()
+        account.exchange.positions["BTCUSDT"] = D(3)  # of another hand: an exchange may refuse what reduces nothing
+        account.exchange.failing = {"find": 4}
+        await account.enter()
+        await asyncio.sleep(2)
+        assert account.exchange.resting() == {"s1": D(1)}
+        account.exchange.positions["BTCUSDT"] = D(0)
+        await asyncio.sleep(130)
+        assert account.exchange.resting() == {}
+        assert [event.reason_code for _, event in await account.log("order.rejected")] == ["PROVEN_ABSENT"]
+        assert (await account.risk()).reserved == {}
+        await account.end()
+
+    run_virtually(day())
+
+
 def test_entry_in_flight_at_a_takeover_is_protected_although_queries_lag() -> None:
     async def day() -> None:
         account = Account(Exchange(answers={"e1": [lost()]}, query_lag=60, list_lag=60, trades_lag=60, deaf=True))

@@ -6,6 +6,7 @@ import pytest
 
 from patriot.kernel.errors import StoreUnavailable
 from patriot.kernel.patience import patiently
+from patriot.simulation.loop import run_virtually
 
 pytestmark = pytest.mark.unit
 
@@ -61,3 +62,22 @@ async def test_answer_that_does_not_come_is_asked_for_again() -> None:
         return tries
 
     assert await patiently(work, pauses=(0.0,), errors=(TimeoutError,), answer_seconds=0.001) == 3
+
+
+def test_tries_that_failed_at_once_do_not_lengthen_the_wait_for_an_answer() -> None:
+    asked: list[float] = []
+
+    async def work() -> int:
+        asked.append(asyncio.get_running_loop().time())
+        if len(asked) <= 5:
+            raise StoreUnavailable("busy")
+        if len(asked) == 6:
+            await asyncio.sleep(FOR_EVER)
+        return len(asked)
+
+    async def day() -> None:
+        errors = (StoreUnavailable, TimeoutError)
+        assert await patiently(work, pauses=(0.0,), errors=errors, answer_seconds=0.6) == 7
+        assert asked[6] - asked[5] == pytest.approx(0.6)
+
+    run_virtually(day())

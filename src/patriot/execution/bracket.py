@@ -2,6 +2,7 @@
 
 `next_steps` compares what is with what must be, so it is right after any event, any crash and any reconciliation:
 - a position has one resting stop of exactly its size, and a target of its size beside it;
+- an entry of which the exchange answers nothing has a stop too: it may have executed;
 - a stop is replaced new first, so that the position is never naked in between;
 - three failed stops close the position at market;
 - a flat bracket has nothing resting.
@@ -74,12 +75,22 @@ class Bracket:
     legs: dict[tuple[Leg, int], LegOrder] = field(default_factory=dict)
     index: dict[OrderId, tuple[Leg, int]] = field(default_factory=dict)
     executed: Mapping[OrderId, Decimal] = field(default_factory=dict)  # as told by the states of orders
+    presumed: Decimal = ZERO  # of an entry of which the exchange answers nothing: it may have executed so much
 
     @property
     def position(self) -> Decimal:
         """Return what is still held, unsigned; negative after an overfilled exit."""
-        ahead = sum((self._ahead(key) for key in self.legs), ZERO)
-        return self.entered + self._entry_ahead - self.exited - ahead - self.closed_elsewhere
+        return self.entered + self._entry_ahead - self._left
+
+    @property
+    def at_stake(self) -> Decimal:
+        """Return what a stop must cover: the position, or what it may have become for all that can be known."""
+        presumed = ZERO if self.entry_over else self.presumed
+        return max(self.entered + self._entry_ahead, presumed) - self._left
+
+    @property
+    def _left(self) -> Decimal:
+        return self.exited + sum((self._ahead(key) for key in self.legs), ZERO) + self.closed_elsewhere
 
     @property
     def details_missing(self) -> bool:
@@ -163,6 +174,11 @@ def with_executed(bracket: Bracket, order_id: OrderId, quantity: Decimal, *, ove
     return replace(bracket, legs=bracket.legs | {key: replace(leg, state=state)})
 
 
+def with_presumed(bracket: Bracket) -> Bracket:
+    """Return the bracket when the exchange does not say what became of its entry: all of it may have executed."""
+    return replace(bracket, presumed=bracket.entry.quantity if bracket.entry is not None else ZERO)
+
+
 def _evolve_leg(leg: LegOrder, event: OrderEvent) -> LegOrder:
     if leg.state in (LegState.FAILED, LegState.OVER) and isinstance(event, OrderAccepted):
         return replace(leg, state=LegState.RESTING, cancel_requested=False)  # held for absent or over, and there
@@ -243,7 +259,7 @@ class Cancel:
 def next_steps(bracket: Bracket) -> list[Open | Cancel]:
     """Return what must be done now; empty while an answer is awaited or all is as it must be."""
     if bracket.position <= 0:
-        return _clear(bracket) if bracket.entry_over else []
+        return _clear(bracket) if bracket.entry_over else _presume(bracket)
     if bracket.of(Leg.EMERGENCY):
         return _close(bracket, Leg.EMERGENCY)
     stops = _protect(bracket)
@@ -264,15 +280,23 @@ def stop_failures(bracket: Bracket) -> int:
     return count
 
 
+def _presume(bracket: Bracket) -> list[Open | Cancel]:
+    """Let a stop rest before its position is known: reduce-only, it does nothing where there is none.
+
+    The last failure that leads out at market is left to a position that is known.
+    """
+    return _protect(bracket) if bracket.at_stake > 0 and stop_failures(bracket) < MAX_STOP_FAILURES - 1 else []
+
+
 def _protect(bracket: Bracket) -> list[Open | Cancel]:
     stops = bracket.of(Leg.STOP)
     if any(stop.state in (LegState.SENDING, LegState.TRIGGERED) for stop in stops):
         return []
-    covering = [stop for stop in stops if stop.state is LegState.RESTING and stop.created.quantity == bracket.position]
+    covering = [stop for stop in stops if stop.state is LegState.RESTING and stop.created.quantity == bracket.at_stake]
     if not covering:
         if stop_failures(bracket) >= MAX_STOP_FAILURES:
             return [Open(Leg.EMERGENCY, bracket.position)]
-        return [Open(Leg.STOP, bracket.position)]
+        return [Open(Leg.STOP, bracket.at_stake)]
     return _cancel_resting([stop for stop in stops if stop is not covering[-1]], CancelReason.RESIZED)
 
 

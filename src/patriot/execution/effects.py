@@ -10,7 +10,16 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from patriot.execution.bracket import Bracket, Cancel, Open, evolve, next_steps, stop_failures, with_executed
+from patriot.execution.bracket import (
+    Bracket,
+    Cancel,
+    Open,
+    evolve,
+    next_steps,
+    stop_failures,
+    with_executed,
+    with_presumed,
+)
 from patriot.execution.commands import CloseBracket, RecordProtected, RecordProtectionFailed
 from patriot.execution.ports import Alerts, CommandWriter, Desk
 from patriot.kernel.clock import Clock
@@ -132,6 +141,12 @@ class BracketKeeper:
         if self._is_open(group_id, after):
             self._look_after(group_id)
 
+    def observe_unanswered(self, entry_id: OrderId) -> None:
+        """Take that the exchange does not say what became of an entry: protection does not wait until it does."""
+        after = with_presumed(self._bracket(entry_id))
+        if self._is_open(entry_id, after):
+            self._look_after(entry_id)
+
     def _bracket(self, group_id: OrderId) -> Bracket:
         return self._brackets.get(group_id) or self._over.get(group_id, Bracket())
 
@@ -239,7 +254,7 @@ class BracketKeeper:
             case Open():
                 await asyncio.sleep(self._pause_before(entry.order_id, step.leg, bracket.next_sequence(step.leg)))
                 now = self._brackets.get(entry.order_id, Bracket())
-                if now.position <= 0:
+                if (now.at_stake if step.leg is Leg.STOP else now.position) <= 0:
                     return  # it is flat by now: what is held on the symbol may be another bracket's
                 if step.leg is Leg.EMERGENCY:
                     self._raise_alarm(bracket, entry)

@@ -24,19 +24,20 @@ async def patiently(
 ) -> T:
     """Do work that may be repeated, again and again until it succeeds; return what it returns.
 
-    With `answer_seconds` the first try is given up after that time, each later one after twice as long, up to 16 times.
+    With `answer_seconds` a try is given up after that time, each one after it after twice as long, up to 16 times.
     Units: seconds; the last of `pauses` is the pause from then on. Errors: all but `errors`, and `final` of those.
     """
-    tries = 0
+    tries = given_up = 0
     while True:
         try:
             async with asyncio.timeout(
-                None if answer_seconds is None else answer_seconds * 2 ** min(tries, MAX_DOUBLINGS)
+                None if answer_seconds is None else answer_seconds * 2 ** min(given_up, MAX_DOUBLINGS)
             ):
                 return await work()
         except final:
             raise
-        except errors:
+        except errors as error:
+            given_up += isinstance(error, TimeoutError)
             if is_canceled():
                 raise asyncio.CancelledError from None  # the error came in its place: nobody waits for another try
             await asyncio.sleep(pauses[min(tries, len(pauses) - 1)])

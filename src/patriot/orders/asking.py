@@ -51,6 +51,7 @@ class OrderInquiry:
         self._patience = patience
         self._tasks = tasks
         self._watched: set[OrderId] = set()
+        self._unanswered: set[OrderId] = set()  # of those, entries about which no question was answered yet
 
     def is_watching(self, order_id: OrderId) -> bool:
         """Return whether an order's fate is being asked for."""
@@ -64,7 +65,11 @@ class OrderInquiry:
         self._known.decide(RecordUnknown(created.order_id, reason, self._clock.now()))
         if created.order_id not in self._watched:
             self._watched.add(created.order_id)
-            self._tasks.start(self._watch(created, self._age(created) if waited_seconds is None else waited_seconds))
+            waited = self._age(created) if waited_seconds is None else waited_seconds
+            self._tasks.start(self._watch(created, waited))
+            if created.leg is Leg.ENTRY:
+                self._unanswered.add(created.order_id)
+                self._tasks.start(self._tell_if_unanswered(created.order_id, waited))
 
     async def _watch(self, created: OrderCreated, waited: float) -> None:
         try:
@@ -72,7 +77,9 @@ class OrderInquiry:
             for delay in [delay for delay in delays if delay > waited] or [waited]:
                 await asyncio.sleep(delay - waited)
                 waited = delay
-                if await self._is_known(created):
+                known = await self._is_known(created)
+                self._unanswered.discard(created.order_id)
+                if known:
                     return
             while not await self._is_absent(created):
                 await asyncio.sleep(self._patience.evidence)
@@ -80,11 +87,17 @@ class OrderInquiry:
                     return
         finally:
             self._watched.discard(created.order_id)
+            self._unanswered.discard(created.order_id)
         now = self._clock.now()
         if self._known[created.order_id].venue_order_ids:
             self._known.decide(RecordCanceled(created.order_id, now))  # the exchange had it once
         else:
             self._known.decide(RecordRejected(created.order_id, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, now))
+
+    async def _tell_if_unanswered(self, entry_id: OrderId, waited: float) -> None:
+        await asyncio.sleep(max(self._patience.answer, self._patience.unanswered - waited))
+        if entry_id in self._unanswered:
+            self._known.tell_unanswered(entry_id)
 
     def _age(self, created: OrderCreated) -> float:
         sent_at = self._known[created.order_id].submitted_at or created.created_at

@@ -29,6 +29,10 @@ class OrderListener(Protocol):
         """Take how much of an order is executed, ahead of the executions themselves; `over`: it executes no more."""
         ...
 
+    def observe_unanswered(self, entry_id: OrderId) -> None:
+        """Take that the exchange does not say what became of an entry."""
+        ...
+
 
 class KnownOrders:
     """What is known of every order of open brackets, and of the newest that are over.
@@ -103,6 +107,10 @@ class KnownOrders:
     def tell_executed(self, order_id: OrderId, quantity: Decimal, *, over: bool) -> None:
         """Pass on how much of an order is executed: what must follow does not wait for the executions themselves."""
         self._listener.observe_executed(order_id, quantity, over=over)
+
+    def tell_unanswered(self, entry_id: OrderId) -> None:
+        """Pass on that the exchange does not say what became of an entry."""
+        self._listener.observe_unanswered(entry_id)
 
     def forget(self, group_id: OrderId) -> None:
         """Stop looking after a bracket that is over; the newest are remembered, for the reports that still come."""

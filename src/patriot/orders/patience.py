@@ -15,6 +15,7 @@ class DeskPatience:
     evidence: float = 30  # between questions about an order that must be there: what it did can be seen
     predecessor: float = 6  # receive window of 5 s and 1 s of clock skew: after it, a dead owner's request is refused
     answer: float = 0.6  # for an order's answer; then its outcome is unknown, and three such stops fit into 2 s
+    unanswered: float = 1.2  # then an entry counts as executed for all that is known: its stop must rest after 2 s
     question: float = 0.2  # for the one question that is asked before a leg goes out under its next id
     trades: float = 0.3  # for executions that an answer has told of and the stream has not
     retry: tuple[float, ...] = (0.05, 0.2, 0.5, 1, 2)  # when the exchange did nothing
