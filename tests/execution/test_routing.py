@@ -199,6 +199,31 @@ def test_close_while_the_lease_is_lost_is_left_to_the_next_worker() -> None:
     run_virtually(run())
 
 
+def test_share_left_to_an_owner_that_died_before_it_told_is_told_of_after_the_next_start() -> None:
+    async def run() -> None:
+        paper = Paper()
+        account_id = await one_client(paper)
+        async with paper.running():
+            paper.leases._leases[f"account:{account_id}"].expires_at = 0.0
+            theirs = await paper.leases.acquire(f"account:{account_id}", "another process")
+            assert theirs is not None
+            signal_id = await paper.signal(TREND)
+            await paper.settle(1)  # every process dies meanwhile
+        assert await paper.log(SignalRouted) == []
+        async with paper.running():
+            await paper.settle(5)
+            (record,) = await paper.log(SignalRouted)
+            assert record.signal_id == signal_id
+            (share,) = record.accounts
+            assert (share.account_id, share.routing) == (account_id, Routing.SKIPPED)
+            assert share.reason_code == ReasonCode.SIGNAL_EXPIRED
+        async with paper.running():
+            await paper.settle(40)
+            assert len(await paper.log(SignalRouted)) == 1
+
+    run_virtually(run())
+
+
 def test_second_entry_on_a_held_symbol_is_denied() -> None:
     async def run() -> None:
         paper = Paper()

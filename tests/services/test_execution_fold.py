@@ -23,6 +23,7 @@ from patriot.accounts.events import (
     SampleReason,
     TransferRecorded,
 )
+from patriot.execution.events import RoutedAccount, Routing, SignalRouted
 from patriot.kernel.eventstore import START, Place
 from patriot.kernel.policy import Snapshot
 from patriot.risk.events import HaltLevel, LimitSet, PeakRebased, ReasonCode, Scope, TradingHalted, TradingResumed
@@ -32,6 +33,8 @@ from patriot.services.pace import LivePace
 from patriot.simulation.loop import run_virtually
 from patriot.strategies.events import (
     AllocationChanged,
+    SignalAction,
+    SignalGenerated,
     StrategyAssigned,
     StrategyConfigChanged,
     StrategyCreated,
@@ -50,7 +53,7 @@ NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 ACCOUNTS = [AccountId(UUID(int=100 + n)) for n in range(3)]
 USERS = [UserId(UUID(int=n % 2 + 1)) for n in range(3)]
 STRATEGIES = [StrategyId(UUID(int=n + 20)) for n in range(2)]
-GIVEN = UUID(int=3)
+GIVEN, SIGNAL = UUID(int=3), SignalId(UUID(int=4))
 REASONS = (ReasonCode.DAILY_LOSS, ReasonCode.MAX_DRAWDOWN, "OPERATOR")
 BEGUN: list[Any] = [
     *(
@@ -95,6 +98,10 @@ def possible(n: int, strategy: StrategyId, at: datetime, amount: Decimal, level:
         StrategyStopped(strategy, "OPERATOR", at),
         StrategyUnassigned(strategy, GIVEN, user, account, "CLIENT", at),
         StrategyAssigned(strategy, GIVEN, user, account, amount, D(2), at, at),
+        SignalRouted(SIGNAL, strategy, (RoutedAccount(account, Routing.SKIPPED, None, "HALTED", None),), at),
+        SignalGenerated(
+            SIGNAL, strategy, Exchange.BINANCE, "BTCUSDT", SignalAction.BUY, amount, amount, None, D(1), {}, at, at, at
+        ),
     ]
 
 

@@ -13,6 +13,7 @@ from patriot.accounts.events import AccountStatus
 from patriot.execution.commands import RecordRouting
 from patriot.execution.events import RoutedAccount, Routing
 from patriot.execution.followers import FollowedStrategy, Follower, FollowerBook
+from patriot.execution.newest_signals import NewestSignals
 from patriot.execution.ports import RiskFacts
 from patriot.execution.sizing import SizingInput, entry_quantity
 from patriot.execution.worker import AccountWorker
@@ -93,14 +94,23 @@ class SignalRouter:
 
         `late`: the signal has stood in the log for a while, whatever a clock says.
         """
-        if signal.action is SignalAction.CLOSE:
-            shares = {account_id: partial(self._close, signal, account_id) for account_id in self._holders(signal)}
-        else:
-            strategy = self._book.strategies[signal.strategy_id]
-            followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
-            shares = {one.account_id: partial(self._serve, signal, strategy, one) for one in followers}
+        shares = self._shares(signal)
         await asyncio.gather(*(self._do(signal, account_id, share, late) for account_id, share in shares.items()))
         self._reached(Step.SIGNAL_ROUTED)
+
+    def go_on(self, newest: NewestSignals) -> None:
+        """See, at a start, that shares are told of that an earlier process had left to others, and none has told of."""
+        for signal in newest.signals.values():
+            for account_id, share in self._shares(signal).items():
+                if account_id not in newest.answered[signal.signal_id]:
+                    self._needs.later(partial(self._leave_to_owner, signal, account_id, share))
+
+    def _shares(self, signal: SignalGenerated) -> dict[AccountId, Share]:
+        if signal.action is SignalAction.CLOSE:
+            return {account_id: partial(self._close, signal, account_id) for account_id in self._holders(signal)}
+        strategy = self._book.strategies[signal.strategy_id]
+        followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
+        return {one.account_id: partial(self._serve, signal, strategy, one) for one in followers}
 
     async def _do(self, signal: SignalGenerated, account_id: AccountId, share: Share, late: bool) -> None:
         try:

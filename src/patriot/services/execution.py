@@ -91,6 +91,7 @@ class ExecutionService(Engine):
             await self.fleet.started(START_SECONDS)
             self._began_at = await when_stored(self._ports.feed.newest)
             self.started.set()
+            self._router.go_on(self._known.newest)
             async with asyncio.TaskGroup() as group:
                 group.create_task(without_end(self.tail.run(), "the tail of execution"))
                 group.create_task(without_end(self.fleet.failed(), "the fleet"))

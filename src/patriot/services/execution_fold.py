@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from patriot.accounts.events import AccountLinked
 from patriot.execution.followers import BookEvent, FollowerBook
+from patriot.execution.newest_signals import NewestSignals, SignalEvent
 from patriot.kernel.codec import EVENTS
 from patriot.risk.policies import RiskWatch, WatchedEvent
 from patriot.services.account import LinkedAccount
-from patriot.strategies.events import SignalGenerated
 from patriot.trading.terms import AccountId
 
-FOLDED: tuple[type, ...] = (*BookEvent.__args__, *WatchedEvent.__args__)
-EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in (*FOLDED, SignalGenerated))
+FOLDED: tuple[type, ...] = (*BookEvent.__args__, *WatchedEvent.__args__, *SignalEvent.__args__)
+EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in FOLDED)
 
 
 @dataclass(slots=True)
@@ -24,12 +24,15 @@ class ExecutionFold:
     book: FollowerBook = field(default_factory=FollowerBook)
     watch: RiskWatch = field(default_factory=RiskWatch)
     linked: dict[AccountId, LinkedAccount] = field(default_factory=dict)
+    newest: NewestSignals = field(default_factory=NewestSignals)
 
     def apply(self, event: object) -> None:
-        """Take the next event of the log; signals, which are answered at once, leave nothing here."""
+        """Take the next event of the log."""
         if isinstance(event, BookEvent):
             self.book.apply(event)
         if isinstance(event, WatchedEvent):
             self.watch.apply(event)
+        if isinstance(event, SignalEvent):
+            self.newest.apply(event)
         if isinstance(event, AccountLinked):
             self.linked[event.account_id] = LinkedAccount(event.account_id, event.user_id, event.exchange)
