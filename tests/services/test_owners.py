@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,7 @@ from patriot.sim.engine.operations import PlaceOrder
 from patriot.simulation.loop import run_virtually
 from patriot.simulation.venue import PRICES
 from patriot.strategies.commands import StopStrategy
-from patriot.strategies.events import SignalAction
+from patriot.strategies.events import SignalAction, StrategyStopped, StrategyUnassigned
 from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, Leg
 from tests.services.paper import ALICE, ANOTHER, RANGE, TREND, Paper
@@ -164,6 +165,37 @@ def test_signal_that_came_while_a_dead_owner_had_the_lease_is_entered_once_by_th
             (routed,) = await paper.log(SignalRouted)
             assert [(one.routing, one.account_id) for one in routed.accounts] == [(Routing.SENT, account_id)]
             assert len(entries(paper)) == 1  # by whoever got the lease while the signal was good
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda _account_id, at: StrategyStopped(TREND, "OPERATOR", at), ReasonCode.HALTED),
+        (
+            lambda account_id, at: StrategyUnassigned(TREND, account_id, ALICE, account_id, "CLIENT", at),
+            ReasonCode.ACCOUNT_NOT_ACTIVE,
+        ),
+    ],
+)
+def test_signal_that_waited_for_an_owner_is_entered_only_if_it_still_may(
+    change: Callable[[AccountId, datetime], object], reason: ReasonCode
+) -> None:
+    async def day() -> None:
+        paper, account_id = await one_client()
+        async with paper.running():
+            await paper.settle()
+        async with paper.running_soon() as service:
+            async with paper.owned_elsewhere(account_id):
+                await service.started.wait()
+                await paper.signal(TREND)
+                await paper.write("STRATEGY", TREND, change(account_id, paper.clock.now()))
+                await paper.settle(1)
+            await paper.settle(60)
+            (routed,) = (await paper.log(SignalRouted))[-1].accounts
+            assert (routed.routing, routed.reason_code) == (Routing.SKIPPED, reason)
+            assert entries(paper) == []
 
     run_virtually(day())
 

@@ -108,9 +108,8 @@ class SignalRouter:
     def _shares(self, signal: SignalGenerated) -> dict[AccountId, Share]:
         if signal.action is SignalAction.CLOSE:
             return {account_id: partial(self._close, signal, account_id) for account_id in self._holders(signal)}
-        strategy = self._book.strategies[signal.strategy_id]
         followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
-        return {one.account_id: partial(self._serve, signal, strategy, one) for one in followers}
+        return {one.account_id: partial(self._serve, signal, one.account_id) for one in followers}
 
     async def _do(self, signal: SignalGenerated, account_id: AccountId, share: Share, late: bool) -> None:
         try:
@@ -148,14 +147,14 @@ class SignalRouter:
         else:
             await self._bus.dispatch(routing, context)
 
-    async def _serve(
-        self, signal: SignalGenerated, strategy: FollowedStrategy, follower: Follower, *, late: bool, alone: bool
-    ) -> RoutedAccount:
+    async def _serve(self, signal: SignalGenerated, account_id: AccountId, *, late: bool, alone: bool) -> RoutedAccount:
         async with self._slots:
-            order_id = entry_order_id(signal.signal_id, follower.account_id)
-            worker = self._needs.workers.get(follower.account_id)
-            served, ours = _skipped(follower, ReasonCode.ACCOUNT_NOT_ACTIVE), True
-            if self._book.accounts.get(follower.account_id) is AccountStatus.ACTIVE:
+            order_id = entry_order_id(signal.signal_id, account_id)
+            worker = self._needs.workers.get(account_id)
+            served, ours = RoutedAccount(account_id, Routing.SKIPPED, None, ReasonCode.ACCOUNT_NOT_ACTIVE, None), True
+            strategy = self._book.strategies[signal.strategy_id]  # as it is now: a share may have waited
+            follower = strategy.followers.get(account_id)
+            if follower is not None and self._book.accounts.get(account_id) is AccountStatus.ACTIVE:
                 try:
                     if ours := worker is not None:
                         served = await self._enter(signal, strategy, follower, worker, order_id, late)
@@ -165,9 +164,9 @@ class SignalRouter:
                 # The signal comes again: its order was placed, and what the store answered was lost.
                 if worker is not None:
                     await worker.enter_again(order_id)
-                return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, None)
+                return RoutedAccount(account_id, Routing.SENT, order_id, None, None)
             if not ours and not alone:
-                raise LeaseLost(f"account {follower.account_id}: another process works for it, or may")
+                raise LeaseLost(f"account {account_id}: another process works for it, or may")
             return served
 
     def _holders(self, signal: SignalGenerated) -> list[AccountId]:
