@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from patriot.accounts.events import TradeBooked, TradeOrigin
 from patriot.execution.events import PositionAdjusted
 from patriot.judge.case import Case
 from patriot.judge.ends import (
@@ -19,7 +20,7 @@ from patriot.judge.exchange_books import VenueAccount
 from patriot.kernel.eventstore import Place
 from patriot.kernel.memory import MemoryFeed
 from patriot.orders.events import OrderFilled, OrderRejected, RejectStage
-from patriot.trading.terms import Leg
+from patriot.trading.terms import Leg, Side
 from tests.judge.cases import (
     ACCOUNT,
     BOUGHT,
@@ -37,7 +38,7 @@ from tests.judge.cases import (
     sent,
     without,
 )
-from tests.portfolio.facts import ALICES, NOON, closed, filled, group, order_id
+from tests.portfolio.facts import ALICE, ALICES, NOON, closed, filled, group, order_id
 
 pytestmark = pytest.mark.unit
 
@@ -194,3 +195,14 @@ def test_position_of_a_person_is_not_the_logs_to_hold() -> None:
     assert positions_are_the_exchanges(case(account=replace(account, positions={"BTCUSDT": Decimal(5)}))) == []
     (problem,) = positions_are_the_exchanges(case(account=replace(account, positions={"BTCUSDT": Decimal(4)})))
     assert problem == f"account {ALICES}: the log holds {{}}, the exchange {{'BTCUSDT': Decimal('4')}}"
+
+
+def test_execution_of_a_person_that_is_in_the_books_counts_once() -> None:
+    theirs = replace(BOUGHT, order_id="77", trade_id="9", quantity=Decimal(5))
+    account = replace(ACCOUNT, trades=(*ACCOUNT.trades, theirs), positions={"BTCUSDT": Decimal(5)})
+    booked = TradeBooked(
+        ALICES, ALICE, "BTCUSDT", "9", TradeOrigin.CLIENT, Side.BUY, Decimal(5), theirs.price, Decimal(0),
+        theirs.commission, "USDT", theirs.commission, theirs.at,
+    )  # fmt: skip
+    assert positions_are_the_exchanges(case([*EVENTS, booked], account)) == []
+    assert positions_are_the_exchanges(case([*EVENTS, replace(booked, quantity=Decimal(4))], account)) != []

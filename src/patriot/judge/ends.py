@@ -83,13 +83,14 @@ def protection_belongs_to_open_brackets(case: Case) -> list[str]:
 
 
 def positions_are_the_exchanges(case: Case) -> list[str]:
-    """Return accounts whose positions are not what the log holds and what others did on the exchange."""
+    """Return accounts whose positions are not what the log holds and what others did that is not in the books yet."""
     problems = []
     for account_id, account in case.venue.items():
-        held = {symbol: holding.quantity for symbol, holding in case.log.accounts[account_id].book.holdings.items()}
+        logged = case.log.accounts[account_id]
+        held = {symbol: holding.quantity for symbol, holding in logged.book.holdings.items()}
         explained = defaultdict(Decimal, held)
         for trade in account.trades:
-            if not account.is_ours(trade):
+            if not account.is_ours(trade) and (trade.symbol, trade.trade_id) not in logged.booked:
                 explained[trade.symbol] += trade.signed_quantity
         if {symbol: quantity for symbol, quantity in explained.items() if quantity} != account.positions:
             found = {symbol: quantity for symbol, quantity in held.items() if quantity}

@@ -14,6 +14,7 @@ from patriot.accounts.events import (
     EquitySampled,
     FundingPaid,
     TradeBooked,
+    TradeOrigin,
     TransferRecorded,
 )
 from patriot.billing.events import InvoiceDrafted, InvoiceIssued
@@ -55,6 +56,7 @@ class LoggedAccount:
     opened: bool = False  # any money was recorded: before its books are open, an account's wallet says nothing
     fills: dict[str, OrderFilled] = field(default_factory=dict)
     repeated_fills: list[str] = field(default_factory=list)  # trade ids that the log counts twice
+    booked: set[tuple[str, str]] = field(default_factory=set)  # symbol and trade id of what others executed
     samples: list[EquitySampled] = field(default_factory=list)
 
 
@@ -152,8 +154,11 @@ class LogEvidence:
                 self._found(event.order_id)
                 self._note_filled(event)
             case TransferRecorded() | FundingPaid() | TradeBooked() | ChargeBooked():
-                self.accounts[event.account_id].book.apply(event)
-                self.accounts[event.account_id].opened = True
+                account = self.accounts[event.account_id]
+                account.book.apply(event)
+                account.opened = True
+                if isinstance(event, TradeBooked) and event.origin is not TradeOrigin.PATRIOT:
+                    account.booked.add((event.symbol, event.trade_id))
             case EquitySampled():
                 self.accounts[event.account_id].samples.append(event)
                 self.accounts[event.account_id].opened = True
