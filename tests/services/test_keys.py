@@ -9,7 +9,7 @@ import pytest
 
 from patriot.accounts.events import AccountStatus, AccountStatusChanged
 from patriot.accounts.ports import ApiKey
-from patriot.adapters.exchanges.binance.account import BinanceKeyProbe
+from patriot.adapters.exchanges.binance.account import BinanceAccount, BinanceKeyProbe
 from patriot.execution.events import PositionClosed, Routing, SignalRouted
 from patriot.kernel.errors import ExchangeUnavailable
 from patriot.orders.events import OrderFilled, OrderRejected
@@ -18,7 +18,7 @@ from patriot.risk.events import HaltLevel, ReasonCode, Scope
 from patriot.sim.engine.words import Permission
 from patriot.simulation.loop import run_virtually
 from patriot.simulation.venue import PRICES
-from patriot.trading.reports import KeyPermissions
+from patriot.trading.reports import AccountSnapshot, KeyPermissions
 from patriot.trading.terms import AccountId, Urgency
 from tests.services.paper import ALICE, TREND, Paper
 
@@ -133,6 +133,31 @@ def test_close_that_a_key_without_the_right_to_trade_cannot_make_is_told_once_an
             assert paper.positions(account_id) == {}
             assert len(await paper.log(PositionClosed)) == 1
             assert service.troubles() == {account_id: "it is suspended: NO_TRADE_PERMISSION"}
+
+    run_virtually(day())
+
+
+def test_refused_close_is_told_although_the_account_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_account: BinanceAccount, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
+        raise ExchangeUnavailable("HTTP 502: no venue code")
+
+    async def day() -> None:
+        paper = Paper()
+        account_id = await paper.link(ALICE)
+        await paper.found([(ALICE, account_id)])
+        async with paper.running() as service:
+            await paper.signal(TREND)
+            await set_rights(paper, account_id, Permission.READ)
+            with monkeypatch.context() as patch:
+                patch.setattr(BinanceAccount, "snapshot", away)
+                await paper.tell(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, "OPERATOR", paper.clock.now()))
+                await paper.settle(40)
+                (reason,) = told(paper, "position.exit_refused")
+                assert f"the exchange refuses its close in BTCUSDT: {reason}" in service.troubles()[account_id]
+            await set_rights(paper, account_id, *TRADES)
+            await paper.settle(30)
+            assert paper.positions(account_id) == {}
+            assert told(paper, "position.exit_refused") == [reason]
 
     run_virtually(day())
 

@@ -1,5 +1,6 @@
 """What the exchange refuses of the way out: told to a person once, named while it stands, tried on meanwhile."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -8,6 +9,8 @@ from patriot.execution.ports import Alerts, Desk
 from patriot.kernel.errors import ExchangeRefused
 from patriot.orders.events import OrderCreated
 from patriot.trading.terms import AccountId, Leg, OrderId
+
+LOOK_SECONDS = 10.0  # for what is held to be read before a person is told
 
 
 class LookAgain(Protocol):
@@ -48,8 +51,21 @@ class Refusals:
             self._exits[created.group_id] = refusal
 
     async def _look_into_exit(self, group_id: OrderId) -> None:
-        """Have the position looked at: a refusal is no news where a stop was faster, or somebody else closed it."""
-        await self._look_again(exit_refused=group_id)
+        """Have the position looked at: a refusal is no news where a stop was faster, or somebody else closed it.
+
+        An account that cannot be read keeps it from a person for a moment only.
+        """
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(self._tell_of_exit_later(group_id))
+            await self._look_again(exit_refused=group_id)
+            waiting.cancel()
+        self._tell_of_exit(group_id)
+
+    async def _tell_of_exit_later(self, group_id: OrderId) -> None:
+        await asyncio.sleep(LOOK_SECONDS)
+        self._tell_of_exit(group_id)
+
+    def _tell_of_exit(self, group_id: OrderId) -> None:
         bracket, refusal = self._keeper.open_brackets.get(group_id), self._exits.get(group_id)
         if refusal is not None and bracket is not None and bracket.entry is not None and bracket.position > 0:
             self._tell(group_id, bracket.entry.symbol, refusal, cancel=False)
