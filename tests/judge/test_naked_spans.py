@@ -195,6 +195,16 @@ def test_what_a_person_closed_of_ours_need_not_be_protected_and_the_rest_must() 
     assert max_unprotected_seconds(case(account=replace(kept, orders=(ENTRY,)))) == 60
 
 
+def test_what_a_person_opens_after_closing_ours_is_not_ours_to_protect() -> None:
+    out = replace(THEIRS, side="SELL", at=NOON + seconds(1))
+    anew, away = replace(THEIRS, at=NOON + seconds(20)), replace(out, at=NOON + seconds(50))
+    account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT, out, anew, away), as_of=NOON + seconds(60))
+
+    assert max_unprotected_seconds(case(account=account)) == 1
+    more = replace(account, trades=(THEIRS, replace(BOUGHT, at=NOON + seconds(3)), replace(out, at=NOON + seconds(5))))
+    assert max_unprotected_seconds(case(account=more)) == 57, "what the person closed was the person's"
+
+
 def test_our_part_stays_to_be_protected_when_a_person_adds_to_it() -> None:
     account = replace(ACCOUNT, orders=(ENTRY,), trades=(BOUGHT, THEIRS), as_of=NOON + seconds(7))
 

@@ -94,7 +94,8 @@ def _spans(changes: Iterable[Change[T]], now: T) -> list[tuple[T, T]]:
     naked_since: T | None = None
     for at, together in groupby(sorted(changes, key=lambda change: change[0]), key=lambda change: change[0]):
         for _, bought, by_us, of_long, of_short in together:
-            held, ours = held + bought, ours + by_us
+            ours += by_us if by_us else _of_ours(ours, held - ours, bought)
+            held += bought
             long_stops, short_stops = long_stops + of_long, short_stops + of_short
         naked = min(held, ours) > long_stops or min(-held, -ours) > short_stops
         if naked and naked_since is None:
@@ -105,3 +106,15 @@ def _spans(changes: Iterable[Change[T]], now: T) -> list[tuple[T, T]]:
     if naked_since is not None:
         spans.append((naked_since, now))
     return spans
+
+
+def _of_ours(ours: Decimal, theirs: Decimal, bought: Decimal) -> Decimal:
+    """Return how much of a person's execution moved our position: what is left of it when their own is flat."""
+    beyond = bought - _reducing(theirs, bought)
+    return _reducing(ours, beyond)
+
+
+def _reducing(held: Decimal, bought: Decimal) -> Decimal:
+    if held * bought >= ZERO:
+        return ZERO
+    return bought if abs(bought) <= abs(held) else -held
