@@ -138,8 +138,13 @@ def test_execution_is_remembered_while_it_is_young_or_among_the_newest() -> None
     assert len(same_day.trades) == len(many)
     later = NOON + REMEMBERED + 2 * MINUTE
     aged = LEDGER.fold([e for n in many for e in LEDGER.decide(same_day, trade(10_000 + n, later))], same_day)
-    assert len(aged.trades) < 2 * len(many)
-    assert not aged.lacks_trade("BTCUSDT", str(10_000), later)
+    assert not aged.lacks_trade("BTCUSDT", "0", NOON + MINUTE), "without newer records it is asked for again"
+    assert read_from(aged, NOON) <= NOON + MINUTE
+    paid = LEDGER.fold([FundingPaid(ONE, OWNER, "F:1", "BTCUSDT", "USDT", Decimal(-1), later)], aged)
+    more = LEDGER.fold([e for n in many for e in LEDGER.decide(paid, trade(20_000 + n, later))], paid)
+    assert len(more.trades) == 2 * len(many)
+    assert read_from(more, NOON) > NOON + MINUTE
+    assert not more.lacks_trade("BTCUSDT", str(10_000), later)
 
 
 def test_charge_is_booked_once_and_never_without_an_amount() -> None:

@@ -206,7 +206,7 @@ def evolve(ledger: Ledger, event: LedgerEvent) -> Ledger:
         case ChargeBooked():
             return _after(ledger, event.record_id, event.booked_at)
         case TradeBooked():
-            return replace(ledger, trades=_with_trade(ledger.trades, event))
+            return replace(ledger, trades=_with_trade(ledger, event))
         case EquitySampled():
             shows_transfer = event.reason in (SampleReason.TRANSFER, SampleReason.LINKED)
             hours = (
@@ -231,13 +231,11 @@ def _after(ledger: Ledger, record_id: str, at: datetime) -> Ledger:
     return replace(ledger, newest=newest, recent=kept, closed_until=closed_until)
 
 
-def _with_trade(trades: dict[str, datetime], event: TradeBooked) -> dict[str, datetime]:
+def _with_trade(ledger: Ledger, event: TradeBooked) -> dict[str, datetime]:
     """Forget what is older than what the exchange is asked for again, but never the newest."""
-    trades = {**trades, _trade_key(event.symbol, event.trade_id): event.traded_at}
-    if len(trades) <= REMEMBERED_TRADES:
-        return trades
+    trades = {**ledger.trades, _trade_key(event.symbol, event.trade_id): event.traded_at}
     oldest, at = next(iter(trades.items()))
-    if at < max(trades.values()) - REMEMBERED:
+    if len(trades) > REMEMBERED_TRADES and at < read_from(ledger, at):
         del trades[oldest]
     return trades
 
