@@ -12,12 +12,12 @@ import pytest
 from patriot.accounts.commands import OpenLedger, RecordEquity, RecordFunding
 from patriot.accounts.events import AccountReconciled, SampleReason, TradeBooked, TradeOrigin
 from patriot.kernel.errors import StoreUnavailable
-from patriot.kernel.eventstore import Context
+from patriot.kernel.eventstore import START, Context, Place
 from patriot.orders.events import OrderFilled
 from patriot.risk.commands import HaltTrading
 from patriot.risk.events import HaltLevel, Scope, TradingHalted, TradingResumed
 from patriot.services.execution import ExecutionService
-from patriot.services.reconciliation import ReconciliationService
+from patriot.services.reconciliation import EVENT_TYPES, ReconciliationService, fills_booked
 from patriot.sim.engine import operations as sim_operations
 from patriot.sim.engine import words as sim_words
 from patriot.simulation.loop import run_virtually
@@ -164,5 +164,29 @@ def test_judgment_is_not_lost_when_the_store_goes_away() -> None:
             await paper.settle()
             running.cancel()
         assert [event.unexplained for event in await paper.log(AccountReconciled)] == [3]
+
+    run_virtually(day())
+
+
+def test_fills_are_known_to_be_booked_whatever_came_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def day() -> None:
+        paper = Paper()
+        await one_client(paper)
+        async with paper.running(), paper.plugged_in() as ports:
+            await paper.signal(RANGE)
+            last = [envelope.event_type for envelope in (await paper.store.feed.read(START, 10**6)).events][-1]
+            assert last not in EVENT_TYPES, "its tail does not save how far it has come for such an event"
+            assert await fills_booked(ports)
+        async with paper.plugged_in() as ports:
+            entry, *_ = await paper.log(OrderFilled)
+            asked_at = await ports.feed.newest()
+
+            async def newest(_feed: object) -> Place:
+                return asked_at
+
+            await paper.write("ORDER", entry.order_id, entry)
+            assert not await fills_booked(ports)
+            monkeypatch.setattr(type(ports.feed), "newest", newest)
+            assert await fills_booked(ports), "what is filled after the question does not count"
 
     run_virtually(day())

@@ -9,7 +9,7 @@ from patriot.accounts.events import TradeOrigin
 from patriot.accounts.policies import MoneyEvent, MoneyWatch, reconcile
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import ExchangeError
-from patriot.kernel.eventstore import Context
+from patriot.kernel.eventstore import Context, Place
 from patriot.kernel.ids import derived_id
 from patriot.kernel.patience import patiently
 from patriot.kernel.policy import Keep, PolicyRunner
@@ -23,6 +23,7 @@ TAIL = "reconciliation"
 BOOKED_SOON = (0.25,) * 20  # seconds between looks whether the fills of a moment ago are booked
 PRICE_PAUSES = (1.0, 5.0, 30.0)
 EVENT_TYPES = frozenset(EVENTS.name_of_class(cls) for cls in MoneyEvent.__args__)
+FILL = EVENTS.name_of_class(OrderFilled)
 
 
 class ReconciliationService(Engine):
@@ -100,7 +101,18 @@ async def fills_booked(ports: Ports) -> bool:
     """Tell whether every fill that the log holds now is in the books of its account, or soon will be."""
     newest = await ports.feed.newest()
     for pause in BOOKED_SOON:
-        if ports.feed.reached(await ports.checkpoints.load(TAIL), newest):
+        if await _no_fill_between(ports, await ports.checkpoints.load(TAIL), newest):
             return True
         await asyncio.sleep(pause)
     return False
+
+
+async def _no_fill_between(ports: Ports, place: Place, newest: Place) -> bool:
+    """Tell by the events themselves: the checkpoint does not move for those that the tail has no use for."""
+    while not ports.feed.reached(place, newest):
+        page = await ports.feed.read(place)
+        fills = [envelope.place for envelope in page.events if envelope.event_type == FILL]
+        if not page.events or any(ports.feed.reached(newest, fill) for fill in fills):
+            return False  # without events: an open transaction holds readers back
+        place = page.next
+    return True
