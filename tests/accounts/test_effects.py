@@ -26,6 +26,7 @@ from patriot.accounts.events import (
 )
 from patriot.accounts.other_trades import OtherTrades
 from patriot.accounts.ports import TradeVenue
+from patriot.adapters.exchanges.binance.orders import BinanceOrders
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import ExchangeUnavailable, StoreUnavailable
@@ -43,7 +44,14 @@ from patriot.trading.reports import (
 from patriot.trading.steps import Step
 from patriot.trading.terms import Side, Urgency
 from tests.accounts.facts import NOON, ONE, OWNER
-from tests.adapters.exchanges.binance.venue_kit import Connection, bars_at, connected, market_order
+from tests.adapters.exchanges.binance.venue_kit import (
+    Connection,
+    bars_at,
+    connected,
+    market_order,
+    stop_order,
+    working_orders_have_ids_of_their_own,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -55,11 +63,14 @@ async def worth(amount: Decimal, asset: str, in_asset: str, at: datetime) -> Dec
     return amount if asset == in_asset else 10 * amount
 
 
-def others_on(venue: TradeVenue, fills_booked: Callable[[], Awaitable[bool]] | None = None) -> OtherTrades:
+def others_on(venue: TradeVenue, fills_known: Callable[[], Awaitable[bool]] | None = None) -> OtherTrades:
     async def yes() -> bool:
         return True
 
-    return OtherTrades(ONE, OWNER, venue, worth, lambda client_id: client_id.startswith("ours"), fills_booked or yes)
+    async def is_ours(client_id: str) -> bool:
+        return client_id.startswith("ours")
+
+    return OtherTrades(ONE, OWNER, venue, worth, is_ours, fills_known or yes)
 
 
 class NoTrades:
@@ -73,6 +84,26 @@ class NoTrades:
     ) -> OrderSender | None:
         return None
 
+    async def fired_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> dict[str, str]:
+        return {}
+
+
+class ForgetfulOrders:
+    """The order side of an account, which does not tell what some orders became or who sent them."""
+
+    def __init__(self, orders: BinanceOrders) -> None:
+        self.lags = False
+        self.trades = orders.trades
+        self._orders = orders
+
+    async def sender_of(
+        self, symbol: str, venue_order_id: str, *, urgency: Urgency = Urgency.NORMAL
+    ) -> OrderSender | None:
+        return None if self.lags else await self._orders.sender_of(symbol, venue_order_id)
+
+    async def fired_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> dict[str, str]:
+        return {} if self.lags else await self._orders.fired_orders(symbol)
+
 
 class Books:
     """One account's ledger over an in-memory log, and what it wrote."""
@@ -81,12 +112,13 @@ class Books:
         self.store = store or MemoryEventStore(exchange.clock)
         self._bus = CommandBus(self.store, exchange.clock, Ids(exchange.clock))
         streams.register(self._bus)
-        self.fills_booked = True
-        venue, others = exchange.venue, others_on(exchange.venue.orders, self._fills_booked)
+        self.fills_known = True
+        self.orders = ForgetfulOrders(exchange.venue.orders)
+        venue, others = exchange.venue, others_on(self.orders, self._fills_known)
         self.ledger = AccountLedger(ONE, OWNER, venue.account, self._bus, exchange.clock, self.store, others, worth)
 
-    async def _fills_booked(self) -> bool:
-        return self.fills_booked
+    async def _fills_known(self) -> bool:
+        return self.fills_known
 
     async def events(self, kind: type) -> list[object]:
         history = decode_all(await self.store.read_stream(ledger_stream(ONE)))
@@ -135,9 +167,12 @@ async def test_executions_of_others_are_booked_once_with_who_sent_them(exchange:
     await exchange.step(1)
     await exchange.venue.orders.place(market_order("ours-1", Side.BUY, "0.200"), exchange.now)
     await exchange.venue.orders.place(market_order("web_1", Side.SELL, "0.050"), exchange.now)
+    await books.ledger.sync_income()
+    assert await books.events(TradeBooked) == [], "so young, it may still turn out ours"
+    await exchange.step(5)
     for _ in range(2):
-        await books.ledger.sync_income()
         await Books(exchange, books.store).ledger.sync_income()  # another process, the same log
+        await books.ledger.sync_income()
 
     (booked,) = await books.events(TradeBooked)
     assert isinstance(booked, TradeBooked)
@@ -147,18 +182,90 @@ async def test_executions_of_others_are_booked_once_with_who_sent_them(exchange:
     assert booked.trade_id == traded[-1].trade_id
 
 
-async def test_nobody_is_said_to_have_traded_before_the_fills_are_booked(exchange: Connection) -> None:
+async def test_nobody_is_said_to_have_traded_before_the_fills_are_known(exchange: Connection) -> None:
     books = Books(exchange)
     await books.ledger.sync_income()
     await exchange.step(1)
     await exchange.venue.orders.place(market_order("web_1", Side.BUY, "0.050"), exchange.now)
-    books.fills_booked = False
+    await exchange.step(20)
+    books.fills_known = False
     await books.ledger.sync_income()
     assert await books.events(TradeBooked) == []
 
-    books.fills_booked = True
+    books.fills_known = True
     await books.ledger.sync_income()
     assert len(await books.events(TradeBooked)) == 1
+
+
+@pytest.fixture
+async def falling(tmp_path: Path) -> AsyncIterator[Connection]:
+    async with connected(tmp_path, bars_at(*["40000"] * 3, *["38000"] * 30)) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("lags", [False, True])
+async def test_order_that_was_conditional_is_ours_under_whatever_id_it_works(
+    falling: Connection, lags: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working_orders_have_ids_of_their_own(monkeypatch)
+    books = Books(falling)
+    await books.ledger.sync_income()
+    await falling.step(2)
+    await falling.venue.orders.place(market_order("ours-1", Side.BUY, "0.100"), falling.now)
+    await falling.venue.orders.place(stop_order("ours-2", Side.SELL, "0.100", "39000"), falling.now)
+    await falling.step(4)
+    books.orders.lags = lags
+    await books.ledger.sync_income()
+    books.orders.lags = False
+    await falling.step(20)
+    await books.ledger.sync_income()
+
+    assert len(await falling.venue.orders.trades("BTCUSDT", NOON - timedelta(days=9_000))) == 2
+    assert await books.events(TradeBooked) == [], "the fills are booked by whoever records them"
+
+
+async def test_income_is_asked_for_again_for_as_long_as_an_execution_is_undecided() -> None:
+    """However long nobody can tell whose it is: three days are read again, and then four."""
+    clock, venue, trades = FakeClock(NOON), DepositedVenue(), OneTrade(NOON + timedelta(minutes=1))
+    store, known = MemoryEventStore(clock), False
+
+    async def fills_known() -> bool:
+        return known
+
+    ledger = ledger_over(venue, store, clock, others_on(trades, fills_known))
+    await ledger.sync_income()
+    venue._income.append(trades.income)
+    for day in range(1, 8):
+        clock.advance(timedelta(days=1))
+        venue.at = clock.now()
+        paid = IncomeRecord(f"F:{day}", IncomeType.FUNDING_FEE, "FUNDING_FEE", "B", "USDT", Decimal(1), venue.at)
+        venue._income.append(paid)
+        await ledger_over(venue, store, clock, others_on(trades, fills_known)).sync_income()
+    assert await kinds_in(store, TradeBooked) == 0
+
+    known = True
+    for _ in range(2):
+        await ledger.sync_income()
+    assert await kinds_in(store, TradeBooked) == 1
+    assert await kinds_in(store, FundingPaid) == 7
+
+
+@pytest.mark.parametrize(("age", "seconds"), [(0, 180), (150, 60), (240, 60)])
+async def test_undecided_execution_is_looked_at_again_when_it_can_be_told(age: int, seconds: int) -> None:
+    clock, venue, trades = FakeClock(NOON), DepositedVenue(), OneTrade(NOON + timedelta(minutes=1))
+
+    async def fills_known() -> bool:
+        return False
+
+    ledger = ledger_over(venue, MemoryEventStore(clock), clock, others_on(trades, fills_known))
+    await ledger.sync_income()
+    assert not ledger.is_due(clock.monotonic() + 1_000), "nothing is undecided"
+    venue._income.append(trades.income)
+    venue.at = trades.at + timedelta(seconds=age)
+    await ledger.sync_income()
+
+    now = clock.monotonic()
+    assert [ledger.is_due(now + later) for later in (seconds - 1, seconds, seconds)] == [False, True, False]
 
 
 async def test_executions_before_the_books_began_are_in_the_opening_balance(exchange: Connection) -> None:
@@ -300,6 +407,19 @@ class DepositedVenue(RestlessVenue):
         return replace(await super().snapshot(), at=self.at, positions=self.held, unrealized_pnl=unrealized)
 
 
+class OneTrade(NoTrades):
+    """An account with one execution of an order that the exchange knows no more."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        self.income = IncomeRecord("C:1", IncomeType.COMMISSION, "COMMISSION", "B", "USDT", Decimal(-1), at, "1")
+
+    async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
+        one = Decimal(1)
+        trade = TradeReport("1", "7", "", "B", Side.BUY, one, one, one, "USDT", Decimal(0), False, self.at)
+        return [trade] if since <= self.at else []
+
+
 class ForgetfulStore(MemoryEventStore):
     """Commits, and loses the answer as often as it is told to."""
 
@@ -313,10 +433,18 @@ class ForgetfulStore(MemoryEventStore):
         return appended
 
 
-def ledger_over(venue: RestlessVenue, store: MemoryEventStore, clock: FakeClock) -> AccountLedger:
+def ledger_over(
+    venue: RestlessVenue, store: MemoryEventStore, clock: FakeClock, others: OtherTrades | None = None
+) -> AccountLedger:
     bus = CommandBus(store, clock, Ids(clock))
     streams.register(bus)
-    return AccountLedger(ONE, OWNER, venue, bus, clock, store, others_on(NoTrades()), worth)  # type: ignore[arg-type]
+    others = others or others_on(NoTrades())
+    return AccountLedger(ONE, OWNER, venue, bus, clock, store, others, worth)  # type: ignore[arg-type]
+
+
+async def kinds_in(store: MemoryEventStore, kind: type) -> int:
+    history = decode_all(await store.read_stream(ledger_stream(ONE)))
+    return sum(isinstance(event, kind) for event in history)
 
 
 async def samples_in(store: MemoryEventStore) -> list[EquitySampled]:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patriot.accounts.commands import RecordReconciliation
+from patriot.accounts.effects import LOOK_AGAIN
 from patriot.accounts.events import (
     AccountReconciled,
     ChargeBooked,
@@ -24,6 +25,7 @@ from patriot.accounts.events import (
     TransferRecorded,
 )
 from patriot.accounts.ledger import LEDGER
+from patriot.accounts.other_trades import MAY_BE_OURS
 from patriot.accounts.policies import SETTLED, UNSURE, MoneyEvent, MoneyWatch, reconcile
 from patriot.orders.events import OrderFilled
 from patriot.trading.terms import Exchange, Leg, OrderId, Side
@@ -95,10 +97,14 @@ def test_sample_shortly_after_another_does_not_judge_it() -> None:
     assert rests(first, sample("990", NOON + HOUR + SETTLED / 2), late, sample("990", NOON + 2 * HOUR)) == [0]
 
 
-def test_sample_is_judged_by_one_that_comes_a_minute_later_and_by_none_that_comes_sooner() -> None:
-    first, at = sample("990", NOON + HOUR), NOON + HOUR + MINUTE
+def test_sample_is_judged_by_one_that_comes_five_minutes_later_and_by_none_that_comes_sooner() -> None:
+    first, at = sample("990", NOON + HOUR), NOON + HOUR + 5 * MINUTE
     assert rests(first, sample("990", at - SECOND)) == []
     assert rests(first, sample("990", at)) == [-10]
+
+
+def test_wallet_is_not_judged_before_it_is_decided_whose_an_execution_is() -> None:
+    assert MAY_BE_OURS + LOOK_AGAIN < SETTLED
 
 
 def test_what_stays_the_same_is_said_once() -> None:

@@ -238,6 +238,10 @@ class Exchange:
         sent = (trade for _, trade in self.executions if trade.venue_order_id == venue_order_id)
         return next((OrderSender(trade.client_order_id, is_exchange=False) for trade in sent), None)
 
+    async def fired_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> dict[str, str]:
+        await self._request(f"fired {symbol}", urgency)
+        return {}  # they keep their ids here
+
     async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
         await self._request("snapshot", urgency)
         await asyncio.sleep(self.slow_snapshots)

@@ -1,7 +1,7 @@
 """Keep an account's books: read what the exchange booked, record what is new."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from patriot.accounts.commands import (
     LedgerCommand,
@@ -12,8 +12,8 @@ from patriot.accounts.commands import (
     RecordTransfer,
 )
 from patriot.accounts.events import PositionSample, SampleReason, ledger_stream
-from patriot.accounts.ledger import LEDGER, Ledger, missing_equity, read_from
-from patriot.accounts.other_trades import OtherTrades
+from patriot.accounts.ledger import LEDGER, REMEMBERED, Ledger, missing_equity, read_from
+from patriot.accounts.other_trades import MAY_BE_OURS, OtherTrades
 from patriot.accounts.ports import AccountVenue, Worth
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import Clock
@@ -26,6 +26,7 @@ from patriot.trading.terms import AccountId, Urgency, UserId
 
 INCOME_HISTORY = timedelta(days=89)  # the exchange keeps three months
 STEADY_READS = 5  # tries to read income and wallet with nothing booked in between
+LOOK_AGAIN = timedelta(minutes=1)  # at executions of which it was not known whose they are
 
 
 class AccountLedger:
@@ -54,12 +55,20 @@ class AccountLedger:
         self._reached = reached
         self._ledger = LEDGER.initial
         self._version = 0  # of the stream that the ledger is folded from: others write to it too
+        self._due_at: float | None = None  # when income is to be read again, whatever the exchange tells
         self._one_at_a_time = asyncio.Lock()
 
     @property
     def opened(self) -> bool:
         """Tell whether the books are known to be open; nothing is entered before they are."""
         return self._ledger.opened
+
+    def is_due(self, now: float) -> bool:
+        """Return whether it is time to read income again by itself: once for each time that it is due."""
+        due = self._due_at is not None and now >= self._due_at
+        if due:
+            self._due_at = None
+        return due
 
     async def sync_income(self, *, urgency: Urgency = Urgency.BACKGROUND) -> None:
         """Record transfers, funding, charges and others' executions that are new, and a sample if money moved.
@@ -75,9 +84,10 @@ class AccountLedger:
             else:
                 since = read_from(ledger, self._clock.now() - INCOME_HISTORY)
                 income = await self._venue.income(since, urgency=urgency)
+                undecided_since = await self._book_others(income, urgency)
                 for record in income:
-                    await self._book(record)
-                await self._book_others(income, urgency)
+                    if undecided_since is None or record.at < undecided_since + REMEMBERED:  # else it is not read again
+                        await self._book(record)
             due = missing_equity(await self._load())
             if due is not None:
                 await self._sample(due)
@@ -126,12 +136,21 @@ class AccountLedger:
             income = again
         raise ExchangeUnavailable(f"the account was never still in {STEADY_READS} reads of its wallet")
 
-    async def _book_others(self, income: list[IncomeRecord], urgency: Urgency) -> None:
-        if not self._others.unknown(self._ledger, income) or not await self._others.fills_booked():
-            return
+    async def _book_others(self, income: list[IncomeRecord], urgency: Urgency) -> datetime | None:
+        """Book what others executed; return since when there is something that may still turn out ours."""
+        others, since = self._others, self._others.unknown(self._ledger, income)
+        if not since:
+            return None
+        settled = (await self._venue.snapshot(urgency=urgency)).at - MAY_BE_OURS
+        knows_fills = min(since.values()) <= settled and await others.fills_known()
         ledger = await self._load()
-        for command in await self._others.find(ledger, self._others.unknown(ledger, income), urgency):
+        found = await others.find(ledger, others.unknown(ledger, income), settled if knows_fills else None, urgency)
+        for command in found.commands:
             await self._record(command)
+        if found.undecided_since is not None:
+            wait = max(LOOK_AGAIN, found.undecided_since - settled)
+            self._due_at = self._clock.monotonic() + wait.total_seconds()
+        return found.undecided_since
 
     async def _book(self, record: IncomeRecord) -> None:
         if self._ledger.knows(record.record_id, record.at):

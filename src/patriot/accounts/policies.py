@@ -29,7 +29,7 @@ from patriot.orders.events import OrderFilled
 from patriot.trading.terms import AccountId
 
 UNSURE = timedelta(seconds=10)  # at most, between the exchange reading a wallet and the time that we give the sample
-SETTLED = timedelta(minutes=1)  # what moved a wallet is written after so long, or the wallet is not explained
+SETTLED = timedelta(minutes=5)  # what moved a wallet is written after so long, or the wallet is not explained
 
 MoneyEvent = LedgerOpened | TransferRecorded | FundingPaid | OrderFilled | TradeBooked | ChargeBooked | EquitySampled
 

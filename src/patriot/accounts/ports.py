@@ -91,6 +91,10 @@ class TradeVenue(Protocol):
         """Return who sent an order, None if the exchange does not know it (any more)."""
         ...
 
+    async def fired_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> dict[str, str]:
+        """Return the client ids of conditional orders that fired, by the venue's id of the orders that they became."""
+        ...
+
 
 class Worth(Protocol):
     """What an amount of one asset was worth in another."""

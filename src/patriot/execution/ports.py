@@ -203,6 +203,10 @@ class Ledger(Protocol):
         """Tell whether the books are known to be open; nothing is entered before they are."""
         ...
 
+    def is_due(self, now: float) -> bool:
+        """Return whether it is time to read income again by itself: once for each time that it is due."""
+        ...
+
     async def sync_income(self, *, urgency: Urgency = Urgency.BACKGROUND) -> None:
         """Record transfers and funding that are new."""
         ...

@@ -188,6 +188,8 @@ class AccountWorker:
             now = self._clock.monotonic()
             if self.late_legs.is_due(now):
                 self._tasks.start(self._look_for_late_legs())
+            if self._ledger.is_due(now):
+                self._tasks.start(self._patiently(self._ledger.sync_income))
             if self._stream.is_due(now, holding=holding) or now - self._looked_at >= (
                 CHECK_SECONDS if holding else IDLE_CHECK_SECONDS
             ):
@@ -258,6 +260,13 @@ class AccountWorker:
         await self._patiently(self._ledger.sync_income)
         await self._patiently(partial(self._ledger.sample_equity, SampleReason.TRANSFER))
         await self.refresh()
+
+    async def fetch_fills(self) -> bool:
+        """Ask for the executions of all that is open; return whether all that is known of them is written."""
+        if not self.acting.is_set():
+            return False
+        await self._desk.catch_up(search=False)
+        return not self._writer.pending
 
     async def refresh(self) -> None:
         """Read balances and positions again."""

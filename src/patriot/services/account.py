@@ -20,7 +20,7 @@ from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused
 from patriot.kernel.eventstore import Actor, Context, Fence
 from patriot.kernel.patience import patiently
-from patriot.orders.client_ids import parse_client_order_id
+from patriot.orders.client_ids import group_of, parse_client_order_id
 from patriot.orders.commands import PlaceOrder, RecordFill
 from patriot.orders.desk import OrderDesk
 from patriot.orders.events import OrderCreated, order_stream
@@ -100,6 +100,12 @@ def put_to_work(
             return False
         return True
 
+    async def is_ours(client_order_id: str) -> bool:
+        return await belongs_to(ports, account_id, client_order_id)
+
+    async def fills_known() -> bool:
+        return await worker.fetch_fills() and await fills_booked(ports)
+
     async def load_open() -> list[LoggedBracket]:
         return await open_brackets(ports, account_id)
 
@@ -109,7 +115,7 @@ def put_to_work(
     desk.prepare_again = prepare_again
     keeper.attach(desk)
     worth = WorthOnExchange(ports.venue(account.venue_id).market, ports.alerts)
-    others = OtherTrades(account_id, user_id, session.orders, worth, is_ours, partial(fills_booked, ports))
+    others = OtherTrades(account_id, user_id, session.orders, worth, is_ours, fills_known)
     ledger = AccountLedger(
         account_id, user_id, session.account, ports.bus, ports.clock, ports.store, others, worth, ports.reached
     )
@@ -133,9 +139,15 @@ def put_to_work(
     return WorkingAccount(worker, ledger, fence)
 
 
-def is_ours(client_order_id: str) -> bool:
-    """Tell an order of PATRIOT by the id that it was sent with."""
-    return parse_client_order_id(client_order_id) is not None
+async def belongs_to(ports: Ports, account_id: AccountId, client_order_id: str) -> bool:
+    """Tell whether the log has the bracket of an account that an order's client id names.
+
+    Another bracket's id is not ours: of an account that was linked before, or of another platform.
+    """
+    if parse_client_order_id(client_order_id) is None:
+        return False
+    events = decode_all(await ports.store.read_stream(order_stream(group_of(client_order_id))))
+    return bool(events) and events[0].account_id == account_id
 
 
 async def open_brackets(ports: Ports, account_id: AccountId) -> list[LoggedBracket]:

@@ -72,8 +72,8 @@ class SimulatedVenue:
             WireTimes(clock.monotonic),
             _seeded_text(Random(f"{seed} keys")),
         )
-        faults = Faults(lambda: to_epoch_ms(clock.now()), clock.monotonic, seed)
-        self.face = BinanceFace(self.exchange, faults, clock, Limits(), live=True, on_lost_journal=_no_journal)
+        self.faults = Faults(lambda: to_epoch_ms(clock.now()), clock.monotonic, seed)
+        self.face = BinanceFace(self.exchange, self.faults, clock, Limits(), live=True, on_lost_journal=_no_journal)
         self.prices = dict(PRICES)
         self._runner = web.AppRunner(self.face.application(), access_log=None, shutdown_timeout=1.0)
 

@@ -13,7 +13,15 @@ from patriot.kernel.errors import ExchangeUnavailable, OutcomeUnknown
 from patriot.trading.reports import OrderSender, VenueOrder, VenueStatus
 from patriot.trading.terms import OrderType, Side, TimeInForce
 from tests.adapters.exchanges.binance.test_session import saying, talking_to
-from tests.adapters.exchanges.binance.venue_kit import SYMBOL, Connection, bars_at, connected, market_order
+from tests.adapters.exchanges.binance.venue_kit import (
+    SYMBOL,
+    Connection,
+    bars_at,
+    connected,
+    market_order,
+    stop_order,
+    working_orders_have_ids_of_their_own,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -76,6 +84,24 @@ async def test_order_of_a_liquidation_is_sent_by_the_exchange(tmp_path: Path) ->
         sent = await exchange.venue.orders.sender_of(SYMBOL, last.venue_order_id)
         assert sent is not None
         assert (sent.is_exchange, last.side) == (True, Side.SELL)
+
+
+async def test_order_that_was_conditional_is_told_by_the_id_that_it_had_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working_orders_have_ids_of_their_own(monkeypatch)
+    async with connected(tmp_path, bars_at("40000", "40000", "38000", "38000")) as exchange:
+        orders = exchange.venue.orders
+        await orders.place(market_order("entry", Side.BUY, "0.200"), exchange.now)
+        await orders.place(stop_order("stop", Side.SELL, "0.100", "39000"), exchange.now)
+        await orders.place(stop_order("far", Side.SELL, "0.100", "30000"), exchange.now)
+        began = exchange.now
+        await exchange.step(4)
+        *_, last = await orders.trades(SYMBOL, began)
+        shown = await orders.sender_of(SYMBOL, last.venue_order_id)
+        assert shown is not None
+        assert shown.client_order_id.startswith("x-")
+        assert await orders.fired_orders(SYMBOL) == {last.venue_order_id: "stop"}
 
 
 async def test_limit_order_rests_at_its_price(exchange: Connection) -> None:

@@ -3,12 +3,14 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import pytest
 
 from patriot.accounts.ports import ApiKey
 from patriot.adapters.exchanges.binance.budget import RateBudget
@@ -18,6 +20,7 @@ from patriot.adapters.exchanges.binance.signing import Signer
 from patriot.adapters.exchanges.binance.sockets import Backoff
 from patriot.adapters.exchanges.binance.venue import BinanceAccountSession
 from patriot.kernel.clock import ReplayClock, from_epoch_ms
+from patriot.sim.engine import conditional
 from patriot.trading.reports import VenueOrder
 from patriot.trading.terms import OrderType, Side
 from tests.sim.binance.client import MINUTE_MS, START_MS, Sim, Trader, running_sim, write_dump
@@ -109,3 +112,13 @@ def stop_order(client_order_id: str, side: Side, quantity: str, trigger: str) ->
         reduce_only=True,
         trigger_price=Decimal(trigger),
     )
+
+
+def working_orders_have_ids_of_their_own(patch: pytest.MonkeyPatch) -> None:
+    """Let a conditional order that fires become an order whose client id the simulator chooses."""
+    work = conditional._child
+
+    def own(floor: Any, account: Any, algo: Any) -> Any:
+        return replace(work(floor, account, algo), client_order_id=f"x-{algo.algo_id}")
+
+    patch.setattr(conditional, "_child", own)

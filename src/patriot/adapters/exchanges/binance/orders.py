@@ -128,6 +128,11 @@ class BinanceOrders:
         client_id = self._working.own_order(found).client_order_id
         return OrderSender(client_id, client_id.startswith(SENT_BY_EXCHANGE))
 
+    async def fired_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> dict[str, str]:
+        """Return the client ids of conditional orders that fired, by the venue's id of the orders that they became."""
+        listed = await self._conditional_history(symbol, urgency)
+        return {one.triggered_order_id: one.client_order_id for one in listed if one.triggered_order_id is not None}
+
     async def _trade_page(self, symbol: str, place: dict[str, int], urgency: Urgency) -> list[TradeReport]:
         parameters: Parameters = {"symbol": symbol, "limit": PAGE, **place}
         request = Request("GET", "/fapi/v1/userTrades", parameters, weight=PAGE_WEIGHT, urgency=urgency)
