@@ -9,15 +9,17 @@ from decimal import Decimal
 
 import pytest
 
-from patriot.accounts.events import SampleReason
+from patriot.accounts.events import AccountUnlinked, SampleReason, account_stream, ledger_stream
 from patriot.billing.assessment import MarkSpan
 from patriot.billing.events import InvoiceIssued, PeriodClosed
 from patriot.billing.verify_invoice import verify
+from patriot.kernel.bus import decode_all
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import CommandRefused, InvalidInput, StoreUnavailable
 from patriot.kernel.eventstore import Appended, Fence, IdempotentResult, StreamAppend
 from patriot.kernel.memory import MemoryEventStore
-from tests.billing.support import ACCOUNT, BTC, DAY, HOUR, JANUARY_ENDS, LINKED, Story, World, on
+from patriot.trading.terms import Exchange
+from tests.billing.support import ACCOUNT, BTC, CLIENT, DAY, HOUR, JANUARY_ENDS, LINKED, Story, World, linked, on
 
 pytestmark = pytest.mark.unit
 
@@ -140,6 +142,25 @@ async def test_month_that_ends_early_is_cut_there() -> None:
     assert isinstance(closed, PeriodClosed)
     assert (closed.final, closed.period_end) == (True, on(1, 25, 13, 37))
     assert (closed.window_start, closed.counted_result) == (on(1, 24, 13, 37), Decimal(100))
+
+
+async def test_account_that_was_unlinked_is_closed_once_its_books_hold_nothing_either() -> None:
+    """The exchange held nothing: an execution that may still turn out ours, or was not told yet, is missing."""
+    ended_at = on(1, 25, 13, 37)
+    world = await world_with(gained(), at=on(1, 26))
+    unlinked = AccountUnlinked(ACCOUNT, CLIENT, Exchange.BINANCE, "CLIENT", ended_at)
+    await world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked])
+    with pytest.raises(CommandRefused, match="executions of BTCUSDT are not booked"):
+        await world.month_end.close_period(ACCOUNT, JANUARY, ends_at=ended_at)
+    assert await world.month(JANUARY) == []
+
+    known = decode_all(await world.store.read_stream(ledger_stream(ACCOUNT)))
+    (sale,) = Story().sells(ended_at - timedelta(minutes=1), "1", "1010").events
+    await world.append(ledger_stream(ACCOUNT), [*known, sale])
+    await world.month_end.close_period(ACCOUNT, JANUARY, ends_at=ended_at)
+    closed = (await world.month(JANUARY))[0]
+    assert isinstance(closed, PeriodClosed)
+    assert (closed.final, closed.result_at_cut) == (True, Decimal(10))
 
 
 async def test_account_without_books_has_nothing_to_close() -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from patriot.accounts.events import AccountUnlinked, SampleReason, account_stream
+from patriot.accounts.events import AccountUnlinked, SampleReason, account_stream, ledger_stream
 from patriot.billing.commands import RecordPayment
 from patriot.billing.decider import INVOICE, OPEN
 from patriot.billing.events import (
@@ -228,6 +228,8 @@ async def test_account_that_is_unlinked_is_closed_at_that_moment_and_not_again_u
     unlinked_at = on(1, 25, 13, 37)
     unlinked = AccountUnlinked(ACCOUNT, CLIENT, Exchange.BINANCE, "CLIENT", unlinked_at)
     await opened.world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked])
+    known = decode_all(await opened.store.read_stream(ledger_stream(ACCOUNT)))
+    await opened.world.append(ledger_stream(ACCOUNT), [*known, *Story().sells(unlinked_at).events])
     opened.exchange_away = True
     opened.world.move_to(unlinked_at + HOUR)
     await opened.tick()

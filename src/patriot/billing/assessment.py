@@ -172,6 +172,15 @@ def missing_marks(history: History, asset: str, earlier: Sequence[ClosedMonth], 
     return [MarkSpan(*span) for span in sorted(missing)]
 
 
+def held_at(history: History, asset: str, moment: datetime) -> dict[str, Decimal]:
+    """Return what PATRIOT held at a moment by the books: by symbol, in base asset, signed."""
+    book = ResultBook(asset)
+    for at, _, event in _moves(history):
+        if at <= moment:
+            book.apply(event)
+    return book.held()
+
+
 def assess(
     history: History,
     asset: str,
@@ -253,10 +262,15 @@ def _line(kind: LineKind, cut: Cut, result: Result, before: Standing, fee: Decim
     return FeeLine(kind, cut.period, result.counted, before.high, cut.fee_rate, fee)
 
 
+def _moves(history: History) -> list[tuple[datetime, int, LedgerEvent]]:
+    """Return what moved the result, in the order in which it happened."""
+    moved = [(at, version, event) for version, event in history if (at := happened_at(event)) is not None]
+    return sorted(moved, key=lambda one: one[:2])
+
+
 def _looks(history: History, asset: str, cuts: Sequence[Cut]) -> Iterator[tuple[datetime, Cut, ResultBook]]:
     """Yield the books at the beginning and at each look of each cut, ascending in time."""
-    moved = [(at, version, event) for version, event in history if (at := happened_at(event)) is not None]
-    moved.sort(key=lambda one: one[:2])
+    moved = _moves(history)
     looks = [(at, cut) for cut in cuts for at in {cut.begins_at, *cut.looks()}]
     book, next_move = ResultBook(asset), 0
     for at, cut in sorted(looks, key=lambda look: look[0]):

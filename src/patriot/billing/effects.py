@@ -4,8 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from patriot.accounts.events import AccountLinked, EquitySampled, LedgerOpened, account_stream, ledger_stream
-from patriot.billing.assessment import STEP, ClosedMonth, Cut, History, MarkSpan, assess, missing_marks
+from patriot.accounts.events import (
+    AccountLinked,
+    AccountUnlinked,
+    EquitySampled,
+    LedgerOpened,
+    account_stream,
+    ledger_stream,
+)
+from patriot.billing.assessment import STEP, ClosedMonth, Cut, History, MarkSpan, assess, held_at, missing_marks
 from patriot.billing.commands import ClosePeriod
 from patriot.billing.decider import TERMS, Terms
 from patriot.billing.events import EventRange, FeeAssessed, MarkSeries, PeriodClosed, period_stream, terms_stream
@@ -32,6 +39,7 @@ class _Books:
     balance: Sequence[Envelope]
     terms: Terms
     terms_hash: str
+    unlinked_at: frozenset[datetime]  # nothing was held then
 
     @property
     def first_period(self) -> str:
@@ -57,8 +65,8 @@ class MonthEnd:
 
         The first month is the one in which the first terms that the client agreed to begin to hold. `ends_at` cuts the
         month there, where the account's record ends: it is unlinked, or a replay ends.
-        Errors: CommandRefused if the month is not over or a mark price is missing, ExchangeError if the exchange does
-        not answer; nothing of that month is booked then.
+        Errors: CommandRefused if the month is not over, a mark price is missing, or the account was unlinked and its
+        executions are not all booked; ExchangeError if the exchange does not answer. Nothing of that month is booked.
         """
         period_end(period)  # refuses what is not a month
         books = await self._read(account_id)
@@ -90,14 +98,17 @@ class MonthEnd:
     async def _read(self, account_id: AccountId) -> _Books | None:
         streams = [ledger_stream(account_id), terms_stream(account_id), account_stream(account_id)]
         balance, agreed, life = await self._store.read_streams(streams)
-        linked = next((event for event in decode_all(life) if isinstance(event, AccountLinked)), None)
+        links = decode_all(life)
+        linked = next((event for event in links if isinstance(event, AccountLinked)), None)
+        unlinked_at = frozenset(event.unlinked_at for event in links if isinstance(event, AccountUnlinked))
         events = decode_all(balance)
         asset = next((event.asset for event in events if isinstance(event, LedgerOpened | EquitySampled)), None)
         if not agreed or linked is None or asset is None:
             return None
         history = list(zip((e.stream_version for e in balance), events, strict=True))
         terms = TERMS.fold(decode_all(agreed))
-        return _Books(account_id, linked.exchange, asset, history, balance, terms, agreed[-1].event_hash.hex())
+        terms_hash = agreed[-1].event_hash.hex()
+        return _Books(account_id, linked.exchange, asset, history, balance, terms, terms_hash, unlinked_at)
 
     async def _close(
         self,
@@ -111,6 +122,10 @@ class MonthEnd:
         cut = cut_of(terms, earlier, period, ends_at)
         if at < cut.at:
             raise CommandRefused(f"period {period} can be closed from {cut.at.isoformat()} on, it is {at.isoformat()}")
+        held = held_at(books.history, books.asset, cut.at) if ends_at in books.unlinked_at else {}
+        if held:
+            symbols = ", ".join(sorted(held))
+            raise CommandRefused(f"executions of {symbols} are not booked: nothing was held when it was unlinked")
         missing = missing_marks(books.history, books.asset, earlier, cut)
         marks = tuple([await self._series(books.exchange, span) for span in missing])
         assessment = assess(books.history, books.asset, earlier, cut, marks, final=ends_at is not None)
