@@ -35,6 +35,7 @@ class Stream:
 STREAMS = (
     Stream("users", "STREAM_TYPE", "UserEvent", "one person"),
     Stream("accounts", "STREAM_TYPE", "AccountEvent", "one exchange account"),
+    Stream("accounts", "VENUE_ACCOUNT_STREAM_TYPE", "VenueAccountEvent", "who holds an exchange's account"),
     Stream("accounts", "LEDGER_STREAM_TYPE", "LedgerEvent", "the money of one account, as its exchange reports it"),
     Stream("strategies", "STREAM_TYPE", "StrategyEvent", "one strategy"),
     Stream("strategies", "ALLOCATION_STREAM_TYPE", "AllocationEvent", "how one account is divided among strategies"),

@@ -30,7 +30,7 @@ from patriot.accounts.events import (
 from patriot.kernel.errors import CommandRefused
 from patriot.trading.reports import KeyPermissions
 from patriot.trading.terms import Exchange, UserId
-from tests.accounts.facts import GOOD, LINK, LINKED, NOON, ONE, OWNER, WITHDRAWS
+from tests.accounts.facts import GOOD, LINK, LINKED, NOON, ONE, OWNER, TWO, WITHDRAWS
 
 pytestmark = pytest.mark.unit
 
@@ -141,6 +141,18 @@ def test_flat_account_is_unlinked_once_and_for_good() -> None:
     assert decided([LINKED, UNLINKED], unlink) == []
     refused([LINKED, UNLINKED], SuspendAccount(ONE, "X", NOON), "UNLINKED")
     refused([LINKED, UNLINKED], LINK, "was linked before")
+
+
+def test_account_is_linked_again_by_its_user_and_for_the_same_account_of_the_exchange() -> None:
+    linked = replace(LINKED, venue_account_id=ONE)
+    again = replace(LINK, venue_account_id=ONE, credential_version=2)
+    back = replace(linked, credential_version=2)
+    assert decided([linked, UNLINKED], again) == [back]
+    assert decided([linked, UNLINKED, back], again) == []
+    assert decided([linked, UNLINKED, back], UnlinkAccount(ONE, 0, 0, "CLIENT", NOON)) == [UNLINKED]
+    refused([linked], again, "was linked before")
+    refused([linked, UNLINKED], replace(again, venue_account_id=TWO), "was linked before")
+    refused([linked, UNLINKED], replace(again, user_id=UserId(TWO)), "was linked before")
 
 
 @pytest.mark.parametrize(

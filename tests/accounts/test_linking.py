@@ -1,11 +1,13 @@
 """Linking over the real adapter and a real simulator: the order of its steps, and that no secret gets out."""
 
+import asyncio
 import json
 import logging
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import aiohttp
 import pytest
@@ -30,7 +32,7 @@ from patriot.kernel.errors import CommandRefused, ExchangeUnavailable, InvalidIn
 from patriot.kernel.eventstore import START, Context
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore
-from patriot.trading.terms import Environment, Exchange
+from patriot.trading.terms import AccountId, Environment, Exchange, UserId
 from tests.accounts.facts import ONE, OWNER, TWO
 from tests.adapters.exchanges.binance.venue_kit import bars_at, session_of
 from tests.sim.binance.client import START_MS, Sim, Trader, running_sim, write_dump
@@ -39,6 +41,7 @@ pytestmark = pytest.mark.integration
 
 WISH = LinkWish(ONE, OWNER, Exchange.BINANCE, Environment.SIM, "USDT", accounts_of_user=0)
 CONTEXT = Context(correlation_id=ONE, user_id=OWNER, account_id=ONE)
+STRANGER, THREE = UserId(UUID(int=10)), AccountId(UUID(int=3))
 UNKNOWN = ApiKey("k" * 64, "s" * 64)
 
 
@@ -53,6 +56,7 @@ class Office:
         self.vault = Vault(MemoryShelf(), MasterKey(b"m" * 32))
         self.linking = AccountLinking(
             bus,
+            self.store,
             self.vault,
             BinanceKeyProbe(lambda key: session_of(sim, http, clock, key)),
             lambda key: BinanceAccountSession.open(session_of(sim, http, clock, key)).account,
@@ -178,6 +182,79 @@ async def test_unlinked_account_has_no_key(office: Office) -> None:
     assert isinstance((await office.events())[-1], AccountUnlinked)
     with pytest.raises(NotFound):
         await office.vault.open(ONE)
+
+
+async def unlink(office: Office, account_id: AccountId) -> None:
+    await office.linking.unlink(account_id, open_positions=0, open_orders=0, reason_code="CLIENT", context=CONTEXT)
+
+
+async def another_key(office: Office, trader: Trader) -> ApiKey:
+    answer = await office.sim.control("POST", f"/accounts/{trader.uid}/keys", {"permissions": ["read", "trade"]})
+    return ApiKey(answer.body["api_key"], answer.body["api_secret"])
+
+
+async def test_account_that_comes_back_is_the_one_that_it_was_whatever_key_and_id_are_offered(office: Office) -> None:
+    trader, first = await office.key()
+    assert await office.linking.link(WISH, first, CONTEXT) == ONE
+    await unlink(office, ONE)
+    again = await another_key(office, trader)
+    assert again != first
+    for _ in range(2):
+        assert await office.linking.link(replace(WISH, account_id=TWO), again, CONTEXT) == ONE
+
+    linked = [event for event in await office.events() if isinstance(event, AccountLinked)]
+    assert [event.credential_version for event in linked] == [1, 2]
+    assert len({event.venue_account_id for event in linked}) == 1
+    assert await office.vault.open(ONE) == again
+    assert await office.store.read_stream(account_stream(TWO)) == []
+    with pytest.raises(NotFound):
+        await office.vault.open(TWO)
+
+
+async def test_key_that_was_left_by_a_try_that_was_not_recorded_is_not_taken_for_the_new_one(office: Office) -> None:
+    trader, first = await office.key()
+    await office.vault.store(ONE, 1, first)
+    again = await another_key(office, trader)
+    await office.linking.link(WISH, again, CONTEXT)
+    assert await office.vault.open(ONE) == again
+
+
+async def test_two_accounts_of_one_user_are_two(office: Office) -> None:
+    for account_id in (ONE, TWO):
+        _, key = await office.key()
+        assert await office.linking.link(replace(WISH, account_id=account_id), key, CONTEXT) == account_id
+
+
+async def test_account_that_somebody_else_has_linked_is_refused_recorded_and_its_key_not_kept(office: Office) -> None:
+    trader, key = await office.key()
+    stranger = replace(WISH, account_id=TWO, user_id=STRANGER)
+    await office.linking.link(WISH, key, CONTEXT)
+    with pytest.raises(CommandRefused, match="LINKED_ELSEWHERE: this account of the exchange is linked") as refusal:
+        await office.linking.link(stranger, await another_key(office, trader), CONTEXT)
+
+    assert str(OWNER) not in str(refusal.value)
+    assert str(ONE) not in str(refusal.value)
+    (rejected,) = decode_all(await office.store.read_stream(account_stream(TWO)))
+    assert isinstance(rejected, CredentialsRejected)
+    assert (rejected.user_id, rejected.reason_code) == (STRANGER, CredentialProblem.LINKED_ELSEWHERE)
+    with pytest.raises(NotFound):
+        await office.vault.open(TWO)
+    assert await office.vault.open(ONE) == key
+
+    await unlink(office, ONE)
+    assert await office.linking.link(stranger, key, CONTEXT) == TWO
+    with pytest.raises(CommandRefused, match="LINKED_ELSEWHERE"):
+        await office.linking.link(WISH, key, CONTEXT)
+    await unlink(office, TWO)
+    assert await office.linking.link(replace(WISH, account_id=THREE), key, CONTEXT) == ONE
+
+
+async def test_of_two_who_link_one_account_at_once_one_is_refused(office: Office) -> None:
+    _, key = await office.key()
+    wishes = (WISH, replace(WISH, account_id=TWO, user_id=STRANGER))
+    ends = await asyncio.gather(*(office.linking.link(one, key, CONTEXT) for one in wishes), return_exceptions=True)
+    assert [type(end) for end in ends if isinstance(end, Exception)] == [CommandRefused]
+    assert len({ONE, TWO}.intersection(end for end in ends if not isinstance(end, BaseException))) == 1
 
 
 async def test_no_secret_gets_out_on_any_way_through_linking(office: Office, caplog: pytest.LogCaptureFixture) -> None:

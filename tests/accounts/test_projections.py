@@ -7,7 +7,13 @@ from datetime import timedelta
 import pytest
 
 from patriot.accounts import streams as account_streams
-from patriot.accounts.commands import RecordPermissions, ReplaceCredentials, ResumeAccount, SuspendAccount
+from patriot.accounts.commands import (
+    RecordPermissions,
+    ReplaceCredentials,
+    ResumeAccount,
+    SuspendAccount,
+    UnlinkAccount,
+)
 from patriot.accounts.events import AccountStatus, CredentialProblem
 from patriot.accounts.projections import Accounts
 from patriot.accounts.queries import accounts, accounts_of_user, find_account, refused_keys
@@ -79,6 +85,27 @@ async def test_row_follows_the_life_of_the_account(platform: Platform) -> None:
     await platform.told(ResumeAccount(ONE, GOOD, "ASKED", NOON), ReplaceCredentials(ONE, GOOD, 2, NOON))
     assert [view.status for view in await accounts_of_user(platform.database, OWNER)] == [AccountStatus.ACTIVE]
     assert await accounts(platform.database, AccountStatus.SUSPENDED) == []
+
+
+async def test_account_that_comes_back_has_its_row_again(platform: Platform) -> None:
+    link = replace(LINK, venue_account_id=TWO)
+    again = replace(link, credential_version=2, at=NOON + timedelta(days=9))
+    await platform.told(link, UnlinkAccount(ONE, 0, 0, "CLIENT", NOON, TWO))
+    (view,) = await accounts_of_user(platform.database, OWNER)
+    assert (view.status, view.reason_code) == (AccountStatus.UNLINKED, "CLIENT")
+
+    await platform.told(again)
+    (view,) = await accounts_of_user(platform.database, OWNER)
+    assert (view.status, view.reason_code, view.linked_at) == (AccountStatus.ACTIVE, None, again.at)
+    assert await compare(platform.database, platform.store.feed, Accounts()) == []
+
+
+async def test_account_that_somebody_else_holds_is_listed_among_the_refused_keys(platform: Platform) -> None:
+    link = replace(LINK, venue_account_id=TWO)
+    await platform.told(link, replace(link, account_id=TWO, user_id=STRANGER))
+    (refused,) = await refused_keys(platform.database, STRANGER)
+    assert (refused.account_id, refused.reason_code) == (TWO, CredentialProblem.LINKED_ELSEWHERE)
+    assert await accounts_of_user(platform.database, STRANGER) == []
 
 
 async def test_refused_keys_are_listed_with_their_reason(platform: Platform) -> None:

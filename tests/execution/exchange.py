@@ -259,6 +259,10 @@ class Exchange:
     async def permissions(self) -> KeyPermissions:
         return KeyPermissions(read=True, trade=True, withdraw=False, transfer=False, ip_restricted=True)
 
+    async def identity(self) -> str:
+        await self._request("identity", Urgency.NORMAL)
+        return "one"
+
     async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
         await self._request("settings", urgency)
         return AccountSettings(hedge_mode=self.hedge_mode, multi_assets=False)

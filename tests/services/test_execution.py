@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from patriot.accounts.events import AccountUnlinked
+from patriot.accounts.events import AccountLinked, AccountUnlinked
 from patriot.execution.events import Routing, SignalRouted
 from patriot.kernel.bus import decode_all
 from patriot.kernel.errors import StoreUnavailable
@@ -20,8 +22,10 @@ from patriot.risk.events import Scope, limits_stream_id, risk_stream
 from patriot.sim.engine.operations import PlaceOrder, SetLeverage
 from patriot.sim.engine.words import OrderType, Side
 from patriot.simulation.loop import run_virtually
+from patriot.strategies.commands import AssignStrategy
+from patriot.strategies.events import StrategyAssigned, StrategyUnassigned
 from patriot.trading.terms import Exchange
-from tests.services.paper import ALICE, RANGE, TREND, Paper
+from tests.services.paper import ALICE, RANGE, SYMBOLS, TREND, Paper
 
 pytestmark = pytest.mark.integration
 
@@ -42,6 +46,39 @@ def test_account_that_is_unlinked_is_let_go_for_good() -> None:
             assert service.workers.keys() == {kept}
             assert service.busy == ""
         assert paper.alarm.raised == []
+
+    run_virtually(day())
+
+
+def test_account_that_comes_back_follows_nothing_until_its_owner_consents_again() -> None:
+    async def day() -> None:
+        paper = Paper()
+        account_id = await paper.link(ALICE)
+        await paper.found([(ALICE, account_id)])
+        async with paper.running():
+            (linked,) = await paper.log(AccountLinked)
+            unlinked = AccountUnlinked(account_id, ALICE, Exchange.BINANCE, "CLIENT", paper.clock.now())
+            await paper.write("ACCOUNT", account_id, unlinked)
+            await paper.settle()
+            ended = await paper.log(StrategyUnassigned)
+            assert {(one.strategy_id, one.reason_code) for one in ended} == {
+                (TREND, "ACCOUNT_UNLINKED"),
+                (RANGE, "ACCOUNT_UNLINKED"),
+            }
+            await paper.write("ACCOUNT", account_id, replace(linked, linked_at=paper.clock.now()))
+            await paper.settle()
+            await paper.signal(TREND)
+            assert paper.positions(account_id) == {}
+
+            assigned, *_ = await paper.log(StrategyAssigned)
+            again = {name: getattr(assigned, name) for name in ("strategy_id", "user_id", "account_id")}
+            consent = AssignStrategy(
+                **again, assignment_id=UUID(int=4), allocation_fraction=Decimal("0.5"), risk_multiplier=Decimal(1),
+                consented_at=paper.clock.now(), at=paper.clock.now(),
+            )  # fmt: skip
+            await paper.tell(consent)
+            await paper.signal(assigned.strategy_id)
+            assert paper.positions(account_id).keys() == {SYMBOLS[assigned.strategy_id]}
 
     run_virtually(day())
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from patriot.accounts.events import PositionMode, PositionSample, SampleReason, TradeOrigin
 from patriot.trading.reports import IncomeRecord, KeyPermissions
@@ -11,7 +12,10 @@ from patriot.trading.terms import AccountId, Environment, Exchange, Side, UserId
 
 @dataclass(frozen=True, slots=True)
 class LinkAccount:
-    """Link an account whose key was checked. `permissions` is None when the exchange does not know the key."""
+    """Link an account whose key was checked. `permissions` is None when the exchange does not know the key.
+
+    `venue_account_id` is None where the key did not tell; whether another holds it is for its own stream to say.
+    """
 
     account_id: AccountId
     user_id: UserId
@@ -23,6 +27,8 @@ class LinkAccount:
     credential_version: int
     accounts_of_user: int  # linked before this one
     at: datetime
+    venue_account_id: UUID | None = None
+    linked_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +74,30 @@ class UnlinkAccount:
     open_orders: int
     reason_code: str
     at: datetime
+    venue_account_id: UUID | None = None
 
 
 AccountCommand = LinkAccount | ReplaceCredentials | RecordPermissions | SuspendAccount | ResumeAccount | UnlinkAccount
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimVenueAccount:
+    """Hold an exchange's account for an account of ours; without an id there is nothing to hold."""
+
+    venue_account_id: UUID | None
+    account_id: AccountId
+    user_id: UserId
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseVenueAccount:
+    venue_account_id: UUID | None
+    account_id: AccountId
+    at: datetime
+
+
+VenueAccountCommand = ClaimVenueAccount | ReleaseVenueAccount
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ REASONS = {
     CredentialProblem.NO_TRADE_PERMISSION: "the key may not trade futures: give it that right and offer it again",
     CredentialProblem.IP_NOT_ALLOWED: "the exchange refuses this key from our address",
     CredentialProblem.EXPIRED: "the key has expired",
+    CredentialProblem.LINKED_ELSEWHERE: "this account of the exchange is linked already, by somebody else",
 }
 
 

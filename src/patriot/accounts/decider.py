@@ -71,8 +71,10 @@ def _link(account: Account, c: LinkAccount) -> list[AccountEvent]:
         same = (account.linked.user_id, account.linked.exchange, account.status, account.credential_version)
         if same == (c.user_id, c.exchange, AccountStatus.ACTIVE, c.credential_version):
             return []
-        raise CommandRefused(f"account {c.account_id} was linked before")
-    problem = problem_of(c.permissions)
+        comes_back = account.status is AccountStatus.UNLINKED and account.linked.user_id == c.user_id
+        if not comes_back or c.venue_account_id is None or account.linked.venue_account_id != c.venue_account_id:
+            raise CommandRefused(f"account {c.account_id} was linked before")
+    problem = CredentialProblem.LINKED_ELSEWHERE if c.linked_elsewhere else problem_of(c.permissions)
     if problem is not None:  # a recorded refusal: the caller turns it into an answer
         return [CredentialsRejected(c.account_id, c.user_id, c.exchange, problem, c.at)]
     if c.accounts_of_user >= MAX_ACCOUNTS_PER_USER:
@@ -88,6 +90,7 @@ def _link(account: Account, c: LinkAccount) -> list[AccountEvent]:
         quote_asset=c.quote_asset,
         credential_version=c.credential_version,
         linked_at=c.at,
+        venue_account_id=c.venue_account_id,
     )
     return [linked]
 

@@ -13,6 +13,7 @@ from patriot.trading.terms import AccountId, Environment, Exchange, Side, UserId
 
 STREAM_TYPE = "ACCOUNT"
 LEDGER_STREAM_TYPE = "BALANCE"  # stream id: derived_id("balance", account_id)
+VENUE_ACCOUNT_STREAM_TYPE = "VENUE_ACCOUNT"
 
 
 def account_stream(account_id: AccountId) -> StreamKey:
@@ -28,6 +29,16 @@ def ledger_id(account_id: AccountId) -> UUID:
 def ledger_stream(account_id: AccountId) -> StreamKey:
     """Return the stream of an account's money."""
     return StreamKey(LEDGER_STREAM_TYPE, ledger_id(account_id))
+
+
+def venue_account_id(exchange: Exchange, environment: Environment, identity: str) -> UUID:
+    """Return the id of what an exchange knows as one account, whatever key speaks for it."""
+    return derived_id("venue account", exchange, environment, identity)
+
+
+def venue_account_stream(of: UUID) -> StreamKey:
+    """Return the stream of who holds an exchange's account."""
+    return StreamKey(VENUE_ACCOUNT_STREAM_TYPE, of)
 
 
 class AccountStatus(StrEnum):
@@ -49,6 +60,7 @@ class CredentialProblem(StrEnum):
     NO_READ_PERMISSION = "NO_READ_PERMISSION"
     IP_NOT_ALLOWED = "IP_NOT_ALLOWED"
     EXPIRED = "EXPIRED"
+    LINKED_ELSEWHERE = "LINKED_ELSEWHERE"
 
 
 class SampleReason(StrEnum):
@@ -69,6 +81,8 @@ class TradeOrigin(StrEnum):
 @event("account.linked")
 @dataclass(frozen=True, slots=True)
 class AccountLinked:
+    """The account trades by a client's key, for the first time or again: its books and what was charged go on."""
+
     account_id: AccountId
     user_id: UserId
     exchange: Exchange
@@ -77,6 +91,7 @@ class AccountLinked:
     quote_asset: str
     credential_version: int
     linked_at: datetime
+    venue_account_id: UUID | None = None  # by what the exchange calls it; None: linked before that was asked
 
 
 @event("account.credentials_rejected")
@@ -122,6 +137,39 @@ class AccountUnlinked:
 
 
 AccountEvent = AccountLinked | CredentialsRejected | CredentialsUpdated | AccountStatusChanged | AccountUnlinked
+
+
+@event("venue_account.claimed")
+@dataclass(frozen=True, slots=True)
+class VenueAccountClaimed:
+    """A user linked an exchange's account: nobody else can until it is released."""
+
+    venue_account_id: UUID
+    account_id: AccountId
+    user_id: UserId
+    claimed_at: datetime
+
+
+@event("venue_account.claim_refused")
+@dataclass(frozen=True, slots=True)
+class VenueAccountRefused:
+    """A user offered a key of an exchange's account that another account holds."""
+
+    venue_account_id: UUID
+    account_id: AccountId
+    user_id: UserId
+    refused_at: datetime
+
+
+@event("venue_account.released")
+@dataclass(frozen=True, slots=True)
+class VenueAccountReleased:
+    venue_account_id: UUID
+    account_id: AccountId
+    released_at: datetime
+
+
+VenueAccountEvent = VenueAccountClaimed | VenueAccountRefused | VenueAccountReleased
 
 
 @event("account.ledger_opened")

@@ -53,6 +53,10 @@ class AccountVenue(Protocol):
         """Return what the account's key may do now."""
         ...
 
+    async def identity(self) -> str:
+        """Return what the exchange calls the account: the same for every key of it, another for every other account."""
+        ...
+
     async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
         """Return the modes of the account."""
         ...

@@ -18,6 +18,8 @@ _LINK = """
     INSERT INTO read.accounts (account_id, user_id, exchange, environment, position_mode, quote_asset, status,
         reason_code, credential_version, linked_at, changed_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8, $9, $9)
+    ON CONFLICT (account_id) DO UPDATE SET position_mode = $5, quote_asset = $6, status = $7, reason_code = NULL,
+        credential_version = $8, linked_at = $9, changed_at = $9
 """
 _REJECT = """
     INSERT INTO read.rejected_credentials (account_id, version, user_id, exchange, reason_code, rejected_at)

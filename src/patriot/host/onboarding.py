@@ -45,7 +45,7 @@ class _Onboarding:
         self._operator = Actor(ActorType.ADMIN, "operator")
         venue = ports.venue(Exchange.BINANCE)
         self._linking = AccountLinking(
-            ports.bus, vault, venue.probe, lambda key: venue.session(key).account, ports.clock
+            ports.bus, ports.store, vault, venue.probe, lambda key: venue.session(key).account, ports.clock
         )
 
     def _context(self, about: object, user_id: UserId | None = None) -> Context:

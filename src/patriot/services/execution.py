@@ -32,6 +32,7 @@ from patriot.services.execution_fold import EVENT_TYPES, ExecutionFold
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
 from patriot.services.risk_facts import WatchedRisk, halt_in_log
+from patriot.strategies.commands import UnassignStrategy
 from patriot.strategies.events import SignalGenerated, StrategyAssigned, StrategyStatus, StrategyStopped
 from patriot.trading.terms import AccountId, Instrument, StrategyId, VenueId
 
@@ -130,6 +131,7 @@ class ExecutionService(Engine):
                 self.fleet.look_at_key(event.account_id)
             case AccountUnlinked():
                 self.fleet.let_go(event.account_id)
+                await self._end_following(event)
             case SignalGenerated():
                 late = self._ports.feed.reached(self._began_at, recorded.envelope.place)
                 await self._router.route(event, late=late)
@@ -140,6 +142,15 @@ class ExecutionService(Engine):
                 await self._carry_out(event)
             case StrategyStopped():
                 await self._flatten(list(self._known.linked), "STRATEGY_STOPPED", event.strategy_id)
+
+    async def _end_following(self, unlinked: AccountUnlinked) -> None:
+        """Have an account that comes back follow nothing that its owner does not consent to again."""
+        account_id, about = unlinked.account_id, derived_id("unlinked", unlinked.account_id, unlinked.unlinked_at)
+        for strategy in list(self._known.book.strategies.values()):
+            if account_id in strategy.followers:
+                command = UnassignStrategy(strategy.strategy_id, account_id, "ACCOUNT_UNLINKED", unlinked.unlinked_at)
+                context = Context(about, user_id=unlinked.user_id, account_id=account_id)
+                await self._ports.bus.dispatch(command, context)
 
     async def _carry_out(self, halt: TradingHalted) -> None:
         log.warning("trading.halted", scope=halt.scope, of=halt.reference, level=halt.level, reason=halt.reason_code)
@@ -213,7 +224,7 @@ class ExecutionService(Engine):
         linked, ports = self._known.linked[account_id], self._ports
         venue = ports.venue(linked.venue_id)
         linking = AccountLinking(
-            ports.bus, self._vault, venue.probe, lambda key: venue.session(key).account, ports.clock
+            ports.bus, ports.store, self._vault, venue.probe, lambda key: venue.session(key).account, ports.clock
         )
         about = derived_id("key", account_id, ports.clock.now())
         return await linking.check_key(account_id, Context(about, user_id=linked.user_id, account_id=account_id))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from patriot.adapters.exchanges.binance.account_wire import (
     AccountReader,
     read_account_settings,
+    read_alias,
     read_listen_key,
     read_permissions,
     read_symbol_settings,
@@ -49,6 +50,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "account": lambda body: AccountReader(Unknowns()).snapshot(body, NOON),
     "income": AccountReader(Unknowns()).income,
     "permissions": read_permissions,
+    "balance": read_alias,
     "account_settings": read_account_settings,
     "symbol_settings": lambda body: read_symbol_settings(body, "BTCUSDT"),
     "listen_key": read_listen_key,
@@ -242,6 +244,13 @@ def test_right_that_is_not_named_makes_the_answer_unreadable() -> None:
     del payload["enableWithdrawals"]
     with pytest.raises(UNREADABLE):
         read_permissions(raw(payload))
+
+
+@pytest.mark.parametrize("payload", [[], [{"accountAlias": ""}], [{"accountAlias": "a"}, {"accountAlias": "b"}], [{}]])
+def test_account_whose_alias_is_not_told_cannot_be_read(payload: Payload) -> None:
+    assert read_alias(raw(golden("balance"))) == "QmZt"
+    with pytest.raises(UNREADABLE):
+        read_alias(raw(payload))
 
 
 def test_universal_transfer_counts_as_transfer() -> None:

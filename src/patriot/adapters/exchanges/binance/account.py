@@ -8,6 +8,7 @@ from patriot.accounts.ports import ApiKey
 from patriot.adapters.exchanges.binance.account_wire import (
     AccountReader,
     read_account_settings,
+    read_alias,
     read_permissions,
     read_symbol_settings,
 )
@@ -66,6 +67,15 @@ class BinanceAccount:
     async def permissions(self) -> KeyPermissions:
         """Return what the account's key may do now."""
         return await self._session.call(_RIGHTS, read_permissions)
+
+    async def identity(self) -> str:
+        """Return the account's alias: the one thing that tells a key which may only trade whose account it is of.
+
+        Source: "unique account code" of /fapi/v2/balance,
+        https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api/Futures-Account-Balance-V2
+        (read 2026-11-28).
+        """
+        return await self._session.call(Request("GET", "/fapi/v2/balance", {}, weight=ACCOUNT_WEIGHT), read_alias)
 
     async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
         """Return the modes of the account: one request, where asking for each mode costs twelve times as much."""

@@ -92,6 +92,10 @@ class _AccountConfig(msgspec.Struct, rename="camel"):
     multi_assets_margin: bool
 
 
+class _Balance(msgspec.Struct, rename="camel"):
+    account_alias: str
+
+
 class _ListenKey(msgspec.Struct, rename="camel"):
     listen_key: str
 
@@ -193,6 +197,14 @@ def read_listen_key(body: bytes) -> str:
 def read_kept_listen_key(body: bytes) -> str | None:
     """Read the answer to an extension: the account's active key, if the venue tells it."""
     return msgspec.json.decode(body, type=_KeptListenKey).listen_key
+
+
+def read_alias(body: bytes) -> str:
+    """Read the code of the account from /fapi/v2/balance, where every asset carries it."""
+    (alias,) = {row.account_alias for row in msgspec.json.decode(body, type=list[_Balance])}
+    if not alias:
+        raise ValueError("the account has no alias")
+    return alias
 
 
 def read_permissions(body: bytes) -> KeyPermissions:
