@@ -232,6 +232,15 @@ def test_terms_agreed_twice_are_recorded_once() -> None:
     assert TERMS.decide(agreed(agree("0.30", "2022-01")), agree("0.30", "2022-01")) == []
 
 
+def test_same_rate_is_agreed_to_again_from_the_running_month() -> None:
+    events = TERMS.decide(agreed(agree("0.30", "2021-11")), agree("0.30", "2022-01"))
+    assert [(one.fee_rate, one.effective_from) for one in events] == [(Decimal("0.30"), "2022-01")]
+    with pytest.raises(CommandRefused, match="must start after 2022-01"):
+        TERMS.decide(agreed(agree("0.30", "2021-11")), agree("0.30", "2021-12"))
+    with pytest.raises(CommandRefused, match="must start after 2022-05"):
+        TERMS.decide(agreed(agree("0.30", "2022-05")), agree("0.30", "2022-01"))
+
+
 @pytest.mark.parametrize("effective_from", ["2021-12", "2022-01"])
 def test_change_of_terms_never_reaches_back(effective_from: str) -> None:
     with pytest.raises(CommandRefused, match="must start after 2022-01"):

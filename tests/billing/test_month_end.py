@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ import pytest
 
 from patriot.accounts.events import AccountUnlinked, SampleReason, account_stream, ledger_stream
 from patriot.billing.assessment import MarkSpan
+from patriot.billing.commands import AgreeTerms
 from patriot.billing.events import InvoiceIssued, PeriodClosed
 from patriot.billing.verify_invoice import verify
 from patriot.kernel.bus import decode_all
@@ -19,7 +21,20 @@ from patriot.kernel.errors import CommandRefused, InvalidInput, StoreUnavailable
 from patriot.kernel.eventstore import Appended, Fence, IdempotentResult, StreamAppend
 from patriot.kernel.memory import MemoryEventStore
 from patriot.trading.terms import Exchange
-from tests.billing.support import ACCOUNT, BTC, CLIENT, DAY, HOUR, JANUARY_ENDS, LINKED, Story, World, linked, on
+from tests.billing.support import (
+    ACCOUNT,
+    BTC,
+    CLIENT,
+    DAY,
+    HOUR,
+    JANUARY_ENDS,
+    LINKED,
+    Story,
+    World,
+    linked,
+    long_one,
+    on,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -161,6 +176,24 @@ async def test_account_that_was_unlinked_is_closed_once_its_books_hold_nothing_e
     closed = (await world.month(JANUARY))[0]
     assert isinstance(closed, PeriodClosed)
     assert (closed.final, closed.result_at_cut) == (True, Decimal(10))
+
+
+async def test_account_that_comes_back_goes_on_with_its_result_once_its_client_agreed_again() -> None:
+    ended_at, back_at = on(1, 25), on(2, 10)
+    story = long_one().sells(ended_at - 2 * DAY, "1", "1100").buys(back_at + DAY).price(back_at + 2 * DAY, "1150")
+    world = await world_with(story, at=ended_at)
+    unlinked = AccountUnlinked(ACCOUNT, CLIENT, Exchange.BINANCE, "CLIENT", ended_at)
+    back = replace(linked(ACCOUNT), linked_at=back_at)
+    await world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked])
+    await world.month_end.close_period(ACCOUNT, JANUARY, ends_at=ended_at)
+    await world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked, back])
+    world.move_to(on(3, 1, 12, 5))
+    assert await world.month_end.close_period(ACCOUNT, FEBRUARY) == ()
+
+    await world.dispatch(AgreeTerms(ACCOUNT, CLIENT, Decimal("0.30"), MARCH, world.clock.now()))
+    assert await world.month_end.close_period(ACCOUNT, FEBRUARY) == (FEBRUARY,)
+    assert [str(one.total) for one in await invoices(world, JANUARY, FEBRUARY)] == ["30.00", "45.00"]
+    verify(await world.proof(FEBRUARY))
 
 
 async def test_account_without_books_has_nothing_to_close() -> None:

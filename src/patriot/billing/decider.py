@@ -79,7 +79,7 @@ class Terms:
 
 
 def decide_terms(terms: Terms, command: AgreeTerms) -> list[TermsEvent]:
-    """Accept a rate: the first terms from any month, a change from a month that has not begun."""
+    """Accept a rate: the first from any month, another from a month that has not begun, the same also from this one."""
     if not 0 <= command.fee_rate <= 1:
         raise InvalidInput("fee_rate", f"expected a fraction from 0 to 1, found {command.fee_rate}")
     period_end(command.effective_from)  # refuses what is not a month
@@ -87,7 +87,8 @@ def decide_terms(terms: Terms, command: AgreeTerms) -> list[TermsEvent]:
     if last and (last.fee_rate, last.effective_from) == (command.fee_rate, command.effective_from):
         return []
     earliest = max(period_of(command.at), last.effective_from) if last else ""
-    if command.effective_from <= earliest:
+    renewed = last is not None and last.fee_rate == command.fee_rate and last.effective_from < command.effective_from
+    if command.effective_from <= earliest and not (renewed and command.effective_from == period_of(command.at)):
         raise CommandRefused(f"a change of terms must start after {earliest}, found {command.effective_from}")
     agreed = TermsAgreed(
         command.account_id, command.user_id, command.fee_rate, command.effective_from, agreed_at=command.at

@@ -63,8 +63,9 @@ class MonthEnd:
     ) -> tuple[str, ...]:
         """Close a month of an account, and first every earlier one that is still open; return the months closed now.
 
-        The first month is the one in which the first terms that the client agreed to begin to hold. `ends_at` cuts the
-        month there, where the account's record ends: it is unlinked, or a replay ends.
+        The first month is the one in which the first terms that the client agreed to begin to hold. An account that was
+        linked again is not closed before its client has agreed again. `ends_at` cuts the month there, where the
+        account's record ends: it is unlinked, or a replay ends.
         Errors: CommandRefused if the month is not over, a mark price is missing, or the account was unlinked and its
         executions are not all booked; ExchangeError if the exchange does not answer. Nothing of that month is booked.
         """
@@ -99,16 +100,18 @@ class MonthEnd:
         streams = [ledger_stream(account_id), terms_stream(account_id), account_stream(account_id)]
         balance, agreed, life = await self._store.read_streams(streams)
         links = decode_all(life)
-        linked = next((event for event in links if isinstance(event, AccountLinked)), None)
+        linked = [event for event in links if isinstance(event, AccountLinked)]
         unlinked_at = frozenset(event.unlinked_at for event in links if isinstance(event, AccountUnlinked))
         events = decode_all(balance)
         asset = next((event.asset for event in events if isinstance(event, LedgerOpened | EquitySampled)), None)
-        if not agreed or linked is None or asset is None:
+        if not agreed or not linked or asset is None:
             return None
-        history = list(zip((e.stream_version for e in balance), events, strict=True))
         terms = TERMS.fold(decode_all(agreed))
+        if len(linked) > 1 and terms.agreed[-1].agreed_at < linked[-1].linked_at:
+            return None  # linked again: the client has not consented again
+        history = list(zip((e.stream_version for e in balance), events, strict=True))
         terms_hash = agreed[-1].event_hash.hex()
-        return _Books(account_id, linked.exchange, asset, history, balance, terms, terms_hash, unlinked_at)
+        return _Books(account_id, linked[-1].exchange, asset, history, balance, terms, terms_hash, unlinked_at)
 
     async def _close(
         self,

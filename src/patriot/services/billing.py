@@ -61,6 +61,7 @@ class BillingService(Engine):
         match event:
             case TermsAgreed():
                 self._owners[event.account_id] = event.user_id
+                self._closed_until = ""  # months of an account that was linked again may have waited for it
             case AccountUnlinked():
                 self._ended[event.account_id] = event.unlinked_at
                 self._to_end.add(event.account_id)
