@@ -13,7 +13,7 @@ from patriot.accounts.events import TradeOrigin
 from patriot.billing import verify_invoice
 from patriot.billing.commands import RecordPayment
 from patriot.kernel.ids import derived_id
-from tests.billing.books import (
+from tests.billing.support import (
     ACCOUNT,
     ETH,
     Books,

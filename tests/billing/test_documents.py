@@ -118,9 +118,9 @@ async def test_proof_whose_earlier_month_is_gone_or_another_one_is_refused() -> 
     whole = await closed_world(gained().sample(on(3, 1), SampleReason.HOURLY), at=on(3, 1, 12, 5), period="2022-02")
     lost = World(LINKED)
     await lost.take(gained())
-    await lost.append(period_stream(ACCOUNT, "2022-02"), await whole.month("2022-02"))
+    await lost.append(period_stream(ACCOUNT, "2022-02"), *await whole.month("2022-02"))
     with pytest.raises(NotFound, match=r"month 2022-01 of account .* is not the one that 2022-02 was closed on"):
         await lost.proof("2022-02")
-    await lost.append(period_stream(ACCOUNT, "2022-01"), await whole.month("2022-01"))  # in another chain: other hashes
+    await lost.append(period_stream(ACCOUNT, "2022-01"), *await whole.month("2022-01"))  # other hashes
     with pytest.raises(NotFound, match="is not the one"):
         await lost.proof("2022-02")

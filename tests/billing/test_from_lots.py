@@ -12,7 +12,7 @@ import pytest
 from patriot.billing.events import FeeRule, PeriodClosed
 from patriot.billing.period import following, period_end
 from patriot.billing.verify_invoice import verify
-from tests.billing.books import Books, sampled, traded
+from tests.billing.support import Books, sampled, traded
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,6 @@ from patriot.billing.assessment import MarkSpan
 from patriot.billing.commands import AgreeTerms
 from patriot.billing.events import InvoiceIssued, PeriodClosed
 from patriot.billing.verify_invoice import verify
-from patriot.kernel.bus import decode_all
 from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import CommandRefused, InvalidInput, StoreUnavailable
 from patriot.kernel.eventstore import Appended, Fence, IdempotentResult, StreamAppend
@@ -34,6 +33,7 @@ from tests.billing.support import (
     linked,
     long_one,
     on,
+    traded,
 )
 
 pytestmark = pytest.mark.unit
@@ -164,14 +164,12 @@ async def test_account_that_was_unlinked_is_closed_once_its_books_hold_nothing_e
     ended_at = on(1, 25, 13, 37)
     world = await world_with(gained(), at=on(1, 26))
     unlinked = AccountUnlinked(ACCOUNT, CLIENT, Exchange.BINANCE, "CLIENT", ended_at)
-    await world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked])
+    await world.append(account_stream(ACCOUNT), linked(ACCOUNT), unlinked)
     with pytest.raises(CommandRefused, match="executions of BTCUSDT are not booked"):
         await world.month_end.close_period(ACCOUNT, JANUARY, ends_at=ended_at)
     assert await world.month(JANUARY) == []
 
-    known = decode_all(await world.store.read_stream(ledger_stream(ACCOUNT)))
-    (sale,) = Story().sells(ended_at - timedelta(minutes=1), "1", "1010").events
-    await world.append(ledger_stream(ACCOUNT), [*known, sale])
+    await world.append(ledger_stream(ACCOUNT), traded(ended_at - timedelta(minutes=1), "-1", "1010"))
     await world.month_end.close_period(ACCOUNT, JANUARY, ends_at=ended_at)
     closed = (await world.month(JANUARY))[0]
     assert isinstance(closed, PeriodClosed)
@@ -184,9 +182,9 @@ async def test_account_that_comes_back_goes_on_with_its_result_once_its_client_a
     world = await world_with(story, at=ended_at)
     unlinked = AccountUnlinked(ACCOUNT, CLIENT, Exchange.BINANCE, "CLIENT", ended_at)
     back = replace(linked(ACCOUNT), linked_at=back_at)
-    await world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked])
+    await world.append(account_stream(ACCOUNT), linked(ACCOUNT), unlinked)
     await world.month_end.close_period(ACCOUNT, JANUARY, ends_at=ended_at)
-    await world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked, back])
+    await world.append(account_stream(ACCOUNT), back)
     world.move_to(on(3, 1, 12, 5))
     assert await world.month_end.close_period(ACCOUNT, FEBRUARY) == ()
 

@@ -19,7 +19,16 @@ from patriot.billing.commands import ApproveDraft, VoidInvoice
 from patriot.billing.documents import load_proof
 from patriot.billing.events import InvoiceDrafted, InvoiceIssued, LineKind, PeriodClosed
 from patriot.billing.verify_invoice import ProofBroken, verify
-from tests.billing.books import (
+from tests.billing.rewriting import (
+    CLIENTS,
+    EXCHANGES,
+    PROOF,
+    TOLD,
+    changed,
+    rewritten,
+    written,
+)
+from tests.billing.support import (
     ACCOUNT,
     BTC,
     ETH,
@@ -33,15 +42,6 @@ from tests.billing.books import (
     position,
     sampled,
     traded,
-)
-from tests.billing.rewriting import (
-    CLIENTS,
-    EXCHANGES,
-    PROOF,
-    TOLD,
-    changed,
-    rewritten,
-    written,
 )
 
 pytestmark = pytest.mark.integration
@@ -140,7 +140,8 @@ async def test_month_by_lots_is_followed_by_one_by_the_result(approved: bool) ->
         await books.dispatch(ApproveDraft(ACCOUNT, "2022-01", "anna", books.clock.now()))
     assert "lot 2: 360 units" in "\n".join(verify(await books.proof("2022-01")))
     await books.book(traded(on(1, 31, 9), "0.2", "19000"), traded(on(2, 3), "0.1", "19000"), sampled(on(3, 1)))
-    books.prices.of_minute[on(2, 1)] = Decimal(19500)  # what is held then counts from there on
+    books.prices.put(on(2, 1), "19500")  # what is held then counts from there on
+    books.prices.put(on(2, 1, 0, 1), "20000")
     await books.close("2022-02", on(3, 1, 0, 5))
     closed = (await books.month("2022-02"))[0]
     assert isinstance(closed, PeriodClosed)

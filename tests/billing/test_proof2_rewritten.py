@@ -13,10 +13,6 @@ import pytest
 from patriot.billing import verify_invoice
 from patriot.billing.verify_invoice import ProofBroken, verify
 from patriot.kernel.ids import derived_id
-from tests.billing.books import (
-    BTC,
-    Document,
-)
 from tests.billing.rewriting import (
     PROOF,
     changed,
@@ -27,6 +23,10 @@ from tests.billing.rewriting import (
     short_proof,
     trade_at,
     written,
+)
+from tests.billing.support import (
+    BTC,
+    Document,
 )
 
 pytestmark = pytest.mark.integration

@@ -35,7 +35,20 @@ from patriot.services.commands import full_bus
 from patriot.services.ports import Ports, Venue
 from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, Exchange, VenueId
-from tests.billing.support import ACCOUNT, CLIENT, DAY, HOUR, LINKED, OTHER_ACCOUNT, RATE, Story, World, linked, on
+from tests.billing.support import (
+    ACCOUNT,
+    CLIENT,
+    DAY,
+    HOUR,
+    LINKED,
+    OTHER_ACCOUNT,
+    RATE,
+    Story,
+    World,
+    linked,
+    on,
+    traded,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -227,9 +240,8 @@ async def test_account_that_is_unlinked_is_closed_at_that_moment_and_not_again_u
     opened = await office(ACCOUNT)
     unlinked_at = on(1, 25, 13, 37)
     unlinked = AccountUnlinked(ACCOUNT, CLIENT, Exchange.BINANCE, "CLIENT", unlinked_at)
-    await opened.world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked])
-    known = decode_all(await opened.store.read_stream(ledger_stream(ACCOUNT)))
-    await opened.world.append(ledger_stream(ACCOUNT), [*known, *Story().sells(unlinked_at).events])
+    await opened.world.append(account_stream(ACCOUNT), unlinked)
+    await opened.world.append(ledger_stream(ACCOUNT), traded(unlinked_at, "-1", "1000"))
     opened.exchange_away = True
     opened.world.move_to(unlinked_at + HOUR)
     await opened.tick()
@@ -241,7 +253,7 @@ async def test_account_that_is_unlinked_is_closed_at_that_moment_and_not_again_u
     (closed,) = await opened.log(PeriodClosed)
     assert (closed.period, closed.final, closed.period_end) == ("2022-01", True, unlinked_at)
 
-    await opened.world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked, linked(ACCOUNT)])
+    await opened.world.append(account_stream(ACCOUNT), linked(ACCOUNT))
     opened.world.move_to(on(4, 1, 12, 5))
     await opened.tick()
     assert [one.period for one in await opened.log(PeriodClosed)] == ["2022-01", "2022-02", "2022-03"]
