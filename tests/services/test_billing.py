@@ -29,10 +29,12 @@ from patriot.kernel.eventstore import START, Context, Envelope, StreamKey
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
 from patriot.kernel.projection import Recorded
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted, TradingResumed
+from patriot.services import reconciliation
 from patriot.services.alerts import LogAlerts
 from patriot.services.billing import BillingService
 from patriot.services.commands import full_bus
 from patriot.services.ports import Ports, Venue
+from patriot.services.reconciliation import TAIL as BOOKING
 from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, Exchange, VenueId
 from tests.billing.support import (
@@ -110,6 +112,7 @@ class Office:
         self.clock = self.world.clock
         self.steps: list[Step] = []
         self.exchange_away = False
+        self.fills_booked = True
         self.invoices = OpenInvoices(self.store)
         self.ports = Ports(
             clock=self.clock,
@@ -138,6 +141,8 @@ class Office:
     async def tick(self) -> None:
         """Let the tail read what there is, look at the time, and let the tail read what came of it."""
         await self.service.tail.drain()
+        if self.fills_booked:
+            await self.ports.checkpoints.save(BOOKING, await self.store.feed.newest())
         await self.service.tick(self.clock.now())
         await self.service.tail.drain()
 
@@ -231,6 +236,26 @@ async def test_month_that_the_exchange_had_no_answer_for_is_closed_some_minutes_
     opened.world.move_to(on(2, 1, 12, 14))
     await opened.tick()
     assert await opened.log(PeriodClosed) == []
+    opened.world.move_to(on(2, 1, 12, 15))
+    await opened.tick()
+    assert len(await opened.log(PeriodClosed)) == 1
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_month_is_not_closed_before_the_fills_are_in_the_books(
+    ended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciliation, "BOOKED_SOON", (0.0,))
+    opened = await office(ACCOUNT)
+    if ended:
+        unlinked = AccountUnlinked(ACCOUNT, CLIENT, Exchange.BINANCE, "CLIENT", on(1, 31))
+        await opened.world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked])
+    opened.fills_booked = False
+    opened.world.move_to(on(2, 1, 12, 5))
+    await opened.tick()
+    assert await opened.log(PeriodClosed) == []
+
+    opened.fills_booked = True
     opened.world.move_to(on(2, 1, 12, 15))
     await opened.tick()
     assert len(await opened.log(PeriodClosed)) == 1

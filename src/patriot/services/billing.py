@@ -1,5 +1,6 @@
 """The billing part of the portfolio service: closes months on the exchange's time, halts entries for overdue ones."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 import structlog
@@ -22,6 +23,7 @@ from patriot.kernel.sql import Sql
 from patriot.risk.commands import HaltCommand
 from patriot.services.engine import Engine
 from patriot.services.ports import Ports
+from patriot.services.reconciliation import fills_booked
 from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, UserId
 
@@ -84,25 +86,36 @@ class BillingService(Engine):
     async def tick(self, now: datetime) -> None:
         """Close the month that is due, once; look at open invoices once a day."""
         if self._again_at is None or now >= self._again_at:
-            await self._close_ended(now)
-        period = period_of((now - CLOSING_DELAY).replace(day=1) - timedelta(days=1))
-        if period > self._closed_until and (self._again_at is None or now >= self._again_at):
-            if await self.close_month(period):
-                self._closed_until, self._again_at = period, None
-            else:
-                self._again_at = now + CLOSED_AGAIN_AFTER
+            await self._close_due(now)
         if now.date() != self._reviewed_on:
             await self._review(now)
             self._reviewed_on = now.date()
 
-    async def _close_ended(self, now: datetime) -> None:
-        """Close the last month of every account that was unlinked, at that moment."""
-        for account_id in sorted(self._to_end & self._owners.keys()):
+    async def _close_due(self, now: datetime) -> None:
+        """Close what has ended, from books that hold every fill; what cannot be closed now is tried some time later."""
+        period = period_of((now - CLOSING_DELAY).replace(day=1) - timedelta(days=1))
+        ended = sorted(self._to_end & self._owners.keys())
+        if not ended and period <= self._closed_until:
+            return
+        all_closed = await fills_booked(self._ports)
+        if not all_closed:
+            log.warning("billing.not_closed", period=period, reason="not every fill is in the books yet")
+        else:
+            all_closed = await self._close_ended(ended)
+            if period > self._closed_until:
+                if await self.close_month(period):
+                    self._closed_until = period
+                else:
+                    all_closed = False
+        self._again_at = None if all_closed else now + CLOSED_AGAIN_AFTER
+
+    async def _close_ended(self, ended: Sequence[AccountId]) -> bool:
+        """Close the last month of accounts that were unlinked, each at that moment; tell whether that was all."""
+        for account_id in ended:
             ended_at = self._ended.get(account_id)
             if ended_at is None or await self._close(account_id, period_of(ended_at), ended_at):
                 self._to_end.discard(account_id)
-            else:
-                self._again_at = now + CLOSED_AGAIN_AFTER
+        return self._to_end.isdisjoint(ended)
 
     async def close_month(self, period: str, *, ends_at: datetime | None = None) -> bool:
         """Close a month of every account, and every earlier one that is still open; tell whether that was all of them.
