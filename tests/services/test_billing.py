@@ -28,6 +28,7 @@ from patriot.kernel.errors import ExchangeUnavailable, StoreUnavailable
 from patriot.kernel.eventstore import START, Context, Envelope, StreamKey
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
 from patriot.kernel.projection import Recorded
+from patriot.orders.events import order_stream
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted, TradingResumed
 from patriot.services import reconciliation
 from patriot.services.alerts import LogAlerts
@@ -51,6 +52,7 @@ from tests.billing.support import (
     on,
     traded,
 )
+from tests.orders.kit import ORDER_ID, filled
 
 pytestmark = pytest.mark.unit
 
@@ -246,10 +248,12 @@ async def test_month_is_not_closed_before_the_fills_are_in_the_books(
     ended: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconciliation, "BOOKED_SOON", (0.0,))
-    opened = await office(ACCOUNT)
+    opened, story = await office(), january_of(ACCOUNT)
+    await opened.world.take(story.sells(on(1, 30)) if ended else story)
     if ended:
         unlinked = AccountUnlinked(ACCOUNT, CLIENT, Exchange.BINANCE, "CLIENT", on(1, 31))
-        await opened.world.append(account_stream(ACCOUNT), [linked(ACCOUNT), unlinked])
+        await opened.world.append(account_stream(ACCOUNT), linked(ACCOUNT), unlinked)
+    await opened.world.append(order_stream(ORDER_ID), filled())
     opened.fills_booked = False
     opened.world.move_to(on(2, 1, 12, 5))
     await opened.tick()
