@@ -34,9 +34,9 @@ CLIENTS, EXCHANGES = TradeOrigin.CLIENT, TradeOrigin.EXCHANGE
 async def told() -> Books:
     """Three months: a gain that a trade known late takes back, a credit, and a month that uses it up.
 
-    The client holds 2 ETH when he links the account, trades by hand on PATRIOT's positions, and moves money.
+    The client is 1 ETH short when he links the account, trades by hand on PATRIOT's positions, and moves money.
     """
-    books = await Books(on(1, 10, 9, 7, 3, 250)).link(position("2", ETH))
+    books = await Books(on(1, 10, 9, 7, 3, 250)).link(position("-1", ETH))
     await books.agree()
     books.prices.swing = Decimal("0.001")
     await books.book(

@@ -236,6 +236,31 @@ CASES = [
         ("30.00",),
     ),
     Case(
+        "PATRIOT buys where the client is short by hand, and can sell only what the exchange still holds",
+        lambda: (
+            Story.of_a_client()
+            .sells(on(1, 11), "1", by=CLIENT)
+            .buys(on(1, 12), "2")  # 1 closes the client's, at the price of this trade
+            .price(on(1, 20), "1100")
+            .sells(on(1, 21), "1")
+            .price(on(1, 25), "5000")
+        ),
+        (JANUARY,),
+        ("30.00",),  # 100 on the one that was held; nothing is held any more
+    ),
+    Case(
+        "PATRIOT sells more than it holds, out of what the client holds",
+        lambda: (
+            long_one()
+            .buys(on(1, 12), "1", by=CLIENT)
+            .price(on(1, 20), "1100")
+            .sells(on(1, 21), "2")
+            .price(on(1, 25), "500")
+        ),
+        (JANUARY,),
+        ("30.00",),  # 100; the client's own was sold at the price of that trade
+    ),
+    Case(
         "what the client held before he linked is his",
         lambda: (
             Story()

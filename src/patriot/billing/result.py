@@ -3,10 +3,12 @@
     result = sum over its executions of (-signed quantity x price - commission) + funding and charges
              + the position that is left x its mark price
 
-Whose an execution is decides what it moves. An order of PATRIOT moves PATRIOT's position. Of any other order, the
-client's or the exchange's, what reduces the client's own position is the client's, what then reduces PATRIOT's position
-counts here, and what opens or enlarges a position is the client's own again. Money that moves in or out is in none of
-it. What belongs to both (a commission, funding, a charge) is divided by size, rounded once to 18 decimals.
+Whose an execution is decides what it moves. An order of PATRIOT moves PATRIOT's position; what it takes out of one that
+the client holds the other way closes that, at the execution's price: the exchange holds one position. Of any other
+order, the client's or the exchange's, what reduces the client's own position is the client's, what then reduces
+PATRIOT's position counts here, and what opens or enlarges a position is the client's own again. Money that moves in or
+out is in none of it. Commission on PATRIOT's orders counts here; what belongs to both (other commission, funding, a
+charge) is divided by size, rounded once to 18 decimals.
 Source: docs/adr/0018-trading-result.md.
 """
 
@@ -36,10 +38,13 @@ class Stake:
     last_ours: Decimal = ZERO  # while anything was held last, unsigned
     last_whole: Decimal = ZERO
 
-    def take_ours(self, signed: Decimal) -> None:
-        """Take in an execution of an order of PATRIOT."""
-        self.ours += signed
+    def take_ours(self, signed: Decimal) -> Decimal:
+        """Take in an execution of an order of PATRIOT; return how much of it moved PATRIOT's position."""
+        of_theirs = _reducing(self.theirs, self.ours + signed)
+        self.ours += signed - of_theirs
+        self.theirs += of_theirs
         self._remember()
+        return signed - of_theirs
 
     def take_other(self, signed: Decimal) -> Decimal:
         """Take in an execution of any other order; return how much of it moved PATRIOT's position."""
@@ -124,12 +129,12 @@ class ResultBook:
         return self.stakes.setdefault(symbol, Stake())
 
     def _trade(self, trade: TradeBooked) -> None:
-        signed = moved = trade.quantity * trade.side.sign
+        signed = trade.quantity * trade.side.sign
         if trade.origin is TradeOrigin.PATRIOT:
-            self._stake(trade.symbol).take_ours(signed)
+            moved, commission = self._stake(trade.symbol).take_ours(signed), trade.commission_value
         else:
             moved = self._stake(trade.symbol).take_other(signed)
-        commission = part(trade.commission_value, abs(moved), abs(signed))
+            commission = part(trade.commission_value, abs(moved), abs(signed))
         self.cash -= moved * trade.price + commission
         self.commission += commission
         self.all_commission += trade.commission_value

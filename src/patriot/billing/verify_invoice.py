@@ -12,10 +12,11 @@ total, each time that total is higher than ever before.
  1. The result R is what our trades brought since you first agreed to terms: what we sold for, less what we bought for,
     less commission, plus funding and charges, plus what we still hold at its mark price. Money that you pay in or take
     out is not in it.
- 2. A trade of our orders moves our position. Any other trade (yours, or one that the exchange forced) first reduces
+ 2. A trade of our orders moves our position; what it takes out of yours the other way closes that, at the price of the
+    trade, for the exchange holds one position. Any other trade (yours, or one that the exchange forced) first reduces
     your own position, then ours; what is left of it is yours. What you held when you linked the account is yours.
-    Funding, charges and commission on what belongs to both of us are divided by size; a charge on no symbol is divided
-    as the commission paid until then.
+    Commission on our orders is ours. Other commission, funding and charges on what belongs to both of us are divided by
+    size; a charge on no symbol is divided as the commission paid until then.
  3. A month counts with the lower of two figures: R at its end, and the average of R over the 24 hours before, looked at
     each five minutes (or since the terms began, if that is later). Nothing that happens later matters. The mark prices
     are in the file, and you can ask the exchange for them.
@@ -643,7 +644,8 @@ def course_of(books: list[dict[str, Any]], asset: str) -> Course:
         amount = Fraction(0)
         if kind == "account.trade_booked":
             ours, quantity, commission = moved[when], number(data["quantity"]), number(data["commission_value"])
-            fee = portion(commission, abs(ours) / quantity if quantity else Fraction(0))
+            share = Fraction(1) if data["origin"] == "PATRIOT" else abs(ours) / quantity if quantity else Fraction(0)
+            fee = portion(commission, share)
             paid.change(when, paid.at(when) + fee)
             all_paid.change(when, all_paid.at(when) + commission)
             amount = -ours * number(data["price"]) - fee
@@ -693,7 +695,7 @@ def holdings_of(facts: list[dict[str, Any]]) -> tuple[dict[str, Holding], dict[t
 def our_part(origin: str, signed: Fraction, ours: Fraction, yours: Fraction) -> Fraction:
     """Return how much of a trade moves our position (rule 2)."""
     if origin == "PATRIOT":
-        return signed
+        return signed - closing(yours, ours + signed)
     if origin not in ("CLIENT", "EXCHANGE"):
         raise ProofBroken(f"nobody is known by the name {origin!r}, to whom a trade is said to belong")
     return closing(ours, signed - closing(yours, signed))
