@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from patriot.accounts.events import (
-    AccountLinked,
-    AccountStatus,
-    AccountStatusChanged,
-    AccountUnlinked,
-    PositionMode,
-)
+from patriot.accounts.events import AccountLinked, AccountStatus, AccountStatusChanged, PositionMode
 from patriot.execution.events import PositionClosed, RoutedAccount, Routing, SignalRouted
 from patriot.kernel.memory import MemoryCheckpoints
 from patriot.orders.events import entry_order_id
@@ -227,24 +220,6 @@ def test_share_left_to_an_owner_that_died_before_it_told_is_told_of_after_the_ne
         async with paper.running():
             await paper.settle(40)
             assert len(await paper.log(SignalRouted)) == 1
-
-    run_virtually(run())
-
-
-def test_close_for_an_account_that_was_unlinked_is_answered_at_once() -> None:
-    async def run() -> None:
-        paper = Paper()
-        account_id = await one_client(paper)
-        async with paper.running() as service:
-            gone = AccountUnlinked(account_id, ALICE, Exchange.BINANCE, "CLIENT", paper.clock.now())
-            await paper.write("ACCOUNT", account_id, gone)
-            await paper.settle(1)
-            assert account_id not in service.workers
-            at = paper.clock.now()
-            await paper.signal(TREND, SignalAction.CLOSE)
-            (record,) = await paper.log(SignalRouted)
-            assert [share.reason_code for share in record.accounts] == [ReasonCode.NO_POSITION]
-            assert record.routed_at - at < timedelta(seconds=1)
 
     run_virtually(run())
 

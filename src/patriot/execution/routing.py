@@ -183,8 +183,7 @@ class SignalRouter:
         """Have the position of one account closed, whatever its status: the way out is always open."""
         group_id = await self._request_close(signal, account_id)
         if group_id is None:
-            owned = self._book.accounts.get(account_id) is not AccountStatus.UNLINKED
-            if owned and account_id not in self._needs.workers and not alone:
+            if account_id not in self._needs.workers and not alone:
                 raise LeaseLost(f"account {account_id}: its owner may be about to open what is to be closed")
             return RoutedAccount(account_id, Routing.SKIPPED, None, ReasonCode.NO_POSITION, None)
         return RoutedAccount(account_id, Routing.SENT, group_id, None, None)
