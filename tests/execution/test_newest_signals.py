@@ -28,14 +28,13 @@ def routed(number: int, account_id: AccountId) -> SignalRouted:
     return SignalRouted(SignalId(UUID(int=number)), STRATEGY, (share,), NOON)
 
 
-def test_answers_are_kept_by_signal_and_those_to_a_forgotten_one_are_not() -> None:
-    newest, other = NewestSignals(), AccountId(UUID(int=9))
+def test_who_followed_and_told_nothing_is_kept_by_signal_for_the_newest() -> None:
+    newest, other, later = NewestSignals(), AccountId(UUID(int=9)), AccountId(UUID(int=10))
     for number in range(REMEMBERED_SIGNALS + 1):
-        newest.apply(signal(number))
-    newest.apply(routed(1, ACCOUNT))
-    newest.apply(routed(1, other))
-    newest.apply(routed(0, ACCOUNT))
+        newest.apply(signal(number), [ACCOUNT, other])
+    newest.apply(routed(1, ACCOUNT), [ACCOUNT, other, later])
+    newest.apply(routed(0, ACCOUNT), [ACCOUNT, other, later])
     assert list(newest.signals) == [SignalId(UUID(int=number)) for number in range(1, REMEMBERED_SIGNALS + 1)]
-    assert newest.answered.pop(SignalId(UUID(int=1))) == [ACCOUNT, other]
-    assert set(newest.answered) == set(newest.signals) - {SignalId(UUID(int=1))}
-    assert not any(newest.answered.values())
+    assert newest.unanswered.pop(SignalId(UUID(int=1))) == [other]
+    assert set(newest.unanswered) == set(newest.signals) - {SignalId(UUID(int=1))}
+    assert all(left == [ACCOUNT, other] for left in newest.unanswered.values())

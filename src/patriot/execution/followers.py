@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from uuid import UUID
 
 from patriot.accounts.events import AccountLinked, AccountStatus, AccountStatusChanged, AccountUnlinked
 from patriot.strategies.events import (
@@ -22,6 +23,7 @@ from patriot.trading.terms import AccountId, SignalId, StrategyId, UserId, Venue
 class Follower:
     account_id: AccountId
     user_id: UserId
+    assignment_id: UUID
     allocation_fraction: Decimal
     risk_multiplier: Decimal
 
@@ -96,7 +98,8 @@ class FollowerBook:
             case StrategyStopped():
                 strategy = replace(strategy, status=StrategyStatus.STOPPED)
             case StrategyAssigned():
-                follower = Follower(event.account_id, event.user_id, event.allocation_fraction, event.risk_multiplier)
+                assignment = (event.assignment_id, event.allocation_fraction, event.risk_multiplier)
+                follower = Follower(event.account_id, event.user_id, *assignment)
                 strategy = replace(strategy, followers=strategy.followers | {event.account_id: follower})
             case AllocationChanged():
                 follower = replace(

@@ -102,7 +102,7 @@ class SignalRouter:
         """See, at a start, that shares are told of that an earlier process had left to others, and none has told of."""
         for signal in newest.signals.values():
             for account_id, share in self._shares(signal).items():
-                if account_id not in newest.answered[signal.signal_id]:
+                if account_id in newest.unanswered[signal.signal_id]:
                     self._needs.later(partial(self._leave_to_owner, signal, account_id, share))
 
     def _shares(self, signal: SignalGenerated) -> dict[AccountId, Share]:

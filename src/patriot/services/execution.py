@@ -147,8 +147,9 @@ class ExecutionService(Engine):
         """Have an account that comes back follow nothing that its owner does not consent to again."""
         account_id, about = unlinked.account_id, derived_id("unlinked", unlinked.account_id, unlinked.unlinked_at)
         for strategy in list(self._known.book.strategies.values()):
-            if account_id in strategy.followers:
-                command = UnassignStrategy(strategy.strategy_id, account_id, "ACCOUNT_UNLINKED", unlinked.unlinked_at)
+            if (follower := strategy.followers.get(account_id)) is not None:
+                ended = ("ACCOUNT_UNLINKED", unlinked.unlinked_at, follower.assignment_id)
+                command = UnassignStrategy(strategy.strategy_id, account_id, *ended)
                 context = Context(about, user_id=unlinked.user_id, account_id=account_id)
                 await self._ports.bus.dispatch(command, context)
 

@@ -33,6 +33,7 @@ class ExecutionFold:
         if isinstance(event, WatchedEvent):
             self.watch.apply(event)
         if isinstance(event, SignalEvent):
-            self.newest.apply(event)
+            strategy = self.book.strategies.get(event.strategy_id)
+            self.newest.apply(event, [] if strategy is None else sorted(strategy.followers))
         if isinstance(event, AccountLinked):
             self.linked[event.account_id] = LinkedAccount(event.account_id, event.user_id, event.exchange)

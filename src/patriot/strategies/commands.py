@@ -87,6 +87,7 @@ class UnassignStrategy:
     account_id: AccountId
     reason_code: str
     at: datetime
+    assignment_id: UUID | None = None  # this one only; None: whichever there is
 
 
 StrategyCommand = (

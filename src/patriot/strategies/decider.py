@@ -145,7 +145,7 @@ def _follow(strategy: Strategy, command: AssignStrategy | ChangeAllocation | Una
         case AssignStrategy():
             return _assign(strategy, follower, command)
         case UnassignStrategy() as c:
-            if follower is None:
+            if follower is None or c.assignment_id not in (None, follower.assignment_id):
                 return []
             return [
                 StrategyUnassigned(
