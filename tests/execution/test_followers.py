@@ -86,7 +86,9 @@ def test_allocation_change_and_leaving_are_followed() -> None:
     book.apply(AllocationChanged(STRATEGY, ASSIGNMENT, account(0), D("0.2"), D(2), NOON))
     book.apply(StrategyUnassigned(STRATEGY, ASSIGNMENT, USER, account(1), "CLIENT", NOON))
 
-    assert list(book.strategies[STRATEGY].followers.values()) == [Follower(account(0), USER, ASSIGNMENT, D("0.2"), D(2))]
+    assert list(book.strategies[STRATEGY].followers.values()) == [
+        Follower(account(0), USER, ASSIGNMENT, D("0.2"), D(2))
+    ]
 
 
 def test_status_and_risk_of_a_strategy_follow_its_events() -> None:

@@ -88,6 +88,22 @@ def test_entry_that_no_question_tells_of_is_protected_within_two_seconds() -> No
     run_virtually(day())
 
 
+def test_entry_that_arrives_after_a_question_is_protected_though_no_later_one_is_answered() -> None:
+    async def day() -> None:
+        account = Account(Exchange(silent={"e1"}, deaf=True))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1.1)
+        account.exchange.failing = {"find": 60, "snapshot": 60}
+        account.exchange.arrive("e1")
+        arrived_at = account.exchange.clock.monotonic()
+        await asyncio.sleep(60)
+        assert account.exchange.first("place s1") - arrived_at < 2
+        await account.end()
+
+    run_virtually(day())
+
+
 def test_stop_of_an_entry_that_nobody_could_tell_of_goes_when_it_proves_absent() -> None:
     async def day() -> None:
         account = Account(Exchange(silent={"e1"}))

@@ -51,7 +51,7 @@ class OrderInquiry:
         self._patience = patience
         self._tasks = tasks
         self._watched: set[OrderId] = set()
-        self._unanswered: set[OrderId] = set()  # of those, entries about which no question was answered yet
+        self._unanswered: set[OrderId] = set()  # of those, entries about which the newest question is not answered
 
     def is_watching(self, order_id: OrderId) -> bool:
         """Return whether an order's fate is being asked for."""
@@ -67,9 +67,7 @@ class OrderInquiry:
             self._watched.add(created.order_id)
             waited = self._age(created) if waited_seconds is None else waited_seconds
             self._tasks.start(self._watch(created, waited))
-            if created.leg is Leg.ENTRY:
-                self._unanswered.add(created.order_id)
-                self._tasks.start(self._tell_if_unanswered(created.order_id, waited))
+            self._tell_if_unanswered(created, waited)
 
     async def _watch(self, created: OrderCreated, waited: float) -> None:
         try:
@@ -77,6 +75,7 @@ class OrderInquiry:
             for delay in [delay for delay in delays if delay > waited] or [waited]:
                 await asyncio.sleep(delay - waited)
                 waited = delay
+                self._tell_if_unanswered(created, waited)
                 known = await self._is_known(created)
                 self._unanswered.discard(created.order_id)
                 if known:
@@ -94,7 +93,13 @@ class OrderInquiry:
         else:
             self._known.decide(RecordRejected(created.order_id, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, now))
 
-    async def _tell_if_unanswered(self, entry_id: OrderId, waited: float) -> None:
+    def _tell_if_unanswered(self, created: OrderCreated, waited: float) -> None:
+        """Have it told if the question that comes now is not answered: the request may have arrived since the last."""
+        if created.leg is Leg.ENTRY:
+            self._unanswered.add(created.order_id)
+            self._tasks.start(self._tell_later(created.order_id, waited))
+
+    async def _tell_later(self, entry_id: OrderId, waited: float) -> None:
         await asyncio.sleep(max(self._patience.answer, self._patience.unanswered - waited))
         if entry_id in self._unanswered:
             self._known.tell_unanswered(entry_id)
