@@ -197,12 +197,20 @@ def test_position_of_a_person_is_not_the_logs_to_hold() -> None:
     assert problem == f"account {ALICES}: the log holds {{}}, the exchange {{'BTCUSDT': Decimal('4')}}"
 
 
+THEIRS = replace(BOUGHT, order_id="77", trade_id="9", quantity=Decimal(5))
+THEIRS_BOOKED = TradeBooked(
+    ALICES, ALICE, "BTCUSDT", "9", TradeOrigin.CLIENT, Side.BUY, Decimal(5), THEIRS.price, Decimal(0),
+    THEIRS.commission, "USDT", THEIRS.commission, THEIRS.at,
+)  # fmt: skip
+WITH_THEIRS = replace(ACCOUNT, trades=(*ACCOUNT.trades, THEIRS), positions={"BTCUSDT": Decimal(5)})
+
+
 def test_execution_of_a_person_that_is_in_the_books_counts_once() -> None:
-    theirs = replace(BOUGHT, order_id="77", trade_id="9", quantity=Decimal(5))
-    account = replace(ACCOUNT, trades=(*ACCOUNT.trades, theirs), positions={"BTCUSDT": Decimal(5)})
-    booked = TradeBooked(
-        ALICES, ALICE, "BTCUSDT", "9", TradeOrigin.CLIENT, Side.BUY, Decimal(5), theirs.price, Decimal(0),
-        theirs.commission, "USDT", theirs.commission, theirs.at,
-    )  # fmt: skip
-    assert positions_are_the_exchanges(case([*EVENTS, booked], account)) == []
-    assert positions_are_the_exchanges(case([*EVENTS, replace(booked, quantity=Decimal(4))], account)) != []
+    assert positions_are_the_exchanges(case([*EVENTS, THEIRS_BOOKED], WITH_THEIRS)) == []
+    short = replace(THEIRS_BOOKED, quantity=Decimal(4))
+    assert positions_are_the_exchanges(case([*EVENTS, short], WITH_THEIRS)) != []
+
+
+def test_execution_of_a_person_that_is_booked_as_ours_without_a_fill_still_counts_as_theirs() -> None:
+    booked = replace(THEIRS_BOOKED, origin=TradeOrigin.PATRIOT)
+    assert positions_are_the_exchanges(case([*EVENTS, booked], WITH_THEIRS)) == []
