@@ -127,6 +127,22 @@ def test_trade_by_hand_is_booked_within_minutes_and_a_deposit_after_it_raises_no
     run_virtually(day())
 
 
+def test_execution_that_could_not_be_told_is_looked_at_again_though_nothing_else_happens() -> None:
+    async def day() -> None:
+        paper = Paper()
+        await one_client(paper)
+        async with paper.running():
+            await paper.settle(HOUR_SECONDS)
+            paper.venue.exchange.apply(by_hand("web_1"))
+            paper.venue.exchange.apply(sim_operations.Transfer(1, Decimal(50)))
+            await paper.settle(80)
+            assert await paper.log(TradeBooked) == []
+            await paper.settle(240)
+            assert [one.origin for one in await paper.log(TradeBooked)] == [TradeOrigin.CLIENT]
+
+    run_virtually(day())
+
+
 def test_execution_that_nobody_can_tell_is_unexplained_until_it_is_booked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
