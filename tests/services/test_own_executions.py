@@ -10,14 +10,15 @@ import pytest
 from patriot.accounts.events import AccountReconciled, TradeBooked, TradeOrigin
 from patriot.execution.worker import AccountWorker
 from patriot.orders.client_ids import client_id_prefix, client_order_id
-from patriot.orders.events import OrderFilled
+from patriot.orders.events import OrderCreated, OrderFilled
 from patriot.risk.events import TradingHalted
+from patriot.services.account import belongs_to
 from patriot.sim.engine import operations as sim_operations
 from patriot.sim.engine import words as sim_words
 from patriot.sim.faults.rules import Scope, StreamFault, StreamRule, Term
 from patriot.simulation.loop import run_virtually
 from patriot.simulation.venue import PRICES
-from patriot.trading.terms import Leg
+from patriot.trading.terms import AccountId, Leg
 from tests.adapters.exchanges.binance.venue_kit import working_orders_have_ids_of_their_own
 from tests.services.paper import RANGE, Paper
 from tests.services.test_reconciliation import HOUR_SECONDS, hours, one_client
@@ -100,6 +101,20 @@ def test_order_with_an_id_of_our_kind_that_no_order_here_has_is_the_clients() ->
         assert booked.pop(Decimal("0.5")) == TradeOrigin.CLIENT
         assert set(booked.values()) == {TradeOrigin.PATRIOT}
         assert [event.unexplained for event in await paper.log(AccountReconciled)] == [0]
+
+    run_virtually(day())
+
+
+def test_order_of_one_account_is_not_anothers() -> None:
+    async def day() -> None:
+        paper = Paper()
+        account_id = await one_client(paper)
+        async with paper.running():
+            await paper.signal(RANGE)
+        (entry, *_) = await paper.log(OrderCreated)
+        async with paper.plugged_in() as ports:
+            assert await belongs_to(ports, account_id, entry.client_order_id)
+            assert not await belongs_to(ports, AccountId(UUID(int=77)), entry.client_order_id)
 
     run_virtually(day())
 
