@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from patriot.execution.bracket import (
+    MAX_STOP_FAILURES,
     Cancel,
     LegState,
     Open,
@@ -250,7 +251,7 @@ def test_entry_proven_absent_takes_back_what_seemed_to_be_executed() -> None:
 def test_entry_of_which_nobody_says_what_became_has_a_stop_and_nothing_else() -> None:
     play = Play()
     play.enter()
-    play.bracket = with_presumed(play.bracket)
+    play.bracket = with_presumed(play.bracket, unanswered=True)
     assert play.steps == [Open(Leg.STOP, D(1))]
     assert play.bracket.position == 0
 
@@ -268,7 +269,7 @@ def test_entry_of_which_nobody_says_what_became_has_a_stop_and_nothing_else() ->
 def test_stop_of_an_entry_that_never_was_is_canceled() -> None:
     play = Play()
     play.enter()
-    play.bracket = with_presumed(play.bracket)
+    play.bracket = with_presumed(play.bracket, unanswered=True)
     stop = play.open(Leg.STOP, D(1), LegState.RESTING)
     play.tell(RecordRejected(ORDER_ID, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, NOON))
     assert [step.created.order_id for step in play.steps if isinstance(step, Cancel)] == [stop]
@@ -277,20 +278,34 @@ def test_stop_of_an_entry_that_never_was_is_canceled() -> None:
 def test_stop_that_was_presumed_and_fired_is_not_followed_by_another() -> None:
     play = Play()
     play.enter()
-    play.bracket = with_presumed(play.bracket)
+    play.bracket = with_presumed(play.bracket, unanswered=True)
     play.fill(play.open(Leg.STOP, D(1), LegState.RESTING), D(1))
     assert play.steps == []
 
 
-def test_entry_that_is_only_presumed_never_leads_out_at_market() -> None:
+def test_stops_that_fail_ahead_of_their_position_never_lead_out_at_market() -> None:
     play = Play()
     play.enter()
-    play.bracket = with_presumed(play.bracket)
-    play.open(Leg.STOP, D(1), LegState.FAILED)
-    play.open(Leg.STOP, D(1), LegState.UNKNOWN)
-    assert play.steps == []
+    play.bracket = with_presumed(play.bracket, unanswered=True)
+    for state in (LegState.FAILED, LegState.UNKNOWN, LegState.FAILED, LegState.FAILED):
+        play.open(Leg.STOP, D(1), state)
+        assert play.steps == [Open(Leg.STOP, D(1))]
     play.bracket = with_executed(play.bracket, ORDER_ID, D(1), over=False)
-    assert play.steps == [Open(Leg.STOP, D(1))]
+    for state in (LegState.FAILED, LegState.UNKNOWN, LegState.FAILED):
+        assert play.steps == [Open(Leg.STOP, D(1))]
+        play.open(Leg.STOP, D(1), state)
+    assert play.steps == [Open(Leg.EMERGENCY, D(1))]
+
+
+def test_stop_goes_out_ahead_of_the_rest_of_an_entry_of_which_a_part_was_led_out() -> None:
+    play = Play()
+    play.enter()
+    play.bracket = with_presumed(with_executed(play.bracket, ORDER_ID, D("0.5"), over=False), unanswered=True)
+    for _ in range(MAX_STOP_FAILURES):
+        play.open(Leg.STOP, D(1), LegState.FAILED)
+    play.open(Leg.EMERGENCY, D("0.5"), LegState.RESTING)
+    play.fill(leg_order_id(ORDER_ID, Leg.EMERGENCY, 1), D("0.5"))
+    assert play.steps == [Open(Leg.STOP, D("0.5"))]
 
 
 def test_commissions_of_two_assets_are_kept_apart() -> None:

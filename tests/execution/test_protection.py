@@ -109,12 +109,12 @@ def test_stop_of_an_entry_that_nobody_could_tell_of_goes_when_it_proves_absent()
         account = Account(Exchange(silent={"e1"}))
         await account.start()
         account.exchange.positions["BTCUSDT"] = D(3)  # of another hand: an exchange may refuse what reduces nothing
-        account.exchange.failing = {"find": 4}
+        account.exchange.failing = {"find": 4, "snapshot": 7}
         await account.enter()
         await asyncio.sleep(2)
         assert account.exchange.resting() == {"s1": D(1)}
         account.exchange.positions["BTCUSDT"] = D(0)
-        await asyncio.sleep(130)
+        await asyncio.sleep(140)
         assert account.exchange.resting() == {}
         assert [event.reason_code for _, event in await account.log("order.rejected")] == ["PROVEN_ABSENT"]
         assert (await account.risk()).reserved == {}

@@ -120,8 +120,9 @@ class Bench:
     def observe_executed(self, order_id: OrderId, quantity: Decimal, *, over: bool) -> None:
         self.executed.append((order_id, quantity, over))
 
-    def observe_unanswered(self, order_id: OrderId) -> None:
-        self.unanswered.append(order_id)
+    def observe_unanswered(self, order_id: OrderId, *, unanswered: bool) -> None:
+        if unanswered:
+            self.unanswered.append(order_id)
 
     async def _write(self, command: object, actor: Actor) -> None:
         await asyncio.sleep(self.write_seconds)

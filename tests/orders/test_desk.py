@@ -114,6 +114,7 @@ def test_entry_whose_position_can_be_seen_is_never_recorded_as_absent() -> None:
         bench.venue.positions = ()
         await asyncio.sleep(40)
         assert bench.status(Leg.ENTRY) is Status.REJECTED
+        assert bench.desk.contested == set()
 
     run_virtually(run())
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import takewhile
 
 from patriot.kernel.money import ZERO
 from patriot.orders.events import (
@@ -55,6 +56,7 @@ class LegOrder:
     state: LegState = LegState.SENDING
     filled: Decimal = ZERO
     cancel_requested: bool = False
+    ahead: bool = False  # sent while nothing was known to be held
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def evolve(bracket: Bracket, event: OrderEvent) -> Bracket:
             return replace(bracket, entry=event)
         case OrderCreated():
             key = (event.leg, event.sequence)
-            legs = bracket.legs | {key: LegOrder(event)}
+            legs = bracket.legs | {key: LegOrder(event, ahead=bracket.position <= 0)}
             return replace(bracket, legs=legs, index=bracket.index | {event.order_id: key})
         case OrderFilled():
             return _evolve_fill(bracket, event)
@@ -174,9 +176,13 @@ def with_executed(bracket: Bracket, order_id: OrderId, quantity: Decimal, *, ove
     return replace(bracket, legs=bracket.legs | {key: replace(leg, state=state)})
 
 
-def with_presumed(bracket: Bracket) -> Bracket:
-    """Return the bracket when the exchange does not say what became of its entry: all of it may have executed."""
-    return replace(bracket, presumed=bracket.entry.quantity if bracket.entry is not None else ZERO)
+def with_presumed(bracket: Bracket, *, unanswered: bool) -> Bracket:
+    """Return the bracket when the exchange does not say what became of its entry: all of it may have executed.
+
+    Once it answers again (not `unanswered`), only what it says counts; a stop that rests by then stays.
+    """
+    entry = bracket.entry if unanswered else None
+    return replace(bracket, presumed=entry.quantity if entry is not None else ZERO)
 
 
 def _evolve_leg(leg: LegOrder, event: OrderEvent) -> LegOrder:
@@ -271,21 +277,23 @@ def next_steps(bracket: Bracket) -> list[Open | Cancel]:
 
 
 def stop_failures(bracket: Bracket) -> int:
-    """Return how many stops failed since one last rested."""
-    count = 0
-    for stop in reversed(bracket.of(Leg.STOP)):
-        if stop.state not in (LegState.FAILED, LegState.UNKNOWN):
-            break
-        count += 1
-    return count
+    """Return how many stops of a position that was known failed since one last rested: those lead out at market."""
+    return sum(not stop.ahead for stop in _failed_stops(bracket))
+
+
+def failures_ahead(bracket: Bracket) -> int:
+    """Return how many stops that were sent ahead of their position failed since one last rested."""
+    return sum(stop.ahead for stop in _failed_stops(bracket))
+
+
+def _failed_stops(bracket: Bracket) -> list[LegOrder]:
+    failed = (LegState.FAILED, LegState.UNKNOWN)
+    return list(takewhile(lambda stop: stop.state in failed, reversed(bracket.of(Leg.STOP))))
 
 
 def _presume(bracket: Bracket) -> list[Open | Cancel]:
-    """Let a stop rest before its position is known: reduce-only, it does nothing where there is none.
-
-    The last failure that leads out at market is left to a position that is known.
-    """
-    return _protect(bracket) if bracket.at_stake > 0 and stop_failures(bracket) < MAX_STOP_FAILURES - 1 else []
+    """Let a stop rest before its position is known: reduce-only, it does nothing where there is none."""
+    return _protect(bracket) if bracket.at_stake > 0 else []
 
 
 def _protect(bracket: Bracket) -> list[Open | Cancel]:
@@ -294,7 +302,7 @@ def _protect(bracket: Bracket) -> list[Open | Cancel]:
         return []
     covering = [stop for stop in stops if stop.state is LegState.RESTING and stop.created.quantity == bracket.at_stake]
     if not covering:
-        if stop_failures(bracket) >= MAX_STOP_FAILURES:
+        if bracket.position > 0 and stop_failures(bracket) >= MAX_STOP_FAILURES:
             return [Open(Leg.EMERGENCY, bracket.position)]
         return [Open(Leg.STOP, bracket.at_stake)]
     return _cancel_resting([stop for stop in stops if stop is not covering[-1]], CancelReason.RESIZED)

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from patriot.execution.events import SignalRouted
 from patriot.strategies.events import SignalGenerated
 from patriot.trading.terms import AccountId, SignalId
 
-REMEMBERED_SIGNALS = 20  # an account answers within half a minute, or never
+REMEMBERED = timedelta(minutes=10)  # before the newest; an account answers within half a minute, or at a start
 
 SignalEvent = SignalGenerated | SignalRouted
 
@@ -20,19 +21,27 @@ class NewestSignals:
     """
 
     signals: dict[SignalId, SignalGenerated] = field(default_factory=dict)
-    unanswered: dict[SignalId, list[AccountId]] = field(default_factory=dict)
+    unanswered: dict[SignalId, list[AccountId]] = field(default_factory=dict)  # of those signals, the followers
 
     def apply(self, event: SignalEvent, followers: Sequence[AccountId]) -> None:
         """Take the next event of the log; `followers` of its strategy as the log has them then."""
         match event:
             case SignalGenerated():
-                self.signals[event.signal_id] = event
-                self.unanswered[event.signal_id] = list(followers)
-                if len(self.signals) > REMEMBERED_SIGNALS:
-                    oldest = next(iter(self.signals))
-                    del self.signals[oldest], self.unanswered[oldest]
-            case SignalRouted():
+                self._forget_before(event)
+                if followers:
+                    self.signals[event.signal_id] = event
+                    self.unanswered[event.signal_id] = list(followers)
+            case SignalRouted() if event.signal_id in self.signals:
                 told = {account.account_id for account in event.accounts}
-                left = [one for one in self.unanswered.get(event.signal_id, []) if one not in told]
-                if event.signal_id in self.unanswered:
-                    self.unanswered[event.signal_id] = left
+                left = [one for one in self.unanswered[event.signal_id] if one not in told]
+                self.unanswered[event.signal_id] = left
+                if not left:
+                    self._forget(event.signal_id)
+
+    def _forget_before(self, newest: SignalGenerated) -> None:
+        for signal_id, signal in list(self.signals.items()):
+            if newest.generated_at - signal.generated_at > REMEMBERED:
+                self._forget(signal_id)
+
+    def _forget(self, signal_id: SignalId) -> None:
+        del self.signals[signal_id], self.unanswered[signal_id]

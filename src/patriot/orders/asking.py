@@ -57,17 +57,25 @@ class OrderInquiry:
         """Return whether an order's fate is being asked for."""
         return order_id in self._watched
 
-    def find_out(self, created: OrderCreated, reason: str, *, waited_seconds: float | None = None) -> None:
+    def find_out(
+        self, created: OrderCreated, reason: str, *, waited_seconds: float | None = None, answered: bool = False
+    ) -> None:
         """Note that an order's outcome is unknown, and ask until it is known.
 
-        `waited_seconds` since it was sent, by a clock that does not step; else by the time in the log.
+        `waited_seconds` since it was sent, by a clock that does not step; else by the time in the log. `answered`: the
+        exchange was asked just now, and has said that it does not know it.
         """
         self._known.decide(RecordUnknown(created.order_id, reason, self._clock.now()))
+        self.watch(created, waited_seconds=waited_seconds, answered=answered)
+
+    def watch(self, created: OrderCreated, *, waited_seconds: float | None = None, answered: bool = False) -> None:
+        """Ask for an order until all is known of it that protection waits for."""
         if created.order_id not in self._watched:
             self._watched.add(created.order_id)
             waited = self._age(created) if waited_seconds is None else waited_seconds
             self._tasks.start(self._watch(created, waited))
-            self._tell_if_unanswered(created, waited)
+            if not answered:
+                self._tell_if_unanswered(created, waited)
 
     async def _watch(self, created: OrderCreated, waited: float) -> None:
         try:
@@ -80,6 +88,8 @@ class OrderInquiry:
                 self._unanswered.discard(created.order_id)
                 if known:
                     return
+                if created.leg is Leg.ENTRY:
+                    self._known.tell_unanswered(created.order_id, unanswered=False)
             while not await self._is_absent(created):
                 await asyncio.sleep(self._patience.evidence)
                 if await self._is_known(created):
@@ -87,6 +97,7 @@ class OrderInquiry:
         finally:
             self._watched.discard(created.order_id)
             self._unanswered.discard(created.order_id)
+            self._known.contested.discard(created.client_order_id)
         now = self._clock.now()
         if self._known[created.order_id].venue_order_ids:
             self._known.decide(RecordCanceled(created.order_id, now))  # the exchange had it once
@@ -102,7 +113,7 @@ class OrderInquiry:
     async def _tell_later(self, entry_id: OrderId, waited: float) -> None:
         await asyncio.sleep(max(self._patience.answer, self._patience.unanswered - waited))
         if entry_id in self._unanswered:
-            self._known.tell_unanswered(entry_id)
+            self._known.tell_unanswered(entry_id, unanswered=True)
 
     def _age(self, created: OrderCreated) -> float:
         sent_at = self._known[created.order_id].submitted_at or created.created_at
@@ -110,20 +121,33 @@ class OrderInquiry:
 
     async def _is_known(self, created: OrderCreated) -> bool:
         """Ask once; meanwhile an entry's position, if there is one, counts as executed, so that it is protected."""
-        if self._is_settled(created):
+        if self.is_settled(created):
             return True
-        found = await self.until_answered(partial(self.find, created))
-        if found is not None and (self._is_settled(created) or not _executes_at_once(created)):
+        look = self._tasks.start(self._look_at_position(created)) if created.leg is Leg.ENTRY else None
+        try:
+            found = await self.until_answered(partial(self.find, created))
+        finally:
+            if look is not None:
+                look.cancel()
+        if found is not None and (self.is_settled(created) or not _executes_at_once(created)):
             return True
         if created.leg is Leg.ENTRY:
-            held = await self.until_answered(partial(self._held, created))
-            if held > 0 and not self._is_settled(created):
-                quantity = min(held, created.quantity)
-                self._known.tell_executed(created.order_id, quantity, over=False)
-        return self._is_settled(created)
+            await self._count_position(created)
+        return self.is_settled(created)
 
-    def _is_settled(self, created: OrderCreated) -> bool:
-        """Tell whether all is known that protection waits for: of a market order, also that it has executed."""
+    async def _look_at_position(self, created: OrderCreated) -> None:
+        """See what an entry holds while the question for the order itself is not answered."""
+        for pause in self._patience.entry:
+            await asyncio.sleep(pause)
+            await self._count_position(created)
+
+    async def _count_position(self, created: OrderCreated) -> None:
+        held = await self.until_answered(partial(self._held, created))
+        if held > 0 and not self.is_settled(created):
+            self._known.tell_executed(created.order_id, min(held, created.quantity), over=False)
+
+    def is_settled(self, created: OrderCreated) -> bool:
+        """Return whether all is known that protection waits for: of a market order, also that it has executed."""
         order = self._known[created.order_id]
         if order.status in SENT:
             return False
@@ -133,15 +157,16 @@ class OrderInquiry:
     async def _is_absent(self, created: OrderCreated) -> bool:
         """Tell whether nothing speaks for an order that queries do not know: no list, no position, no exit's trade."""
         listed = await self.until_answered(partial(self._list_recent, created.symbol))
-        if created.client_order_id in listed or self._is_settled(created):
+        if created.client_order_id in listed or self.is_settled(created):
             return False
         if created.leg is not Leg.ENTRY:
             return True
         held = await self.until_answered(partial(self._held, created))
-        if held > 0 or self._known.exit_traded(created.group_id):
+        exited = self._known.exit_traded(created.group_id) and self._age(created) < self._patience.contested
+        if held > 0 or exited:  # an exit that was sent ahead of its position may have taken somebody else's
             self._known.contested.add(created.client_order_id)
             return False
-        return not self._is_settled(created)
+        return not self.is_settled(created)
 
     async def _list_recent(self, symbol: str) -> set[str]:
         reports = await self._venue.recent_orders(symbol, urgency=Urgency.POSITION)
@@ -178,20 +203,35 @@ class OrderInquiry:
         except (ExchangeError, TimeoutError):
             return False
 
-    async def find_again(self, created: OrderCreated) -> OrderReport | None:
-        """Ask for an order; the fate of one that rested and is not known to the exchange, asked twice, is unknown.
+    async def ask_soon(self, created: OrderCreated) -> tuple[bool, OrderReport | None]:
+        """Ask for an order, and not for long; return whether the exchange said something, and what it has."""
+        try:
+            async with asyncio.timeout(self._patience.unanswered):
+                return True, await self.until_answered(partial(self.find, created))
+        except TimeoutError:
+            return False, None
 
-        Queries may lag behind an acceptance; what was accepted longer ago than that they must know.
+    async def find_again(self, created: OrderCreated) -> OrderReport | None:
+        """Ask for an order that a list does not show, and not for long: nothing that protects waits for one answer.
+
+        The fate of one that rested is unknown when the exchange, asked twice, does not know it or does not say. Queries
+        may lag behind an acceptance; what was accepted longer ago than that they must know.
         """
+        answered = True
         for pause in (self._patience.gone, None):
-            report = await self.until_answered(partial(self.find, created))
+            heard, report = await self.ask_soon(created)
+            answered = answered and heard
             if report is not None or self._known[created.order_id].status not in WORKING:
                 return report
             if pause is not None:
                 await asyncio.sleep(pause)
         age = (self._clock.now() - self._known.accepted_at(created.order_id)).total_seconds()
-        if age > self._patience.lag and not self._taker.awaits_trades_of(created.order_id):
+        if self._taker.awaits_trades_of(created.order_id):
+            return None
+        if age > self._patience.lag:
             self.find_out(created, "Vanished")
+        elif not answered:
+            self._tasks.start(self.find_again(created))
         return None
 
     async def until_answered(self, question: Callable[[], Awaitable[T]]) -> T:

@@ -20,4 +20,5 @@ class DeskPatience:
     trades: float = 0.3  # for executions that an answer has told of and the stream has not
     retry: tuple[float, ...] = (0.05, 0.2, 0.5, 1, 2)  # when the exchange did nothing
     lag: float = 60  # of queries and lists behind what the exchange accepted
+    contested: float = 600  # after the entry: a trade of an exit alone does not speak for it any longer
     gone: float = 0.5  # before the second question about an order that rested and is not known any more

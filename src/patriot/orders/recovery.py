@@ -55,6 +55,7 @@ class OrderRecovery:
         """
         if takeover:
             self._sender.inherited |= {entry.order_id for entry in self._known.open_entries()}
+        under_way: list[tuple[OrderCreated, set[str]]] = []
         for symbol in self._known.open_symbols():
             for created in self._known.under_way(symbol):
                 if created.leg is not Leg.ENTRY and self._known[created.order_id].status in UNSENT:
@@ -65,8 +66,8 @@ class OrderRecovery:
                 self._unsearched.add(symbol)  # dearer than the list: it waits where every position has its stop
                 if not self._known.is_covered(symbol, listed):
                     await self.search(symbol)
-            under_way = self._known.under_way(symbol)
-            await asyncio.gather(*(self._recover_order(created, listed) for created in under_way))
+            under_way += [(created, listed) for created in self._known.under_way(symbol)]
+        await asyncio.gather(*(self._recover_order(created, listed) for created, listed in under_way))
 
     async def catch_up(self, *, search: bool) -> None:
         """Fetch the executions of open brackets; with `search` also orders of theirs that the log does not know."""
@@ -147,9 +148,14 @@ class OrderRecovery:
             self._tasks.start(self._resume(created))  # never sent: being sent would have been written first
             return
         if created.client_order_id not in listed and not self._inquiry.is_watching(order_id):
-            found = await self._inquiry.find_again(created)
-            if found is None and self._known[order_id].status in SENT:
-                self._inquiry.find_out(created, "Restarted")
+            if self._known[order_id].status in SENT:
+                answered, _ = await self._inquiry.ask_soon(created)
+            else:
+                answered = await self._inquiry.find_again(created) is not None
+            if self._known[order_id].status in SENT:
+                self._inquiry.find_out(created, "Restarted", answered=answered)
+            elif not self._inquiry.is_settled(created):
+                self._inquiry.watch(created, answered=answered)
         self._cancel_again(order_id, created)
 
     def _cancel_again(self, order_id: OrderId, created: OrderCreated) -> None:

@@ -138,6 +138,8 @@ class OrderSender:
             self._reached(_SENT_STEP.get(created.leg, Step.CLOSE_SENT))
             self._taker.on_order(report)
             self._listener.on_answered(created.client_order_id)
+            if not self._inquiry.is_settled(created):  # only acknowledged
+                self._inquiry.watch(created, waited_seconds=self._clock.monotonic() - began)
             self._reached(Step.STOP_ACCEPTED if created.leg is Leg.STOP else Step.ORDER_ACCEPTED)
 
     async def _take_refusal(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
