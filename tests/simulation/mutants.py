@@ -282,7 +282,7 @@ MUTANTS: list[tuple[Plant, str, int]] = [
     (do_not_resize, "law 2: .* was without its stop", 384),
     (protect_late, "law 2: .* was without its stop .* by its worker", 0),
     (send_twins, "law 1: 2 orders for the intent", 0),
-    (call_unknown_rejected, "law 3: .* is rejected in the log and known", 16),
+    (call_unknown_rejected, "law 3: .* is rejected in the log and known", 77),
     (lose_executions, "law 4: .* fills the log misses", 0),
     (cancel_what_is_not_ours, "law 4: .* not ours", 5),
     (ignore_halts, "law 5: entry .* was approved while trading was halted", 62),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 
@@ -52,6 +52,7 @@ class Fault(StrEnum):
     STOP_CANCELED = "person cancels a stop"
     SETTINGS_CHANGED = "person changes leverage and margin"
     FOREIGN_ORDER = "person places an order"
+    OVERLOADED = "overloaded: only what reduces is taken"
 
 
 OF_REQUESTS = (
@@ -78,8 +79,9 @@ OF_STREAMS = (
 )
 OF_LISTS = (Fault.STALE,)
 OF_LIVES = (Fault.KILL_AT_SEND, Fault.KILL_AT_APPEND)
+DRAWN_TOGETHER = tuple(fault for fault in Fault if fault is not Fault.OVERLOADED)  # as planted faults' days need them
 PLANNED = tuple(
-    fault for fault in Fault if fault not in (*OF_REQUESTS, *OF_STREAMS, *OF_LISTS, *OF_LIVES, Fault.LAGGING)
+    fault for fault in DRAWN_TOGETHER if fault not in (*OF_REQUESTS, *OF_STREAMS, *OF_LISTS, *OF_LIVES, Fault.LAGGING)
 )
 ALL = frozenset(Fault)
 
@@ -112,17 +114,23 @@ def trouble_of(seed: int) -> Trouble:
 
     Few kinds with high chances meet each other at the same order, as many kinds with low ones hardly ever do.
     """
+    trouble = _trouble_of(seed)
+    overloaded = trouble is not CALM and seeded(seed, "overloaded").random() < 0.3
+    return replace(trouble, kinds=trouble.kinds | {Fault.OVERLOADED}) if overloaded else trouble
+
+
+def _trouble_of(seed: int) -> Trouble:
     random = seeded(seed, "trouble")
     mood = random.random()
     if mood < 0.05:
         return CALM
     if mood < 0.15:
-        return _often(random.sample(list(Fault), 1), planned=3)
+        return _often(random.sample(DRAWN_TOGETHER, 1), planned=3)
     if mood < 0.50:
-        return _often(random.sample(list(Fault), random.randint(2, 4)), planned=8)
+        return _often(random.sample(DRAWN_TOGETHER, random.randint(2, 4)), planned=8)
     if mood < 0.80:
-        return Trouble(frozenset(random.sample(list(Fault), random.randint(6, 14))))
-    return Trouble(planned=7)
+        return Trouble(frozenset(random.sample(DRAWN_TOGETHER, random.randint(6, 14))))
+    return Trouble(frozenset(DRAWN_TOGETHER), planned=7)
 
 
 def _often(kinds: list[Fault], planned: int) -> Trouble:

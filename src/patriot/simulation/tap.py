@@ -29,6 +29,7 @@ LAG_GRACE_SECONDS = 7.0
 OLDEST_LIST_SECONDS = 10.0
 MOST_SPENT_WITH_OTHERS = 2_100  # of 2,400: with nothing left at all nobody could find out what is naked
 _USED_WEIGHT = re.compile(rb"(X-MBX-USED-WEIGHT-1M: )(\d+)")
+OVERLOADED = (503, b'{"code":-1008,"msg":"Server is currently overloaded with other requests."}')
 NO_SUCH_ORDER = b'{"code":-2013,"msg":"Order does not exist."}'
 
 
@@ -59,6 +60,7 @@ class Wires:
     lists: dict[str, deque[tuple[float, bytes]]] = field(default_factory=dict)
     others_weight: int = 0  # that the exchange counts for others at the same address
     others_until: float = 0.0
+    overloaded_until: float = 0.0
 
     def with_weight_of_others(self, raw: bytes) -> bytes:
         """Return an answer that counts what others at the same address have asked for in this minute."""
@@ -70,6 +72,13 @@ class Wires:
             return b"%b%d" % (found[1], max(ours, min(ours + self.others_weight, MOST_SPENT_WITH_OTHERS)))
 
         return _USED_WEIGHT.sub(count_others, raw, count=1)
+
+    def turns_away(self, request: Request) -> bool:
+        """Tell whether an overloaded exchange does not take a request: it takes orders that reduce, and streams."""
+        if self.loop.time() >= self.overloaded_until or not request.path.startswith(("/fapi/", "/sapi/")):
+            return False
+        reduces = request.method == "POST" and request.parameters.get("reduceOnly") == "true"
+        return not (request.path in ORDER_PATHS and (reduces or request.method == "DELETE"))
 
     def between(self, line: Line) -> Tap:
         """Sit on a line."""
@@ -179,6 +188,9 @@ class Tap:
     def _send(self, pending: _Pending) -> None:
         """Hand a request on, or do to it what the run has for it."""
         line, loop, raw, random = self._line, self._wires.loop, pending.request.raw, pending.random
+        if self._wires.turns_away(pending.request):
+            self._answer(pending, *OVERLOADED, "application/json")
+            return
         if random is None or pending.fault is None:
             line.up.hand_on(raw)
             return

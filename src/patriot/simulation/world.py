@@ -264,13 +264,14 @@ class World:
     async def _bring_trouble(self) -> None:
         trouble, shape = self.dice.trouble, self.shape
         possible = [fault for fault in PLANNED if fault in trouble.kinds and fault is not Fault.CLOCK_SKEWED]
-        if not possible or shape is None:
+        if shape is None:
             return
         plan = []
-        for number in range(round(trouble.planned * shape.seconds / 40)):
-            name = f"plan {number}"
-            random = seeded(self.seed, name)
-            plan.append((random.uniform(1, shape.seconds), name, random.choice(possible), random))
+        for kind, choice in (("plan", possible), ("overload", trouble.kinds & {Fault.OVERLOADED})):
+            for number in range(round(trouble.planned * shape.seconds / 40) if choice else 0):
+                name = f"{kind} {number}"
+                random = seeded(self.seed, name)
+                plan.append((random.uniform(1, shape.seconds), name, random.choice(list(choice)), random))
         start = self.loop.time()
         for at, name, fault, random in sorted(plan, key=lambda entry: entry[:2]):
             await asyncio.sleep(max(0.0, start + at - self.loop.time()))
@@ -300,6 +301,8 @@ class World:
             case Fault.WEIGHT_SPENT:
                 self._wires.others_weight = random.randint(1_700, 2_200)
                 self._wires.others_until = now - now % 60 + 60
+            case Fault.OVERLOADED:
+                self._wires.overloaded_until = now + random.uniform(3, 20)
             case Fault.CLOCK_STEP:
                 for process in self.processes[-1:]:
                     process.clock.wrong_by += timedelta(seconds=random.choice((-8, -1.5, 1.5, 8)))
@@ -428,14 +431,12 @@ class World:
             if self.venue.held(client.uid, symbol)
         ]
         workers = [process.worker(client.account_id) for process in self.processes for client in self.judge.clients]
-        open_brackets = [
-            f"open bracket {key}" for one in workers if one is not None for key in one.keeper.open_brackets
-        ]
+        brackets = [f"open bracket {key}" for one in workers if one is not None for key in one.keeper.open_brackets]
         at_work = [f"work {one.busy}" for one in workers if one is not None and one.busy]
         at_work += [f"late legs of {one.account_id}" for one in workers if one is not None and not one.late_legs.done]
         acting = self._acting()
         alone = [f"nobody for account {one.uid}" for one in self.judge.clients if one.account_id not in acting]
-        return ", ".join((*at_work, *held, *open_brackets, *alone))
+        return ", ".join((*at_work, *held, *brackets, *alone))
 
     # Watching ---------------------------------------------------------------------------------------------------------
 
