@@ -117,6 +117,22 @@ def test_account_that_the_exchange_tells_nothing_has_until_it_must_notice(*, sec
     assert bool(scene.judge.violations) is told
 
 
+@pytest.mark.parametrize("acting", [True, False])
+@pytest.mark.parametrize("listens", [True, False])
+def test_overload_is_an_excuse_for_whoever_can_neither_ask_nor_hear(*, acting: bool, listens: bool) -> None:
+    scene = Scene()
+    scene.judge.overloaded, scene.judge.listens = lambda: scene.seconds < 100.0, lambda _uid: listens
+    scene.trade(Leg.ENTRY)
+
+    for scene.seconds in (0.0, 50.0, 99.5):
+        scene.judge.look({ACCOUNT: 0.0} if acting else {}, 0.0)
+    assert bool(scene.judge.violations) is (acting and listens)
+
+    for scene.seconds in (110.0, 150.0):
+        scene.judge.look({ACCOUNT: 0.0} if acting else {}, 0.0)
+    assert scene.judge.violations
+
+
 def test_position_with_its_stop_may_stand_for_ever() -> None:
     scene = Scene()
     scene.trade(Leg.ENTRY)

@@ -72,7 +72,10 @@ class Judge:
     looked: dict[tuple[int, str], float] = field(default_factory=dict)  # (uid, symbol): its settings asked for at
     placed: Counter[str] = field(default_factory=Counter)
     naked_since: dict[tuple[int, str], float] = field(default_factory=dict)
+    untold_until: dict[int, float] = field(default_factory=dict)  # uid: when it last could neither hear nor ask
     longest_naked: float = 0.0
+    overloaded: Callable[[], bool] = lambda: False  # whether the exchange answers no question
+    listens: Callable[[int], bool] = lambda _uid: True  # whether an account has a stream that tells it something
     stirred: bool = True  # something happened on the exchange since the last look
 
     def stir(self) -> None:
@@ -210,10 +213,12 @@ class Judge:
                 if not self.is_naked(client.uid, symbol):
                     self.naked_since.pop(key, None)
                     continue
+                acting = acting_since.get(client.account_id)
+                if self.overloaded() and (acting is None or not self.listens(client.uid)):
+                    self.untold_until[client.uid] = now
                 since = max(self.naked_since.setdefault(key, now), self._excused_until(client.uid))
                 if working_since is None:
                     continue
-                acting = acting_since.get(client.account_id)
                 seconds = now - max(since, acting if acting is not None else working_since)
                 allowed = PROTECTED_WITHIN_SECONDS if acting is not None else WORKING_WITHIN_SECONDS
                 allowed += 0.0 if self.hears(client.uid) else DEAF_SECONDS
@@ -225,7 +230,8 @@ class Judge:
                     )
 
     def _excused_until(self, uid: int) -> float:
-        return max((one.until for one in self.dice.injections if one.uid in (None, uid)), default=0.0)
+        faults = (one.until for one in self.dice.injections if one.uid in (None, uid))
+        return max(*faults, self.untold_until.get(uid, 0.0), 0.0)
 
     def is_naked(self, uid: int, symbol: str) -> bool:
         """Tell whether our part of a position is larger than what our stops on the exchange cover."""

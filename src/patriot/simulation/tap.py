@@ -73,9 +73,13 @@ class Wires:
 
         return _USED_WEIGHT.sub(count_others, raw, count=1)
 
+    def is_overloaded(self) -> bool:
+        """Tell whether the exchange takes no questions and no entries now."""
+        return self.loop.time() < self.overloaded_until
+
     def turns_away(self, request: Request) -> bool:
         """Tell whether an overloaded exchange does not take a request: it takes orders that reduce, and streams."""
-        if self.loop.time() >= self.overloaded_until or not request.path.startswith(("/fapi/", "/sapi/")):
+        if not self.is_overloaded() or not request.path.startswith(("/fapi/", "/sapi/")):
             return False
         reduces = request.method == "POST" and request.parameters.get("reduceOnly") == "true"
         return not (request.path in ORDER_PATHS and (reduces or request.method == "DELETE"))

@@ -116,6 +116,10 @@ class SimulatedVenue:
         """Return whether the exchange tells an account anything."""
         return self.face.hub.has_listen_key(uid)
 
+    def listens(self, uid: int) -> bool:
+        """Return whether a stream of an account is open, and tells it something."""
+        return self.hears(uid) and any(uid in session.uids for session in self.face.hub.sessions.open)
+
     def move(self, symbol: str, change: Decimal, *, jump: bool = False) -> None:
         """Move a price by a fraction of it."""
         self.prices[symbol] = self.on_grid(symbol, self.prices[symbol] * (1 + change))

@@ -149,9 +149,8 @@ class World:
             uid, key = self.venue.open_account(Decimal(10_000 + 1_000 * number))
             clients.append(Client(AccountId(UUID(int=100 + uid)), uid))
             await vault.store(clients[-1].account_id, 1, key)
-        self.judge = Judge(
-            self.venue.engine, clients, self.dice, self.loop.time, self.note, self._leases.given, self.venue.hears
-        )
+        venue, leases = self.venue, self._leases.given
+        self.judge = Judge(venue.engine, clients, self.dice, self.loop.time, self.note, leases, venue.hears)
         self.venue.exchange.watch = self.judge.applied
         self.venue.exchange.subscribe(lambda _events: self.judge.stir())
         self._books = Books(self.judge, self.venue, self.store)
@@ -181,6 +180,7 @@ class World:
             may_kill=lambda _life: self._may_kill(),
             kill=self._kill,
         )
+        self.judge.overloaded, self.judge.listens = self._wires.is_overloaded, venue.listens
         self.loop.network.between = self._wires.between
 
     # Processes --------------------------------------------------------------------------------------------------------
