@@ -149,7 +149,7 @@ class Exchange:
         if self.refusals.get(leg):
             raise self.refusals[leg].pop(0)
         if order.reduce_only and not self._reduces(order):
-            raise ExchangeRefused(-2022, "ReduceOnly Order is rejected.")
+            raise ExchangeRefused(-2022, "ReduceOnly Order is rejected.", nothing_to_reduce=True)
         self._accept(order)
         if self.answers.get(leg):
             answer = self.answers[leg].pop(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -28,6 +29,7 @@ from patriot.services.commands import full_bus
 from patriot.services.pace import LivePace, Pace
 from patriot.services.ports import Ports
 from patriot.simulation.loop import START, VirtualClock
+from patriot.trading.reports import OrderReport, VenueOrder, VenueStatus
 from patriot.trading.terms import Leg, VenueId
 from tests.execution.exchange import D, Exchange
 from tests.orders import kit
@@ -143,10 +145,33 @@ class Account:
             if e.event_type in names
         ]
 
+    async def reasons_of_entry(self) -> list[str]:
+        """Return why the entry was rejected, as the log has it."""
+        return [event.reason_code for _, event in await self.log("order.rejected") if event.order_id == ORDER_ID]
+
     @property
     def position(self) -> Decimal:
         """Return what the keeper believes to hold in the one bracket."""
         return self.keeper.open_brackets[ORDER_ID].position
+
+
+@dataclass
+class Acknowledging(Exchange):
+    """Answers an entry as accepted, and says nothing of its execution."""
+
+    acknowledges: bool = True
+
+    async def place(self, order: VenueOrder, sent_at: datetime) -> OrderReport:
+        report = await super().place(order, sent_at)
+        if self.acknowledges and order.client_order_id.endswith("e1"):
+            return replace(report, status=VenueStatus.NEW, executed_quantity=D(0))
+        return report
+
+
+def first_stop(exchange: Exchange) -> float:
+    """Return when the first stop was accepted, by the exchange's monotonic clock; infinite if none was."""
+    stops = [at for client_id, at in exchange.placed_at.items() if client_id[27:].startswith("s")]
+    return min(stops, default=float("inf"))
 
 
 def seconds_after_start(moment: datetime) -> float:

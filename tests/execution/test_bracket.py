@@ -251,7 +251,7 @@ def test_entry_proven_absent_takes_back_what_seemed_to_be_executed() -> None:
 def test_entry_of_which_nobody_says_what_became_has_a_stop_and_nothing_else() -> None:
     play = Play()
     play.enter()
-    play.bracket = with_presumed(play.bracket, unanswered=True)
+    play.bracket = with_presumed(play.bracket)
     assert play.steps == [Open(Leg.STOP, D(1))]
     assert play.bracket.position == 0
 
@@ -269,7 +269,7 @@ def test_entry_of_which_nobody_says_what_became_has_a_stop_and_nothing_else() ->
 def test_stop_of_an_entry_that_never_was_is_canceled() -> None:
     play = Play()
     play.enter()
-    play.bracket = with_presumed(play.bracket, unanswered=True)
+    play.bracket = with_presumed(play.bracket)
     stop = play.open(Leg.STOP, D(1), LegState.RESTING)
     play.tell(RecordRejected(ORDER_ID, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, NOON))
     assert [step.created.order_id for step in play.steps if isinstance(step, Cancel)] == [stop]
@@ -278,7 +278,7 @@ def test_stop_of_an_entry_that_never_was_is_canceled() -> None:
 def test_stop_that_was_presumed_and_fired_is_not_followed_by_another() -> None:
     play = Play()
     play.enter()
-    play.bracket = with_presumed(play.bracket, unanswered=True)
+    play.bracket = with_presumed(play.bracket)
     play.fill(play.open(Leg.STOP, D(1), LegState.RESTING), D(1))
     assert play.steps == []
 
@@ -286,7 +286,7 @@ def test_stop_that_was_presumed_and_fired_is_not_followed_by_another() -> None:
 def test_stops_that_fail_ahead_of_their_position_never_lead_out_at_market() -> None:
     play = Play()
     play.enter()
-    play.bracket = with_presumed(play.bracket, unanswered=True)
+    play.bracket = with_presumed(play.bracket)
     for state in (LegState.FAILED, LegState.UNKNOWN, LegState.FAILED, LegState.FAILED):
         play.open(Leg.STOP, D(1), state)
         assert play.steps == [Open(Leg.STOP, D(1))]
@@ -300,7 +300,7 @@ def test_stops_that_fail_ahead_of_their_position_never_lead_out_at_market() -> N
 def test_stop_goes_out_ahead_of_the_rest_of_an_entry_of_which_a_part_was_led_out() -> None:
     play = Play()
     play.enter()
-    play.bracket = with_presumed(with_executed(play.bracket, ORDER_ID, D("0.5"), over=False), unanswered=True)
+    play.bracket = with_presumed(with_executed(play.bracket, ORDER_ID, D("0.5"), over=False))
     for _ in range(MAX_STOP_FAILURES):
         play.open(Leg.STOP, D(1), LegState.FAILED)
     play.open(Leg.EMERGENCY, D("0.5"), LegState.RESTING)

@@ -25,13 +25,14 @@ def test_bracket_that_is_found_again_uses_no_id_that_another_owner_has_used() ->
         await account.enter()
         await asyncio.sleep(130)
         await account.end()
-        account.exchange.place_as_predecessor("s1", D(1))  # a living owner's, whose log lags behind
-        account.exchange.cancel_silently(STOP)
+        tried = sum(asked.startswith("place s") for _, asked in account.exchange.asked)  # ahead of the entry
+        account.exchange.place_as_predecessor(f"s{tried + 1}", D(1))  # a living owner's, whose log lags behind
+        account.exchange.cancel_silently(PREFIX + f"s{tried + 1}")
         await account.start()
         account.exchange.arrive("e1")
         await asyncio.sleep(5)
-        assert account.exchange.count("place s1") == 0
-        assert account.exchange.resting() == {"s2": D(1), "t1": D(1)}
+        assert account.exchange.count(f"place s{tried + 1}") == 0
+        assert account.exchange.resting() == {f"s{tried + 2}": D(1), "t1": D(1)}
         await account.end()
 
     run_virtually(day())

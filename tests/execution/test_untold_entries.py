@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from datetime import datetime
 
 import pytest
 
 from patriot.simulation.loop import run_virtually
-from patriot.trading.reports import OrderReport, VenueOrder, VenueStatus
 from tests.execution.exchange import D, Exchange, lost
-from tests.execution.kit import STOP, Account, entered
+from tests.execution.kit import STOP, Account, Acknowledging, entered, first_stop
 from tests.orders.kit import ORDER_ID
 
 pytestmark = pytest.mark.unit
-
-
-def first_stop(exchange: Exchange) -> float:
-    stops = [at for k, at in exchange.placed_at.items() if k[27:].startswith("s")]
-    return min(stops, default=float("inf"))
 
 
 def test_stops_that_are_turned_away_ahead_of_the_position_are_sent_again() -> None:
     async def day() -> None:
         account = Account(Exchange(answers={"e1": [lost()]}, deaf=True))
         await account.start()
-        account.exchange.failing = {"find": 60}  # an overload: questions are turned away for long
+        account.exchange.failing = {"find": 60, "snapshot": 60}  # an overload: questions are turned away for long
         await account.enter()
         await asyncio.sleep(1)
         account.exchange.failing["place"] = 2  # and the first two tries of a stop
         await asyncio.sleep(60)
-        assert first_stop(account.exchange) - account.exchange.first("place e1") < 3
+        assert first_stop(account.exchange) - account.exchange.first("place e1") < 2
         await account.end()
 
     run_virtually(day())
@@ -53,16 +45,6 @@ def test_entry_that_arrives_after_the_first_question_is_protected_though_no_othe
     run_virtually(day())
 
 
-class Acknowledging(Exchange):
-    """Answers an entry as accepted, and says nothing of its execution."""
-
-    async def place(self, order: VenueOrder, sent_at: datetime) -> OrderReport:
-        report = await super().place(order, sent_at)
-        if order.client_order_id.endswith("e1"):
-            return replace(report, status=VenueStatus.NEW, executed_quantity=D(0))
-        return report
-
-
 def test_entry_that_is_only_acknowledged_is_protected_though_no_question_is_answered() -> None:
     async def day() -> None:
         account = Account(Acknowledging(deaf=True))
@@ -70,7 +52,7 @@ def test_entry_that_is_only_acknowledged_is_protected_though_no_question_is_answ
         account.exchange.failing = {"find": 60, "list": 60, "snapshot": 60}
         await account.enter()
         await asyncio.sleep(60)
-        assert first_stop(account.exchange) - account.exchange.first("place e1") < 3
+        assert first_stop(account.exchange) - account.exchange.first("place e1") < 2
         await account.end()
 
     run_virtually(day())
@@ -98,7 +80,8 @@ def test_entry_in_flight_at_a_restart_is_protected_though_no_question_is_answere
     async def day() -> None:
         account = Account(Exchange(answers={"e1": [lost()]}, deaf=True))
         await account.start()
-        account.exchange.failing = {"find": 60}
+        account.exchange.failing = {"find": 1_000, "snapshot": 1_000}
+        account.exchange.list_lag = 60
         await account.enter()
         await asyncio.sleep(1)
         await account.end()
@@ -106,7 +89,7 @@ def test_entry_in_flight_at_a_restart_is_protected_though_no_question_is_answere
         account.begin()
         at = account.exchange.clock.monotonic()
         await asyncio.sleep(60)
-        assert first_stop(account.exchange) - at < 3
+        assert 0 < first_stop(account.exchange) - at < 5
         await account.end()
 
     run_virtually(day())
@@ -118,7 +101,7 @@ def test_entry_that_is_only_acknowledged_is_protected_although_the_stream_is_dea
         await account.start()
         await account.enter()
         await asyncio.sleep(60)
-        assert first_stop(account.exchange) - account.exchange.first("place e1") < 3
+        assert first_stop(account.exchange) - account.exchange.first("place e1") < 2
         await account.end()
 
     run_virtually(day())
@@ -128,10 +111,10 @@ def test_stop_ahead_of_its_position_that_was_reset_twice_is_sent_again() -> None
     async def day() -> None:
         account = Account(Exchange(answers={"e1": [lost()]}, refusals={"s1": [lost()], "s2": [lost()]}, deaf=True))
         await account.start()
-        account.exchange.failing = {"find": 80}
+        account.exchange.failing = {"find": 80, "snapshot": 80}
         await account.enter()
         await asyncio.sleep(60)
-        assert first_stop(account.exchange) - account.exchange.first("place e1") < 3
+        assert first_stop(account.exchange) - account.exchange.first("place e1") < 2
         await account.end()
 
     run_virtually(day())
@@ -172,7 +155,7 @@ def test_entry_that_never_was_ends_although_its_stop_took_what_a_person_held() -
     run_virtually(day())
 
 
-def test_stop_that_is_sent_ahead_of_its_position_again_and_again_is_sent_seldom() -> None:
+def test_stop_that_is_refused_ahead_of_its_position_is_sent_seldom_and_forgotten_with_its_entry() -> None:
     async def day() -> None:
         account = Account(Exchange(silent={"e1"}))  # which refuses what reduces nothing
         await account.start()
@@ -256,32 +239,40 @@ def test_entry_that_was_only_acknowledged_before_a_restart_is_protected_though_n
     run_virtually(day())
 
 
-def test_stops_are_not_sent_ahead_of_the_position_once_the_exchange_says_that_there_is_none() -> None:
+def test_stop_of_an_entry_never_covers_more_than_the_entry_although_another_hand_holds_more() -> None:
     async def day() -> None:
-        account = Account(Exchange(silent={"e1"}))  # which refuses what reduces nothing
+        account = Account(Exchange(silent={"e1"}))
         await account.start()
-        account.exchange.failing = {"find": 8}
+        account.exchange.failing = {"find": 60}
         await account.enter()
-        await asyncio.sleep(15)
-        tries = [at for at, asked in account.exchange.asked if asked.startswith("place s")]
-        assert len(tries) > 3
-        await asyncio.sleep(90)
-        assert [at for at, asked in account.exchange.asked if asked.startswith("place s")] == tries
+        account.exchange.positions["BTCUSDT"] = D(3)
+        await asyncio.sleep(2)
+        assert account.exchange.resting()["s1"] == D(1)
         await account.end()
 
     run_virtually(day())
 
 
-def test_entry_that_a_restart_finds_absent_has_no_stop_sent_ahead() -> None:
+def test_entry_that_is_only_acknowledged_is_asked_for_soon() -> None:
+    async def day() -> None:
+        account = Account(Acknowledging(deaf=True))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        assert account.exchange.first("find e1") - account.exchange.first("place e1") < 0.5
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_position_is_read_no_more_once_the_question_for_the_order_is_answered() -> None:
     async def day() -> None:
         account = Account(Exchange(silent={"e1"}))
         await account.start()
+        account.exchange.failing = {"find": 2}
         await account.enter()
-        await asyncio.sleep(0.4)
-        await account.end()
-        account.begin()
-        await asyncio.sleep(150)
-        assert not [asked for _, asked in account.exchange.asked if asked.startswith("place s")]
+        await asyncio.sleep(100)
+        assert account.exchange.count("snapshot") < 25
         await account.end()
 
     run_virtually(day())

@@ -106,7 +106,7 @@ class Bench:
         self.venue, self.clock = Venue(), VirtualClock()
         self.events: list[OrderEvent] = []
         self.executed: list[tuple[OrderId, Decimal, bool]] = []
-        self.unanswered: list[OrderId] = []
+        self.untold: list[OrderId] = []
         self.written: list[tuple[str, ActorType]] = []
         self.write_seconds = 0.001  # until the store has taken an event
         self.journal = Journal(self._write)
@@ -120,9 +120,8 @@ class Bench:
     def observe_executed(self, order_id: OrderId, quantity: Decimal, *, over: bool) -> None:
         self.executed.append((order_id, quantity, over))
 
-    def observe_unanswered(self, order_id: OrderId, *, unanswered: bool) -> None:
-        if unanswered:
-            self.unanswered.append(order_id)
+    def observe_untold(self, order_id: OrderId) -> None:
+        self.untold.append(order_id)
 
     async def _write(self, command: object, actor: Actor) -> None:
         await asyncio.sleep(self.write_seconds)

@@ -87,17 +87,18 @@ def test_entry_of_unknown_outcome_is_watched_for_two_minutes_and_never_sent_agai
     run_virtually(run())
 
 
-def test_entry_is_told_of_for_as_long_as_no_question_about_it_is_answered() -> None:
-    async def run(slow_finds: float) -> set[OrderId]:
+def test_entry_is_told_of_once_where_nothing_tells_in_time_what_became_of_it() -> None:
+    async def run(known_after: float) -> list[OrderId]:
         bench = Bench()
         bench.venue.placing = [OutcomeUnknown("lost")]
-        bench.venue.slow_finds = slow_finds
         await bench.desk.submit(ENTRY)
-        await asyncio.sleep(100)
-        return set(bench.unanswered)
+        await asyncio.sleep(known_after)
+        bench.venue.has(ENTRY.client_order_id, VenueStatus.FILLED, "1", "1")
+        await asyncio.sleep(300)
+        return bench.untold
 
-    assert run_virtually(run(30.0)) == {ORDER_ID}
-    assert run_virtually(run(0.5)) == set()
+    assert run_virtually(run(1.3)) == [ORDER_ID]
+    assert run_virtually(run(0.9)) == []
 
 
 def test_entry_whose_position_can_be_seen_is_never_recorded_as_absent() -> None:
@@ -137,7 +138,7 @@ def test_order_that_must_be_there_is_asked_for_twice_a_minute_for_as_long_as_it_
 @pytest.mark.parametrize(
     ("leg", "known_after"),  # seconds, by what the order's first question came to: soon at first, seldom in the end
     [
-        (Leg.ENTRY, [0.3, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120]),
+        (Leg.ENTRY, [0.3, 1, 2, 3, 4, 5, 6.5, 10, 20, 30, 45, 60, 90, 120]),
         (Leg.STOP, [0.1, 0.3, 0.6, 1, 2, 4, 7, 15, 30, 60, 120]),
     ],
 )

@@ -2,7 +2,7 @@
 
 `next_steps` compares what is with what must be, so it is right after any event, any crash and any reconciliation:
 - a position has one resting stop of exactly its size, and a target of its size beside it;
-- an entry of which the exchange answers nothing has a stop too: it may have executed;
+- an entry of which nothing is told has a stop too: it may have executed;
 - a stop is replaced new first, so that the position is never naked in between;
 - three failed stops close the position at market;
 - a flat bracket has nothing resting.
@@ -77,7 +77,7 @@ class Bracket:
     legs: dict[tuple[Leg, int], LegOrder] = field(default_factory=dict)
     index: dict[OrderId, tuple[Leg, int]] = field(default_factory=dict)
     executed: Mapping[OrderId, Decimal] = field(default_factory=dict)  # as told by the states of orders
-    presumed: Decimal = ZERO  # of an entry of which the exchange answers nothing: it may have executed so much
+    presumed: Decimal = ZERO  # of an entry of which nothing is told: it may have executed so much
 
     @property
     def position(self) -> Decimal:
@@ -176,13 +176,9 @@ def with_executed(bracket: Bracket, order_id: OrderId, quantity: Decimal, *, ove
     return replace(bracket, legs=bracket.legs | {key: replace(leg, state=state)})
 
 
-def with_presumed(bracket: Bracket, *, unanswered: bool) -> Bracket:
-    """Return the bracket when the exchange does not say what became of its entry: all of it may have executed.
-
-    Once it answers again (not `unanswered`), only what it says counts; a stop that rests by then stays.
-    """
-    entry = bracket.entry if unanswered else None
-    return replace(bracket, presumed=entry.quantity if entry is not None else ZERO)
+def with_presumed(bracket: Bracket) -> Bracket:
+    """Return the bracket when nothing tells what became of its entry: all of it may have executed."""
+    return replace(bracket, presumed=bracket.entry.quantity if bracket.entry is not None else ZERO)
 
 
 def _evolve_leg(leg: LegOrder, event: OrderEvent) -> LegOrder:

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from patriot.execution.ahead import StopsAhead
 from patriot.execution.bracket import (
     Bracket,
     Cancel,
@@ -35,7 +36,6 @@ from patriot.trading.terms import Leg, OrderId, StrategyId
 ENTRY_PATIENCE_SECONDS = 0.2  # a market entry's executions come together: one stop for all of them, if they do
 REMEMBERED_BRACKETS = 20
 WAY_OUT_PAUSE_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)  # before the n-th try to leave a position at market
-AHEAD_PAUSE_SECONDS = (0.1, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0)  # after the n-th stop that failed ahead of its position
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,7 @@ class BracketKeeper:
         self._wanted_out: set[OrderId] = set()
         self._leaving: set[OrderId] = set()  # a close is being sent
         self._closed_until: dict[OrderId, float] = {}  # when the exchange, which did nothing, may be asked again
-        self._ahead_until: dict[OrderId, float] = {}  # no stop is sent again ahead of its position before
-        self._waiting: set[OrderId] = set()  # brackets that are looked after again then
+        self._ahead = StopsAhead()
         self._idle_tries: dict[tuple[OrderId, Leg], _IdleTries] = {}
         self._restored: set[OrderId] = set()  # brackets that were over and are open again
         self._over: dict[OrderId, Bracket] = {}  # the newest that ended: a late execution opens one again
@@ -145,9 +144,9 @@ class BracketKeeper:
         if self._is_open(group_id, after):
             self._look_after(group_id)
 
-    def observe_unanswered(self, entry_id: OrderId, *, unanswered: bool) -> None:
-        """Take whether the exchange says what became of an entry: protection does not wait until it does."""
-        after = with_presumed(self._bracket(entry_id), unanswered=unanswered)
+    def observe_untold(self, entry_id: OrderId) -> None:
+        """Take that nothing tells what became of an entry: protection does not wait until something does."""
+        after = with_presumed(self._bracket(entry_id))
         if self._is_open(entry_id, after):
             self._look_after(entry_id)
 
@@ -225,23 +224,22 @@ class BracketKeeper:
                         self._leaving.add(group_id)
                         self.tasks.start(self._leave(group_id, bracket, step))  # nor does the way out
                 stops = [step for step in steps if isinstance(step, Open) and step.leg is not Leg.CLOSE]
-                if bracket.position > 0 or not self._is_early(group_id):
+                if bracket.position <= 0 and not self._ahead.may_go(group_id, self._clock.monotonic()):
+                    self._look_after_later(group_id)  # what becomes known meanwhile does not wait
+                else:
                     await asyncio.gather(*(self._do(bracket, step) for step in stops))
         finally:
             self._acting.discard(group_id)
 
-    def _is_early(self, group_id: OrderId) -> bool:
-        """Tell whether a stop must wait that is sent ahead of its position; what becomes known meanwhile does not."""
-        wait = self._ahead_until.get(group_id, 0.0) - self._clock.monotonic()
-        if wait > 0 and group_id not in self._waiting:
-            self._waiting.add(group_id)
-            self.tasks.start(self._look_after_later(group_id, wait))
-        return wait > 0
+    def _look_after_later(self, group_id: OrderId) -> None:
+        async def wait(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            self._ahead.waited(group_id)
+            self._look_after(group_id)
 
-    async def _look_after_later(self, group_id: OrderId, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        self._waiting.discard(group_id)
-        self._look_after(group_id)
+        seconds = self._ahead.begin_to_wait(group_id, self._clock.monotonic())
+        if seconds is not None:
+            self.tasks.start(wait(seconds))
 
     async def _found_lost_legs(self, bracket: Bracket) -> bool:
         entry, desk = bracket.entry, self._desk
@@ -278,9 +276,8 @@ class BracketKeeper:
                     self._raise_alarm(bracket, entry)
                 opens_in = await desk.open_leg(entry, step.leg, now.next_sequence(step.leg), step.quantity)
                 self._note_try(entry.order_id, step.leg, opens_in)
-                if ahead := failures_ahead(self._brackets.get(entry.order_id, Bracket())):
-                    pause = AHEAD_PAUSE_SECONDS[min(ahead, len(AHEAD_PAUSE_SECONDS)) - 1]
-                    self._ahead_until[entry.order_id] = self._clock.monotonic() + pause
+                if failures := failures_ahead(self._brackets.get(entry.order_id, Bracket())):
+                    self._ahead.failed(entry.order_id, failures, self._clock.monotonic())
         self._changed.add(entry.order_id)
 
     def _note_try(self, group_id: OrderId, leg: Leg, opens_in: float | None) -> None:
@@ -356,7 +353,7 @@ class BracketKeeper:
         self._stopped_at.pop(group_id, None)
         self._wanted_out.discard(group_id)
         self._closed_until.pop(group_id, None)
-        self._ahead_until.pop(group_id, None)
+        self._ahead.forget(group_id)
         for leg in Leg:
             self._idle_tries.pop((group_id, leg), None)
         self.on_closed()

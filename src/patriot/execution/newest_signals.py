@@ -8,7 +8,7 @@ from patriot.execution.events import SignalRouted
 from patriot.strategies.events import SignalGenerated
 from patriot.trading.terms import AccountId, SignalId
 
-REMEMBERED = timedelta(minutes=10)  # before the newest; an account answers within half a minute, or at a start
+REMEMBERED = timedelta(minutes=10)  # of the exchange, before the newest; an account answers in half a minute
 
 SignalEvent = SignalGenerated | SignalRouted
 
@@ -40,7 +40,7 @@ class NewestSignals:
 
     def _forget_before(self, newest: SignalGenerated) -> None:
         for signal_id, signal in list(self.signals.items()):
-            if newest.generated_at - signal.generated_at > REMEMBERED:
+            if newest.bar_closed_at - signal.bar_closed_at > REMEMBERED:
                 self._forget(signal_id)
 
     def _forget(self, signal_id: SignalId) -> None:

@@ -93,6 +93,10 @@ class Desk(Protocol):
         """Learn of open brackets what protection needs."""
         ...
 
+    def count_on_nothing(self) -> None:
+        """Take what was being sent in an earlier life for unknown: the exchange does not say in time."""
+        ...
+
     async def catch_up(self, *, search: bool) -> None:
         """Fetch the executions of open brackets, and find lost orders of theirs."""
         ...

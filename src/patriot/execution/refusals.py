@@ -16,8 +16,8 @@ LOOK_SECONDS = 10.0  # for what is held to be read before a person is told
 class LookAgain(Protocol):
     """Compares what is held with the exchange."""
 
-    def __call__(self, *, exit_refused: OrderId) -> Awaitable[None]:
-        """Look because the way out of a bracket was refused."""
+    def __call__(self, *, exit_refused: OrderId | None) -> Awaitable[None]:
+        """Look; `exit_refused`: the bracket of which the exchange says that there is nothing to reduce."""
         ...
 
 
@@ -55,9 +55,11 @@ class Refusals:
 
         An account that cannot be read keeps it from a person for a moment only.
         """
+        refusal = self._exits.get(group_id)
+        nothing_held = refusal is not None and refusal.nothing_to_reduce
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(self._tell_of_exit_later(group_id))
-            await self._look_again(exit_refused=group_id)
+            await self._look_again(exit_refused=group_id if nothing_held else None)
             waiting.cancel()
         self._tell_of_exit(group_id)
 

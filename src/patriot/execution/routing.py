@@ -208,9 +208,11 @@ class SignalRouter:
             return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, None)
         if strategy.status is not StrategyStatus.ACTIVE:
             return _skipped(follower, ReasonCode.HALTED)
-        instrument = self._needs.instruments.get((self._book.venues[follower.account_id], signal.symbol))
+        venue_id = self._book.venues[follower.account_id]
+        instrument = self._needs.instruments.get((venue_id, signal.symbol))
         if instrument is None:
-            return _skipped(follower, ReasonCode.SYMBOL_NOT_TRADED)
+            told = any(known is venue_id for known, _ in self._needs.instruments)
+            return _skipped(follower, ReasonCode.SYMBOL_NOT_TRADED if told else ReasonCode.EXCHANGE_UNAVAILABLE)
         if self._clock.now() > min(signal.valid_until, signal.generated_at + MAX_SIGNAL_AGE):
             return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)
         asked_at = self._clock.monotonic()

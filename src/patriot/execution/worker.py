@@ -48,6 +48,8 @@ LOOK_SECONDS = 1.0  # between thoughts about whether to ask
 CHECK_SECONDS = 30.0
 IDLE_CHECK_SECONDS = 300.0  # of an account that holds nothing
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+STREAM_SECONDS = 1.5  # for the private stream to open at a start; what rests can be asked for without it
+ACT_SECONDS = 1.5  # for what rests to be told; then what the log has is all there is
 
 
 class AccountWorker:
@@ -94,6 +96,7 @@ class AccountWorker:
         self._alerts = alerts
         self._takeover_seconds = takeover_seconds
         self._took_over = False
+        self._began = False
         self._settled_at = 0.0
         self._handling = 0
         self._looked_at = 0.0
@@ -144,6 +147,7 @@ class AccountWorker:
                 group.create_task(self._stop_when_asked())
                 group.create_task(without_end(self._writer.run(), "the journal"))
                 group.create_task(without_end(self._follow(), "the private stream"))
+                group.create_task(self._begin_without_stream())
                 group.create_task(without_end(self._keep_checking(), "the look at what rests"))
                 for background in (self._desk.tasks, self.keeper.tasks, self._tasks):
                     group.create_task(background.failed())
@@ -169,6 +173,12 @@ class AccountWorker:
 
     def _expect_event(self, client_id: str) -> None:
         self._stream.answered(client_id, self._clock.monotonic())
+
+    async def _begin_without_stream(self) -> None:
+        await asyncio.sleep(STREAM_SECONDS)
+        if not self._began:
+            self._stream.lost()
+            await self._resync()
 
     async def _follow(self) -> None:
         async for report in self._session.reports():
@@ -238,15 +248,19 @@ class AccountWorker:
         self._unknown.look()
 
     async def _resync(self) -> None:
-        """Act as soon as it is known what rests; nothing that protection can do without holds up the stream."""
-        took_over, self._took_over = self._took_over, False
-        await self._patiently(partial(self._desk.recover, takeover=took_over))
+        """Act as soon as it is known what rests, or is not told in time; the stream is not held up for longer."""
+        took_over, self._took_over, self._began = self._took_over, False, True
+        recovering = self._tasks.start(self._patiently(partial(self._desk.recover, takeover=took_over)))
+        await asyncio.wait({recovering}, timeout=ACT_SECONDS)
+        if not recovering.done():
+            self._desk.count_on_nothing()
         self.keeper.resume()
         self.acting.set()
-        self._tasks.start(self._catch_up())
+        self._tasks.start(self._catch_up(recovering))
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self, recovering: asyncio.Task[None]) -> None:
         """Be ready as soon as it is known what is held; what is only to be recorded follows."""
+        await asyncio.wait({recovering})
         await self.refresh()
         self.ready.set()
         await self._patiently(partial(self._desk.catch_up, search=False))

@@ -63,11 +63,12 @@ class ExchangeError(PatriotError):
 class ExchangeRefused(ExchangeError):
     """The exchange's final answer is no: the request had no effect."""
 
-    def __init__(self, code: int, message: str, *, about_key: bool = False) -> None:
+    def __init__(self, code: int, message: str, *, about_key: bool = False, nothing_to_reduce: bool = False) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.reason = message
         self.about_key = about_key  # and its rights, whatever was asked for
+        self.nothing_to_reduce = nothing_to_reduce  # less is held than an order was to reduce
 
 
 class ExchangeUnavailable(ExchangeError):

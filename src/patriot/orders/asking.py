@@ -6,9 +6,11 @@ or was absent long enough to be recorded so.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import chain, repeat
 from typing import TypeVar
 
 from patriot.kernel.clock import Clock
@@ -16,7 +18,7 @@ from patriot.kernel.errors import ExchangeError
 from patriot.kernel.patience import patiently
 from patriot.kernel.tasks import Background
 from patriot.orders.commands import RecordCanceled, RecordRejected, RecordUnknown
-from patriot.orders.decider import PROVEN_ABSENT, SENT, WORKING, Status
+from patriot.orders.decider import PROVEN_ABSENT, SENT, WORKING
 from patriot.orders.events import OrderCreated, RejectStage
 from patriot.orders.known import KnownOrders
 from patriot.orders.legs import is_conditional
@@ -51,31 +53,35 @@ class OrderInquiry:
         self._patience = patience
         self._tasks = tasks
         self._watched: set[OrderId] = set()
-        self._unanswered: set[OrderId] = set()  # of those, entries about which the newest question is not answered
+        self._asked_on: set[OrderId] = set()  # young orders that no list shows, and of which nothing was answered
 
     def is_watching(self, order_id: OrderId) -> bool:
         """Return whether an order's fate is being asked for."""
         return order_id in self._watched
 
-    def find_out(
-        self, created: OrderCreated, reason: str, *, waited_seconds: float | None = None, answered: bool = False
-    ) -> None:
+    def find_out(self, created: OrderCreated, reason: str, *, waited_seconds: float | None = None) -> None:
         """Note that an order's outcome is unknown, and ask until it is known.
 
-        `waited_seconds` since it was sent, by a clock that does not step; else by the time in the log. `answered`: the
-        exchange was asked just now, and has said that it does not know it.
+        `waited_seconds` since it was sent, by a clock that does not step; else by the time in the log.
         """
         self._known.decide(RecordUnknown(created.order_id, reason, self._clock.now()))
-        self.watch(created, waited_seconds=waited_seconds, answered=answered)
+        self.watch(created, waited_seconds=waited_seconds)
 
-    def watch(self, created: OrderCreated, *, waited_seconds: float | None = None, answered: bool = False) -> None:
+    def watch(self, created: OrderCreated, *, waited_seconds: float | None = None) -> None:
         """Ask for an order until all is known of it that protection waits for."""
-        if created.order_id not in self._watched:
-            self._watched.add(created.order_id)
-            waited = self._age(created) if waited_seconds is None else waited_seconds
-            self._tasks.start(self._watch(created, waited))
-            if not answered:
-                self._tell_if_unanswered(created, waited)
+        if created.order_id in self._watched:
+            return
+        self._watched.add(created.order_id)
+        waited = self._age(created) if waited_seconds is None else waited_seconds
+        self._tasks.start(self._watch(created, waited))
+        if created.leg is Leg.ENTRY:
+            self._tasks.start(self._tell_later(created, waited))
+
+    async def _tell_later(self, created: OrderCreated, waited: float) -> None:
+        """Have it told in time that nothing tells of an entry: what says that it is not there may lag, all together."""
+        await asyncio.sleep(self._patience.untold - waited)
+        if created.order_id in self._watched and not self.is_settled(created):
+            self._known.tell_untold(created.order_id)
 
     async def _watch(self, created: OrderCreated, waited: float) -> None:
         try:
@@ -83,37 +89,20 @@ class OrderInquiry:
             for delay in [delay for delay in delays if delay > waited] or [waited]:
                 await asyncio.sleep(delay - waited)
                 waited = delay
-                self._tell_if_unanswered(created, waited)
-                known = await self._is_known(created)
-                self._unanswered.discard(created.order_id)
-                if known:
+                if await self._is_known(created):
                     return
-                if created.leg is Leg.ENTRY:
-                    self._known.tell_unanswered(created.order_id, unanswered=False)
             while not await self._is_absent(created):
                 await asyncio.sleep(self._patience.evidence)
                 if await self._is_known(created):
                     return
         finally:
             self._watched.discard(created.order_id)
-            self._unanswered.discard(created.order_id)
             self._known.contested.discard(created.client_order_id)
         now = self._clock.now()
         if self._known[created.order_id].venue_order_ids:
             self._known.decide(RecordCanceled(created.order_id, now))  # the exchange had it once
         else:
             self._known.decide(RecordRejected(created.order_id, RejectStage.EXCHANGE, PROVEN_ABSENT, None, None, now))
-
-    def _tell_if_unanswered(self, created: OrderCreated, waited: float) -> None:
-        """Have it told if the question that comes now is not answered: the request may have arrived since the last."""
-        if created.leg is Leg.ENTRY:
-            self._unanswered.add(created.order_id)
-            self._tasks.start(self._tell_later(created.order_id, waited))
-
-    async def _tell_later(self, entry_id: OrderId, waited: float) -> None:
-        await asyncio.sleep(max(self._patience.answer, self._patience.unanswered - waited))
-        if entry_id in self._unanswered:
-            self._known.tell_unanswered(entry_id, unanswered=True)
 
     def _age(self, created: OrderCreated) -> float:
         sent_at = self._known[created.order_id].submitted_at or created.created_at
@@ -137,31 +126,39 @@ class OrderInquiry:
 
     async def _look_at_position(self, created: OrderCreated) -> None:
         """See what an entry holds while the question for the order itself is not answered."""
-        for pause in self._patience.entry:
+        for pause in chain(self._patience.position, repeat(self._patience.position[-1])):
             await asyncio.sleep(pause)
             await self._count_position(created)
 
     async def _count_position(self, created: OrderCreated) -> None:
-        held = await self.until_answered(partial(self._held, created))
-        if held > 0 and not self.is_settled(created):
-            self._known.tell_executed(created.order_id, min(held, created.quantity), over=False)
+        """Count what an entry holds as executed, if the exchange says in time what that is."""
+        with suppress(TimeoutError):
+            held = await self.soon(partial(self._held, created))
+            if held > 0 and not self.is_settled(created):
+                self._known.tell_executed(created.order_id, min(held, created.quantity), over=False)
 
     def is_settled(self, created: OrderCreated) -> bool:
         """Return whether all is known that protection waits for: of a market order, also that it has executed."""
         order = self._known[created.order_id]
         if order.status in SENT:
             return False
-        silent = order.status is Status.ACCEPTED and not self._taker.awaits_trades_of(created.order_id)
+        silent = order.status in WORKING and not self._taker.awaits_end_of(created.order_id)
         return not (silent and _executes_at_once(created))
 
     async def _is_absent(self, created: OrderCreated) -> bool:
-        """Tell whether nothing speaks for an order that queries do not know: no list, no position, no exit's trade."""
-        listed = await self.until_answered(partial(self._list_recent, created.symbol))
-        if created.client_order_id in listed or self.is_settled(created):
+        """Tell whether nothing speaks for an order that queries do not know: no list, no position, no exit's trade.
+
+        What is not answered in time speaks for it too.
+        """
+        try:
+            listed = await self.soon(partial(self._list_recent, created.symbol))
+            if created.client_order_id in listed or self.is_settled(created):
+                return False
+            if created.leg is not Leg.ENTRY:
+                return True
+            held = await self.soon(partial(self._held, created))
+        except TimeoutError:
             return False
-        if created.leg is not Leg.ENTRY:
-            return True
-        held = await self.until_answered(partial(self._held, created))
         exited = self._known.exit_traded(created.group_id) and self._age(created) < self._patience.contested
         if held > 0 or exited:  # an exit that was sent ahead of its position may have taken somebody else's
             self._known.contested.add(created.client_order_id)
@@ -203,36 +200,57 @@ class OrderInquiry:
         except (ExchangeError, TimeoutError):
             return False
 
-    async def ask_soon(self, created: OrderCreated) -> tuple[bool, OrderReport | None]:
-        """Ask for an order, and not for long; return whether the exchange said something, and what it has."""
-        try:
-            async with asyncio.timeout(self._patience.unanswered):
-                return True, await self.until_answered(partial(self.find, created))
-        except TimeoutError:
-            return False, None
-
     async def find_again(self, created: OrderCreated) -> OrderReport | None:
         """Ask for an order that a list does not show, and not for long: nothing that protects waits for one answer.
 
         The fate of one that rested is unknown when the exchange, asked twice, does not know it or does not say. Queries
         may lag behind an acceptance; what was accepted longer ago than that they must know.
         """
-        answered = True
+        report, heard = await self._ask_twice(created)
+        status = self._known[created.order_id].status
+        if report is not None or status not in WORKING or self._taker.awaits_trades_of(created.order_id):
+            return report
+        if not self._is_young(created):
+            self.find_out(created, "Vanished")
+        elif not heard and created.order_id not in self._asked_on:
+            self._asked_on.add(created.order_id)
+            self._tasks.start(self._ask_on(created))
+        return None
+
+    async def _ask_twice(self, created: OrderCreated) -> tuple[OrderReport | None, bool]:
+        """Return what the exchange has, and whether it said so both times."""
+        heard = True
         for pause in (self._patience.gone, None):
-            heard, report = await self.ask_soon(created)
-            answered = answered and heard
+            try:
+                report = await self.soon(partial(self.find, created))
+            except TimeoutError:
+                heard, report = False, None
             if report is not None or self._known[created.order_id].status not in WORKING:
-                return report
+                return report, heard
             if pause is not None:
                 await asyncio.sleep(pause)
+        return None, heard
+
+    async def _ask_on(self, created: OrderCreated) -> None:
+        """Ask on, until the exchange says something, or the order is old enough to be doubted."""
+        try:
+            heard = False
+            while not heard and self._is_young(created):
+                _, heard = await self._ask_twice(created)
+        finally:
+            self._asked_on.discard(created.order_id)
+        if not heard:
+            await self.find_again(created)
+
+    def _is_young(self, created: OrderCreated) -> bool:
+        """Tell whether lists and queries may still lag behind the acceptance of an order."""
         age = (self._clock.now() - self._known.accepted_at(created.order_id)).total_seconds()
-        if self._taker.awaits_trades_of(created.order_id):
-            return None
-        if age > self._patience.lag:
-            self.find_out(created, "Vanished")
-        elif not answered:
-            self._tasks.start(self.find_again(created))
-        return None
+        return age <= self._patience.lag
+
+    async def soon(self, question: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a question for a moment. Errors: TimeoutError if the exchange does not answer it."""
+        async with asyncio.timeout(self._patience.soon):
+            return await self.until_answered(question)
 
     async def until_answered(self, question: Callable[[], Awaitable[T]]) -> T:
         """Repeat a question until the exchange answers at all."""

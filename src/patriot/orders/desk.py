@@ -51,7 +51,7 @@ class OrderDesk:
         self.inquiry = OrderInquiry(venue, positions, self.known, self.taker, clock, patience, self.tasks)
         self.sender = OrderSender(venue, self.known, self.taker, self.inquiry, clock, patience, reached, self)
         self._recovery = OrderRecovery(
-            venue, self.known, self.taker, self.inquiry, self.sender, self.resume, clock, self.tasks
+            venue, self.known, self.taker, self.inquiry, self.sender, self.resume, clock, patience, self.tasks
         )
 
     def _fetch_trades(self, created: OrderCreated) -> None:
@@ -121,6 +121,10 @@ class OrderDesk:
     async def recover(self, *, takeover: bool) -> None:
         """Learn of open brackets what protection needs. Errors: ExchangeError."""
         await self._recovery.recover(takeover=takeover)
+
+    def count_on_nothing(self) -> None:
+        """Take what was being sent in an earlier life for unknown."""
+        self._recovery.count_on_nothing()
 
     async def catch_up(self, *, search: bool) -> None:
         """Fetch the executions of open brackets, and find lost orders of theirs. Errors: ExchangeError."""

@@ -29,8 +29,8 @@ class OrderListener(Protocol):
         """Take how much of an order is executed, ahead of the executions themselves; `over`: it executes no more."""
         ...
 
-    def observe_unanswered(self, entry_id: OrderId, *, unanswered: bool) -> None:
-        """Take that the exchange does not say what became of an entry, or that it does again."""
+    def observe_untold(self, entry_id: OrderId) -> None:
+        """Take that nothing tells what became of an entry."""
         ...
 
 
@@ -108,9 +108,9 @@ class KnownOrders:
         """Pass on how much of an order is executed: what must follow does not wait for the executions themselves."""
         self._listener.observe_executed(order_id, quantity, over=over)
 
-    def tell_unanswered(self, entry_id: OrderId, *, unanswered: bool) -> None:
-        """Pass on that the exchange does not say what became of an entry, or that it does again."""
-        self._listener.observe_unanswered(entry_id, unanswered=unanswered)
+    def tell_untold(self, entry_id: OrderId) -> None:
+        """Pass on that nothing tells what became of an entry."""
+        self._listener.observe_untold(entry_id)
 
     def forget(self, group_id: OrderId) -> None:
         """Stop looking after a bracket that is over; the newest are remembered, for the reports that still come."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from patriot.orders.decider import SENT, UNSENT, WORKING
 from patriot.orders.events import OrderCreated
 from patriot.orders.known import REMEMBERED_BRACKETS, KnownOrders
 from patriot.orders.legs import CONDITIONAL_LEGS, fits, is_conditional, leg_command
+from patriot.orders.patience import DeskPatience
 from patriot.orders.ports import OrderVenue
 from patriot.orders.reports import ReportTaker
 from patriot.orders.sending import OrderSender
@@ -34,6 +36,7 @@ class OrderRecovery:
         sender: OrderSender,
         resume: Callable[[OrderCreated], Coroutine[Any, Any, None]],
         clock: Clock,
+        patience: DeskPatience,
         tasks: Background,
     ) -> None:
         self._venue = venue
@@ -43,6 +46,7 @@ class OrderRecovery:
         self._sender = sender
         self._resume = resume
         self._clock = clock
+        self._patience = patience
         self._tasks = tasks
         self._unsearched: set[str] = set()  # symbols on which a predecessor's legs may be unknown
 
@@ -57,10 +61,7 @@ class OrderRecovery:
             self._sender.inherited |= {entry.order_id for entry in self._known.open_entries()}
         under_way: list[tuple[OrderCreated, set[str]]] = []
         for symbol in self._known.open_symbols():
-            for created in self._known.under_way(symbol):
-                if created.leg is not Leg.ENTRY and self._known[created.order_id].status in UNSENT:
-                    # a leg goes out at once: only the note of it was lost
-                    self._known.decide(RecordSubmitted(created.order_id, 1, created.created_at))
+            self._note_legs_sent(symbol)
             listed = await self._inquiry.until_answered(partial(self._list_resting, symbol))
             if takeover:
                 self._unsearched.add(symbol)  # dearer than the list: it waits where every position has its stop
@@ -68,6 +69,20 @@ class OrderRecovery:
                     await self.search(symbol)
             under_way += [(created, listed) for created in self._known.under_way(symbol)]
         await asyncio.gather(*(self._recover_order(created, listed) for created, listed in under_way))
+
+    def _note_legs_sent(self, symbol: str) -> None:
+        for created in self._known.under_way(symbol):
+            if created.leg is not Leg.ENTRY and self._known[created.order_id].status in UNSENT:
+                # a leg goes out at once: only the note of it was lost
+                self._known.decide(RecordSubmitted(created.order_id, 1, created.created_at))
+
+    def count_on_nothing(self) -> None:
+        """Take what was being sent in an earlier life for unknown: the exchange does not say what became of it."""
+        for symbol in self._known.open_symbols():
+            self._note_legs_sent(symbol)
+            for created in self._known.under_way(symbol):
+                if self._known[created.order_id].status in SENT and not self._inquiry.is_watching(created.order_id):
+                    self._inquiry.find_out(created, "Restarted")
 
     async def catch_up(self, *, search: bool) -> None:
         """Fetch the executions of open brackets; with `search` also orders of theirs that the log does not know."""
@@ -85,11 +100,16 @@ class OrderRecovery:
         self._unsearched.add(symbol)
 
     async def find_lost_legs(self, symbol: str) -> bool:
-        """Find what a predecessor sent on a symbol, if that was not done yet; return whether it was done now."""
-        if symbol not in self._unsearched:
-            return False
-        await self.search(symbol)
-        return True
+        """Find what a predecessor sent on a symbol, if that was not done yet; return whether it was done now.
+
+        A leg that protects does not wait for it for longer than a moment.
+        """
+        if symbol in self._unsearched:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience.soon):
+                    await self.search(symbol)
+                    return True
+        return False
 
     async def search(self, symbol: str, urgency: Urgency = Urgency.PROTECTION, *, strays: bool = False) -> None:
         """Take every recent order of a symbol that has an id of ours: lost legs, and orders given up as absent.
@@ -148,14 +168,11 @@ class OrderRecovery:
             self._tasks.start(self._resume(created))  # never sent: being sent would have been written first
             return
         if created.client_order_id not in listed and not self._inquiry.is_watching(order_id):
+            await self._inquiry.find_again(created)
             if self._known[order_id].status in SENT:
-                answered, _ = await self._inquiry.ask_soon(created)
-            else:
-                answered = await self._inquiry.find_again(created) is not None
-            if self._known[order_id].status in SENT:
-                self._inquiry.find_out(created, "Restarted", answered=answered)
+                self._inquiry.find_out(created, "Restarted")
             elif not self._inquiry.is_settled(created):
-                self._inquiry.watch(created, answered=answered)
+                self._inquiry.watch(created)
         self._cancel_again(order_id, created)
 
     def _cancel_again(self, order_id: OrderId, created: OrderCreated) -> None:
@@ -177,7 +194,10 @@ class OrderRecovery:
             conditional=named.leg in CONDITIONAL_LEGS,
             urgency=Urgency.PROTECTION,
         )
-        report = await self._inquiry.until_answered(find) or listed
+        try:
+            report = await self._inquiry.soon(find) or listed
+        except TimeoutError:
+            report = listed
         if report is None or self._known.is_known(client_id):
             return
         if not fits(entry, self._known[entry.order_id].filled, named.leg, report):

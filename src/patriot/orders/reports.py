@@ -43,6 +43,11 @@ class ReportTaker:
         """Return whether a report told of executions that are not known yet."""
         return order_id in self._expected
 
+    def awaits_end_of(self, order_id: OrderId) -> bool:
+        """Return whether a report told that an order is over, ahead of the executions known."""
+        report = self._expected.get(order_id)
+        return report is not None and report.status in OVER_ON_EXCHANGE
+
     def on_order(self, report: OrderReport) -> None:
         """Take the state of an order."""
         created = self._ours(report.client_order_id, report.venue_order_id, report)

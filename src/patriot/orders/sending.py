@@ -62,8 +62,8 @@ class OrderSender:
 
     async def submit(self, created: OrderCreated) -> None:
         """Send an approved entry and return when the exchange has answered, or is known not to answer."""
-        if created.order_id in self._known.sending:
-            return
+        if created.order_id in self._known.sending or self._known[created.order_id].status not in UNSENT:
+            return  # whoever resumed it a second time comes late
         self._known.sending.add(created.order_id)
         try:
             await self._submit(created)
@@ -143,11 +143,13 @@ class OrderSender:
             self._reached(Step.STOP_ACCEPTED if created.leg is Leg.STOP else Step.ORDER_ACCEPTED)
 
     async def _take_refusal(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
-        """Take a refusal as final, unless a predecessor's order that rests under the same id may be the reason."""
-        if created.group_id in self.inherited and is_conditional(created):
-            if not await self._inquiry.is_there(created):
+        """Take a refusal as final, unless a predecessor's order under the same id may be the reason."""
+        if created.group_id in self.inherited and created.leg is not Leg.ENTRY:
+            if await self._inquiry.is_there(created):
+                return
+            if is_conditional(created) and not refusal.nothing_to_reduce:  # it may rest, and the query lag
                 self._inquiry.find_out(created, "RefusedUnproven")
-            return
+                return
         self._listener.on_refused(created, refusal)
         rejected = RecordRejected(
             created.order_id,

@@ -15,11 +15,12 @@ from patriot.accounts.linking import AccountLinking
 from patriot.accounts.ports import KeyVault
 from patriot.execution.fleet import AccountAtWork, Care, Fleet
 from patriot.execution.routing import RoutingNeeds, SignalRouter
-from patriot.execution.worker import AccountWorker
-from patriot.kernel.errors import LeaseLost, StoreUnavailable
+from patriot.execution.worker import RETRY_SECONDS, AccountWorker
+from patriot.kernel.errors import ExchangeError, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import START as BEGINNING
 from patriot.kernel.eventstore import Context, Fence
 from patriot.kernel.ids import derived_id
+from patriot.kernel.patience import patiently
 from patriot.kernel.policy import Keep, PolicyRunner
 from patriot.kernel.projection import Recorded
 from patriot.kernel.tasks import when_stored, without_end
@@ -81,23 +82,29 @@ class ExecutionService(Engine):
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        learning = asyncio.gather(*(self._learn_instruments(venue_id) for venue_id in self._ports.venues))
         try:
-            for venue_id, venue in self._ports.venues.items():
-                for instrument in await venue.market.instruments():
-                    self._instruments[venue_id, instrument.symbol] = instrument
             await when_stored(self.tail.begin)
             self._known.watch.halts.ready = True
             for account_id in self._known.linked:
                 self._take_on(account_id)
-            await self.fleet.started(START_SECONDS)
+            await asyncio.gather(self.fleet.started(START_SECONDS), asyncio.wait({learning}, timeout=START_SECONDS))
             self._began_at = await when_stored(self._ports.feed.newest)
             self.started.set()
             self._router.go_on(self._known.newest)
             async with asyncio.TaskGroup() as group:
                 group.create_task(without_end(self.tail.run(), "the tail of execution"))
                 group.create_task(without_end(self.fleet.failed(), "the fleet"))
+                group.create_task(_until_done(learning))
         finally:
+            learning.cancel()
             await self.fleet.close()
+
+    async def _learn_instruments(self, venue_id: VenueId) -> None:
+        """Ask what a venue trades until it says so: only entries need to know."""
+        instruments = self._ports.venues[venue_id].market.instruments
+        for instrument in await patiently(instruments, pauses=RETRY_SECONDS, errors=(ExchangeError,)):
+            self._instruments[venue_id, instrument.symbol] = instrument
 
     def _take_up(self, known: ExecutionFold) -> None:
         """Go on from a state; until what came after it is folded too, no entry may go out."""
@@ -245,6 +252,10 @@ class ExecutionService(Engine):
 def _month_ends_near(now: datetime) -> bool:
     """Tell whether fees depend on a sample of now: the window of a month's end reaches 12 hours both ways."""
     return (now - CLOSING_WINDOW).month != (now + CLOSING_WINDOW).month
+
+
+async def _until_done(work: "asyncio.Future[list[None]]") -> None:
+    await work
 
 
 def _covers(halt: TradingHalted, account: LinkedAccount) -> bool:

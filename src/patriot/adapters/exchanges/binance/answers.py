@@ -18,6 +18,7 @@ TOO_MANY_REQUESTS = 429
 TIMESTAMP_OUTSIDE_WINDOW = -1021
 TOO_MANY_ORDERS = -1015  # of one account, not of the address
 NO_SUCH_ORDER = -2013
+REDUCE_ONLY_REJECTED = -2022
 MARGIN_TYPE_UNCHANGED = -4046
 
 DID_NOTHING = frozenset(  # status and code
@@ -88,8 +89,12 @@ def error_of(answer: HttpAnswer, *, changes_something: bool) -> ExchangeError | 
         if _did_nothing(answer.status, refusal):
             return ExchangeUnavailable(_words(answer, refusal), answer.retry_after_seconds)
         if _is_refused(answer.status, refusal):
-            about_key = refusal.code in KEY_REFUSALS
-            return ExchangeRefused(refusal.code, refusal.msg[:_MESSAGE_LENGTH], about_key=about_key)
+            return ExchangeRefused(
+                refusal.code,
+                refusal.msg[:_MESSAGE_LENGTH],
+                about_key=refusal.code in KEY_REFUSALS,
+                nothing_to_reduce=refusal.code == REDUCE_ONLY_REJECTED,
+            )
     if changes_something:
         return OutcomeUnknown(_words(answer, refusal))
     return ExchangeUnavailable(_words(answer, refusal), answer.retry_after_seconds)

@@ -1,0 +1,215 @@
+"""A start while the exchange answers no question of some kind, or opens no stream: what the log has must do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from patriot.kernel.eventstore import Context
+from patriot.risk.commands import AccountRisk
+from patriot.sim.engine.events import Result
+from patriot.sim.engine.operations import Operation, PlaceAlgoOrder, PlaceOrder
+from patriot.sim.faults.rules import RestFault, RestRule, Scope, Term
+from patriot.simulation.faults import CALM
+from patriot.simulation.loop import run_virtually
+from patriot.simulation.world import Shape, World
+from patriot.trading.reports import AccountSettings, PrivateReport, StreamLost
+from patriot.trading.terms import Urgency
+from tests.execution.exchange import D, Exchange, lost
+from tests.execution.kit import AMPLE, Account, entered, first_stop
+from tests.orders import kit
+from tests.orders.kit import ACCOUNT, PREFIX
+
+pytestmark = pytest.mark.unit
+
+LEASE_SECONDS = 9.2  # a calm start takes as long: the lease of the dead owner runs out first
+
+
+async def killed_before_its_stop() -> Account:
+    """Give an account whose entry executed, and whose process ended while the first stop was on its way."""
+    account = Account(Exchange(silent={"s1"}))
+    await account.start()
+    await account.enter()
+    await asyncio.sleep(0.3)
+    assert account.exchange.positions["BTCUSDT"] == D(1)
+    await account.end()
+    return account
+
+
+@pytest.mark.parametrize(
+    "unanswered", [("list",), ("history",), ("find",), ("list", "history", "find", "snapshot", "trades")]
+)
+def test_naked_position_is_protected_though_questions_are_not_answered(unanswered: tuple[str, ...]) -> None:
+    async def day() -> None:
+        account = await killed_before_its_stop()
+        account.exchange.failing = dict.fromkeys(unanswered, 10_000)
+        account.begin()
+        at = account.exchange.clock.monotonic()
+        await asyncio.sleep(60)
+        assert 0 < first_stop(account.exchange) - at < 5
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_lost_leg_that_ended_does_not_hold_up_a_start_where_it_cannot_be_asked_for() -> None:
+    async def day() -> None:
+        account = await killed_before_its_stop()
+        account.exchange.place_as_predecessor("s3", D(1))
+        account.exchange.cancel_silently(PREFIX + "s3")
+        account.exchange.failing = {"find": 10_000}
+        account.begin()
+        at = account.exchange.clock.monotonic()
+        await asyncio.sleep(60)
+        stops = [placed for placed in account.exchange.placed_at.values() if placed > at]
+        assert min(stops) - at < 5
+        await account.end()
+
+    run_virtually(day())
+
+
+@dataclass
+class Unopenable(Exchange):
+    """Opens no stream once it is `shut`, as where the listen key cannot be had."""
+
+    shut: bool = False
+
+    async def reports(self) -> AsyncIterator[PrivateReport]:
+        if not self.shut:
+            async for report in super().reports():
+                yield report
+        while True:
+            yield StreamLost(self.clock.now(), key_refused=False)
+            await asyncio.sleep(5)
+
+
+def test_position_is_led_out_though_the_stream_cannot_be_opened() -> None:
+    async def day() -> None:
+        exchange = Unopenable()
+        account = await entered(exchange)
+        await account.end()
+        exchange.shut = True
+        account.begun.clear()
+        account.begin()
+        await account.begun.wait()
+        await asyncio.sleep(2)
+        await account.worker.flatten("HALTED")
+        await asyncio.sleep(20)
+        assert exchange.positions["BTCUSDT"] == D(0)
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_position_is_protected_though_the_stream_cannot_be_opened() -> None:
+    async def day() -> None:
+        exchange = Unopenable(silent={"s1"})
+        account = Account(exchange)
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(0.3)
+        await account.end()
+        exchange.shut = True
+        account.begin()
+        at = exchange.clock.monotonic()
+        await asyncio.sleep(60)
+        assert 0 < first_stop(exchange) - at < 5
+        assert await account.worker.is_ready(0)
+        await account.end()
+
+    run_virtually(day())
+
+
+class Attacked(World):
+    """Kills every process between an entry and its stop, and has the exchange fail from then on."""
+
+    fault = ""
+    entered_at = stopped_at = float("inf")
+
+    async def _bring_trouble(self) -> None:
+        judged = self.venue.exchange.watch
+
+        assert judged is not None
+
+        def watch(operation: Operation, result: Result) -> None:
+            judged(operation, result)
+            now = self.loop.time()
+            if isinstance(operation, PlaceAlgoOrder) and self.entered_at < now:
+                self.stopped_at = min(self.stopped_at, now)
+            if isinstance(operation, PlaceOrder) and self.entered_at == float("inf"):
+                self.entered_at = now
+                self._fail()
+                for process in self.processes:
+                    self._kill(process.life)
+
+        self.venue.exchange.watch = watch
+        await asyncio.sleep(45)
+        self.venue.faults.clear()
+
+    def _fail(self) -> None:
+        if self.fault == "overload":
+            self.venue.faults.add(RestRule(fault=RestFault.OVERLOAD, term=Term(times=None)))
+        elif self.fault:
+            method, _, path = self.fault.partition(" ")
+            scope = Scope(method=method, path=path)
+            rule = RestRule(fault=RestFault.ERROR_BEFORE, scope=scope, term=Term(times=None), html=True)
+            self.venue.faults.add(rule)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "",
+        "GET /fapi/v1/exchangeInfo",
+        "POST /fapi/v1/listenKey",
+        "GET /fapi/v1/openAlgoOrders",
+        "GET /fapi/v1/allOrders",
+        "overload",
+    ],
+)
+def test_position_is_protected_after_a_kill_though_the_exchange_answers_no_such_request(fault: str) -> None:
+    """On the wire: the services and the adapter of production, and the faults of the simulator itself."""
+    world = Attacked(910001, CALM, Shape(1, 1, 30.0, 3.0, 0.0))
+    world.fault = fault
+    world.run()
+    assert world.stopped_at - world.entered_at < LEASE_SECONDS + 5
+
+
+# An entry that was placed and not sent
+
+
+@dataclass
+class SlowSettings(Exchange):
+    delays: deque[float] = field(default_factory=deque)
+
+    async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
+        await asyncio.sleep(self.delays.popleft() if self.delays else 0)
+        return await super().account_settings(urgency=urgency)
+
+
+@pytest.mark.parametrize("answer_lost", [True, False])
+def test_entry_that_was_not_sent_goes_out_once_though_two_recoveries_resume_it(*, answer_lost: bool) -> None:
+    async def day() -> None:
+        exchange = SlowSettings(answers={"e1": [lost()]} if answer_lost else {}, query_lag=3, stream_lag=1.5)
+        account = Account(exchange)
+        await account.start()
+        now, risk = account.clock.now(), AccountRisk(D(10**6), D(10**6), D(10**6))
+        valid_until = now + timedelta(seconds=10)
+        place = kit.place(verdict=None, at=now, valid_until=valid_until, risk=risk, limits=AMPLE)
+        await account.worker.dispatch(place, Context(ACCOUNT))
+        await account.end()
+        exchange.delays = deque([0.1, 0.9, 0.9, 0.9])
+        account.begin()
+        await asyncio.sleep(0.05)
+        exchange.resume()
+        await asyncio.sleep(8)
+        assert not account.working.done()
+        assert exchange.count("place e1") == 1
+        await account.end()
+
+    run_virtually(day())
