@@ -73,6 +73,21 @@ def test_lost_leg_that_ended_does_not_hold_up_a_start_where_it_cannot_be_asked_f
     run_virtually(day())
 
 
+def test_start_asks_which_ids_were_used_before_it_uses_one_though_what_rests_is_not_told() -> None:
+    async def day() -> None:
+        account = await killed_before_its_stop()
+        for number in (2, 3):  # of a life whose log was lost
+            account.exchange.place_as_predecessor(f"s{number}", D(1))
+            account.exchange.cancel_silently(PREFIX + f"s{number}")
+        account.exchange.failing = {"list": 10_000}
+        account.begin()
+        await asyncio.sleep(10)
+        assert account.exchange.resting() == {"s4": D(1), "t1": D(1)}
+        await account.end()
+
+    run_virtually(day())
+
+
 @dataclass
 class Unopenable(Exchange):
     """Opens no stream once it is `shut`, as where the listen key cannot be had."""

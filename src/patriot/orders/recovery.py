@@ -59,14 +59,13 @@ class OrderRecovery:
         """
         if takeover:
             self._sender.inherited |= {entry.order_id for entry in self._known.open_entries()}
+            self._unsearched.update(self._known.open_symbols())
         under_way: list[tuple[OrderCreated, set[str]]] = []
         for symbol in self._known.open_symbols():
             self._note_legs_sent(symbol)
             listed = await self._inquiry.until_answered(partial(self._list_resting, symbol))
-            if takeover:
-                self._unsearched.add(symbol)  # dearer than the list: it waits where every position has its stop
-                if not self._known.is_covered(symbol, listed):
-                    await self.search(symbol)
+            if takeover and not self._known.is_covered(symbol, listed):
+                await self.search(symbol)  # dearer than the list: it waits where every position has its stop
             under_way += [(created, listed) for created in self._known.under_way(symbol)]
         await asyncio.gather(*(self._recover_order(created, listed) for created, listed in under_way))
 
