@@ -198,3 +198,19 @@ def test_doubted_order_is_not_asked_for_by_ever_more_tasks() -> None:
         await account.end()
 
     run_virtually(day())
+
+
+def test_entry_that_arrives_late_is_protected_though_only_its_position_is_told() -> None:
+    async def day() -> None:
+        account = Account(Exchange(silent={"e1"}, deaf=True))
+        await account.start()
+        account.exchange.failing = {"find": 1_000}
+        await account.enter()
+        await asyncio.sleep(5)
+        account.exchange.arrive("e1")
+        at = account.exchange.clock.monotonic()
+        await asyncio.sleep(10)
+        assert first_stop(account.exchange) - at < 2
+        await account.end()
+
+    run_virtually(day())

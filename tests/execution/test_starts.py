@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -21,9 +21,9 @@ from patriot.simulation.world import Shape, World
 from patriot.trading.reports import AccountSettings, PrivateReport, StreamLost
 from patriot.trading.terms import Urgency
 from tests.execution.exchange import D, Exchange, lost
-from tests.execution.kit import AMPLE, Account, entered, first_stop
+from tests.execution.kit import AMPLE, STOP, TARGET, Account, Acknowledging, entered, first_stop
 from tests.orders import kit
-from tests.orders.kit import ACCOUNT, PREFIX
+from tests.orders.kit import ACCOUNT, ORDER_ID, PREFIX
 
 pytestmark = pytest.mark.unit
 
@@ -200,11 +200,18 @@ def test_position_is_protected_after_a_kill_though_the_exchange_answers_no_such_
 
 @dataclass
 class SlowSettings(Exchange):
+    """Answers each question for an account's modes after a while; from the n-th on they are others."""
+
     delays: deque[float] = field(default_factory=deque)
+    modes_change_at: int = 10**9
+    modes_asked: int = -1  # without the first start's
 
     async def account_settings(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSettings:
+        self.modes_asked += 1
+        number = self.modes_asked
         await asyncio.sleep(self.delays.popleft() if self.delays else 0)
-        return await super().account_settings(urgency=urgency)
+        found = await super().account_settings(urgency=urgency)
+        return replace(found, hedge_mode=number >= self.modes_change_at)
 
 
 @pytest.mark.parametrize("answer_lost", [True, False])
@@ -225,6 +232,149 @@ def test_entry_that_was_not_sent_goes_out_once_though_two_recoveries_resume_it(*
         await asyncio.sleep(8)
         assert not account.working.done()
         assert exchange.count("place e1") == 1
+        await account.end()
+
+    run_virtually(day())
+
+
+# An entry that the log has as accepted, and whose executions it lacks
+
+
+@pytest.mark.parametrize(
+    "unanswered", [("list",), ("find",), ("find", "list"), ("find", "list", "snapshot", "trades", "history")]
+)
+def test_entry_that_was_acknowledged_is_protected_after_a_kill_though_questions_are_not_answered(
+    unanswered: tuple[str, ...],
+) -> None:
+    async def day() -> None:
+        account = Account(Acknowledging(deaf=True))
+        await account.start()
+        account.exchange.failing = {"find": 3}
+        await account.enter()
+        await asyncio.sleep(0.2)
+        await account.end()
+        assert account.exchange.resting() == {}
+        account.exchange.failing = dict.fromkeys(unanswered, 10_000)
+        account.begin()
+        at = account.exchange.clock.monotonic()
+        await asyncio.sleep(60)
+        assert 0 < first_stop(account.exchange) - at < 5
+        await account.end()
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize("unanswered", [("list",), ("history",), ("list", "history")])
+def test_entry_that_was_filled_is_protected_after_a_kill_though_questions_are_not_answered(
+    unanswered: tuple[str, ...],
+) -> None:
+    async def day() -> None:
+        account = Account(Exchange(silent={"s1"}, fills_streamed=False, trades_lag=5))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(0.3)
+        await account.end()
+        account.exchange.failing = dict.fromkeys(unanswered, 10_000)
+        account.begin()
+        at = account.exchange.clock.monotonic()
+        await asyncio.sleep(60)
+        assert 0 < first_stop(account.exchange) - at < 5
+        await account.end()
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize("unanswered", [(), ("list",), ("list", "history"), ("find",), ("snapshot",)])
+def test_position_whose_executions_the_log_lacks_is_led_out_though_questions_are_not_answered(
+    unanswered: tuple[str, ...],
+) -> None:
+    async def day() -> None:
+        account = Account(Exchange(fills_streamed=False, trades_lag=5))
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        assert "s1" in account.exchange.resting()
+        await account.end()
+        account.exchange.failing = dict.fromkeys(unanswered, 10_000)
+        account.begun.clear()
+        account.begin()
+        await account.begun.wait()
+        await asyncio.sleep(2)
+        await account.worker.flatten("HALTED")
+        await asyncio.sleep(30)
+        assert account.exchange.positions["BTCUSDT"] == D(0)
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_entry_that_two_recoveries_resume_is_not_given_up_by_the_second() -> None:
+    async def day() -> None:
+        exchange = SlowSettings(answers={"e1": [lost()]}, deaf=True, query_lag=5)
+        account = Account(exchange)
+        await account.start()
+        now, risk = account.clock.now(), AccountRisk(D(10**6), D(10**6), D(10**6))
+        place = kit.place(verdict=None, at=now, valid_until=now + timedelta(seconds=10), risk=risk, limits=AMPLE)
+        await account.worker.dispatch(place, Context(ACCOUNT))
+        await account.end()
+        exchange.delays, exchange.modes_change_at = deque([0.1, 0.15, 0.15, 0.15]), 3
+        account.begin()
+        await asyncio.sleep(0.02)
+        exchange.resume()
+        await asyncio.sleep(60)
+        assert exchange.count("place e1") == 1
+        assert first_stop(exchange) - exchange.first("place e1") < 2
+        await account.end()
+
+    run_virtually(day())
+
+
+# What is asked again and again
+
+
+def test_requests_do_not_grow_while_the_stream_flaps_and_lists_are_not_answered() -> None:
+    async def day() -> None:
+        account = await entered()
+        await asyncio.sleep(5)
+        exchange = account.exchange
+        exchange.failing = {"list": 10**9}
+        for _ in range(60):
+            exchange.resume()
+            await asyncio.sleep(5)
+        now = exchange.clock.monotonic()
+        assert len([at for at in exchange.times("list BTCUSDT") if at > now - 30]) < 60
+        exchange.failing = {}
+        before = len(exchange.asked)
+        await asyncio.sleep(10)
+        assert len(exchange.asked) - before < 100
+        await account.end()
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize("unanswered", ["snapshot", "trades"])
+def test_stop_that_is_gone_without_a_word_is_replaced_though_another_question_is_not_answered(unanswered: str) -> None:
+    async def day() -> None:
+        account = await entered()
+        await asyncio.sleep(70)
+        account.exchange.failing = {unanswered: 10**9}
+        await asyncio.sleep(60)
+        account.exchange.deaf = True
+        account.exchange.cancel_silently(STOP)
+        await asyncio.sleep(60)
+        assert account.exchange.resting()["s2"] == D(1)
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_nothing_is_remembered_of_a_bracket_that_ended_but_for_the_reports_that_still_come() -> None:
+    async def day() -> None:
+        account = await entered()
+        account.exchange.execute(TARGET)
+        await asyncio.sleep(5)
+        remembered = {name: kept for name, kept in vars(account.keeper).items() if isinstance(kept, dict | set)}
+        assert {name for name, groups in remembered.items() if ORDER_ID in groups} == {"_over", "_group_of"}
         await account.end()
 
     run_virtually(day())

@@ -173,7 +173,7 @@ def test_order_given_up_as_absent_is_taken_back_when_it_turns_up() -> None:
     run_virtually(run())
 
 
-@pytest.mark.parametrize("forged", ["c9", "c50", "c99999", "s9"])
+@pytest.mark.parametrize("forged", ["c25", "c50", "c99999", "s25"])
 def test_id_of_ours_with_a_number_we_never_reached_is_not_ours(forged: str) -> None:
     async def run() -> None:
         bench = Bench()

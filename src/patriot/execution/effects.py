@@ -278,7 +278,8 @@ class BracketKeeper:
                 self._note_try(entry.order_id, step.leg, opens_in)
                 if failures := failures_ahead(self._brackets.get(entry.order_id, Bracket())):
                     self._ahead.failed(entry.order_id, failures, self._clock.monotonic())
-        self._changed.add(entry.order_id)
+        if entry.order_id in self._brackets:
+            self._changed.add(entry.order_id)
 
     def _note_try(self, group_id: OrderId, leg: Leg, opens_in: float | None) -> None:
         """Take note whether a leg went out, or after how many seconds the next one may."""

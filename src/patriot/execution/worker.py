@@ -29,7 +29,7 @@ from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import SYSTEM, Context
 from patriot.kernel.patience import patiently
-from patriot.kernel.tasks import Background, without_end
+from patriot.kernel.tasks import Background, Repeatable, without_end
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
 from patriot.trading.reports import (
@@ -99,11 +99,15 @@ class AccountWorker:
         self._began = False
         self._settled_at = 0.0
         self._handling = 0
-        self._looked_at = 0.0
+        self._looked_at = clock.monotonic() - account_id.int % IDLE_CHECK_SECONDS  # not all accounts in one moment
         self._stream = StreamWatch()
         self._positions = PositionCheck()
         self._settings = SettingsKeeper(account_id, session, alerts)
         self._tasks = Background()
+        self._recovery = Repeatable(self._tasks, self._recover)
+        self._catching_up = Repeatable(self._tasks, self._catch_up)
+        self._look_at_orders = Repeatable(self._tasks, self._check_resting)
+        self._look_at_positions = Repeatable(self._tasks, self._check_again)
         self.refusals = Refusals(account_id, desk, keeper, alerts, self._check_again)
         self._unknown = UnknownOrders(account_id, desk, keeper, load_bracket, self._adopt, alerts, self._tasks)
         keeper.on_closed = partial(self._tasks.soon, self.refresh)
@@ -112,14 +116,9 @@ class AccountWorker:
     @property
     def busy(self) -> dict[str, int]:
         """Return what is under way; empty means that nothing happens until the exchange or a signal speaks."""
-        work = {
-            "starting": 0 if self.ready.is_set() else 1,
-            "reports": self._handling,
-            "chores": self._tasks.busy,
-            "desk": self._desk.tasks.busy,
-            "brackets": self.keeper.tasks.busy,
-            "journal": self._writer.pending,
-        }
+        starting, chores, desk, brackets = not self.ready.is_set(), self._tasks, self._desk.tasks, self.keeper.tasks
+        work = {"starting": int(starting), "reports": self._handling, "journal": self._writer.pending}
+        work |= {"chores": chores.busy, "desk": desk.busy, "brackets": brackets.busy}
         return {name: count for name, count in work.items() if count}
 
     async def run(self) -> None:
@@ -203,21 +202,24 @@ class AccountWorker:
             if self._stream.is_due(now, holding=holding) or now - self._looked_at >= (
                 CHECK_SECONDS if holding else IDLE_CHECK_SECONDS
             ):
-                await self._look()
+                self._look()
 
     async def _look_for_late_legs(self) -> None:
         await self._patiently(self.late_legs.look)
         self._unknown.look()
 
-    async def _look(self) -> None:
+    def _look(self) -> None:
         """Ask whether what we believe to rest does, and whether what is held is what we believe."""
         self._looked_at = self._clock.monotonic()
-        owed = self._stream.owes(self._looked_at)  # else nothing says that a stop is gone: the reserve is not for that
-        if owed:
+        if self._stream.owes(self._looked_at):
             self._session.reopen_stream("it did not tell of an order that the exchange answered for")
         self._stream.looked(self._looked_at)
+        self._look_at_orders.ask()
+        self._look_at_positions.ask()  # neither waits for the other's answers
+
+    async def _check_resting(self) -> None:
+        owed = self._stream.owes(self._clock.monotonic())  # else nothing says that a stop is gone: not for the reserve
         await self._patiently(partial(self._desk.check_resting, Urgency.PROTECTION if owed else Urgency.POSITION))
-        await self._check_again()
         self._unknown.look()
 
     async def _take(self, report: PrivateReport) -> None:
@@ -249,18 +251,22 @@ class AccountWorker:
 
     async def _resync(self) -> None:
         """Act as soon as it is known what rests, or is not told in time; the stream is not held up for longer."""
-        took_over, self._took_over, self._began = self._took_over, False, True
-        recovering = self._tasks.start(self._patiently(partial(self._desk.recover, takeover=took_over)))
+        self._began = True
+        recovering = self._recovery.ask()
         await asyncio.wait({recovering}, timeout=ACT_SECONDS)
         if not recovering.done():
             self._desk.count_on_nothing()
         self.keeper.resume()
         self.acting.set()
-        self._tasks.start(self._catch_up(recovering))
 
-    async def _catch_up(self, recovering: asyncio.Task[None]) -> None:
+    async def _recover(self) -> None:
+        took_over, self._took_over = self._took_over, False
+        await self._patiently(partial(self._desk.recover, takeover=took_over))
+        self._catching_up.ask()
+
+    async def _catch_up(self) -> None:
         """Be ready as soon as it is known what is held; what is only to be recorded follows."""
-        await asyncio.wait({recovering})
+        await self.acting.wait()
         await self.refresh()
         self.ready.set()
         await self._patiently(partial(self._desk.catch_up, search=False))

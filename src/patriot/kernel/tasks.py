@@ -69,6 +69,31 @@ class Background:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class Repeatable:
+    """Work that is never done twice at once: who asks for it while it is done has it done once more, afterwards."""
+
+    def __init__(self, tasks: Background, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks = tasks
+        self._work = work
+        self._running: asyncio.Task[None] | None = None
+        self._again = False
+
+    def ask(self) -> "asyncio.Task[None]":
+        """Have it done; return what ends when nobody wants it any more."""
+        if self._running is None or self._running.done():
+            self._running = self._tasks.start(self._run())
+        else:
+            self._again = True
+        return self._running
+
+    async def _run(self) -> None:
+        while True:
+            self._again = False
+            await self._work()
+            if not self._again:
+                return
+
+
 async def in_own_task(work: Coroutine[Any, Any, T]) -> T:
     """Return what work returns, done in a task of its own, which ends with ours.
 

@@ -86,7 +86,8 @@ class OrderInquiry:
     async def _watch(self, created: OrderCreated, waited: float) -> None:
         try:
             delays = self._patience.entry if created.leg is Leg.ENTRY else self._patience.protection
-            for delay in [delay for delay in delays if delay > waited] or [waited]:
+            begun = [waited] if waited > self._patience.untold else []  # who begins so late asks at once
+            for delay in [*begun, *(delay for delay in delays if delay > waited)]:
                 await asyncio.sleep(delay - waited)
                 waited = delay
                 if await self._is_known(created):

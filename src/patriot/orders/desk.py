@@ -13,6 +13,7 @@ from patriot.kernel.errors import ExchangeRefused
 from patriot.kernel.tasks import Background
 from patriot.orders.asking import OrderInquiry
 from patriot.orders.client_ids import LegId, group_of
+from patriot.orders.decider import UNSENT
 from patriot.orders.events import CancelReason, OrderCreated, OrderEvent
 from patriot.orders.journal import Journal
 from patriot.orders.known import KnownOrders, OrderListener
@@ -95,7 +96,7 @@ class OrderDesk:
         """Send an entry of an earlier life, since which somebody may have set the account otherwise."""
         if await self.prepare_again(created):
             await self.sender.submit(created)
-        else:
+        elif self.known[created.order_id].status in UNSENT:  # another recovery may have resumed it meanwhile
             self.sender.reject_locally(created, "ACCOUNT_NOT_PREPARED")
 
     async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> float | None:

@@ -65,7 +65,7 @@ class OrderRecovery:
             self._note_legs_sent(symbol)
             listed = await self._inquiry.until_answered(partial(self._list_resting, symbol))
             if takeover and not self._known.is_covered(symbol, listed):
-                await self.search(symbol)  # dearer than the list: it waits where every position has its stop
+                await self.find_lost_legs(symbol)  # dearer than the list: it waits where every position has its stop
             under_way += [(created, listed) for created in self._known.under_way(symbol)]
         await asyncio.gather(*(self._recover_order(created, listed) for created, listed in under_way))
 
@@ -76,12 +76,21 @@ class OrderRecovery:
                 self._known.decide(RecordSubmitted(created.order_id, 1, created.created_at))
 
     def count_on_nothing(self) -> None:
-        """Take what was being sent in an earlier life for unknown: the exchange does not say what became of it."""
+        """Take what an earlier life left open for unknown: the exchange does not say in time what became of it."""
         for symbol in self._known.open_symbols():
             self._note_legs_sent(symbol)
             for created in self._known.under_way(symbol):
-                if self._known[created.order_id].status in SENT and not self._inquiry.is_watching(created.order_id):
-                    self._inquiry.find_out(created, "Restarted")
+                if self._known[created.order_id].status not in UNSENT:
+                    self._follow_up(created)
+
+    def _follow_up(self, created: OrderCreated) -> None:
+        """Ask for an order until all is known of it that protection waits for, if it is not."""
+        if self._inquiry.is_watching(created.order_id):
+            return
+        if self._known[created.order_id].status in SENT:
+            self._inquiry.find_out(created, "Restarted")
+        elif not self._inquiry.is_settled(created):
+            self._inquiry.watch(created)
 
     async def catch_up(self, *, search: bool) -> None:
         """Fetch the executions of open brackets; with `search` also orders of theirs that the log does not know."""
@@ -168,10 +177,7 @@ class OrderRecovery:
             return
         if created.client_order_id not in listed and not self._inquiry.is_watching(order_id):
             await self._inquiry.find_again(created)
-            if self._known[order_id].status in SENT:
-                self._inquiry.find_out(created, "Restarted")
-            elif not self._inquiry.is_settled(created):
-                self._inquiry.watch(created)
+        self._follow_up(created)
         self._cancel_again(order_id, created)
 
     def _cancel_again(self, order_id: OrderId, created: OrderCreated) -> None:

@@ -19,7 +19,7 @@ from patriot.trading.reports import OrderReport, TradeReport, VenueStatus
 from patriot.trading.steps import Reached, Step
 from patriot.trading.terms import OrderId
 
-LOST_LEGS = 8  # how many orders of one leg can have reached the exchange and not the log; a higher number is forged
+LOST_LEGS = 24  # so many orders of one leg can have reached the exchange and not the log; a higher number is forged
 OVER_ON_EXCHANGE = frozenset({VenueStatus.FILLED, VenueStatus.CANCELED, VenueStatus.REJECTED, VenueStatus.EXPIRED})
 
 

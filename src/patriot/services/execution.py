@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 TAIL = "execution"
 CLOSING_WINDOW = timedelta(hours=12)  # around a month's end (docs/adr/0007-high-water-mark.md)
-START_SECONDS = 30.0  # how long signals wait, at a start, for accounts to be in step with their exchange
+START_SECONDS = 10.0  # how long signals wait at a start for accounts and instruments, and with them halts: as they last
 
 
 class ExecutionService(Engine):

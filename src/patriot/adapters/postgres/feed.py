@@ -67,7 +67,7 @@ class PostgresFeed:
         """Take note that this process committed an append: readers wake, other processes are told soon after."""
         self._wake.set()
         self._follow()
-        if self._announcer is None:
+        if self._announcer is None and not self._closed:
             self._announcer = asyncio.create_task(self._announce(), name="log-announcer")
 
     async def read(self, after: Place, limit: int = PAGE_EVENTS, event_types: frozenset[str] | None = None) -> Page:
