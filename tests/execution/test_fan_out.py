@@ -72,6 +72,8 @@ class Hand:
     placed: list[PlaceOrder] = field(default_factory=list)
     entered_at: list[float] = field(default_factory=list)
     prepared: list[tuple[str, int]] = field(default_factory=list)
+    closed: list[tuple[str, StrategyId | None, str]] = field(default_factory=list)
+    placing: Callable[[], None] = lambda: None  # what happens meanwhile
 
     @property
     def keeper(self) -> Hand:
@@ -97,10 +99,14 @@ class Hand:
         if isinstance(command, RecordRouting):
             return await self.tell(command, context)
         self.placed.append(command)
+        self.placing()
         return Decided(tuple(ORDER.decide(ORDER.initial, replace(command, verdict=RESERVED))), 2)
 
     async def tell(self, command: RecordRouting, context: object) -> Decided:
         raise NotImplementedError
+
+    async def close(self, symbol: str, strategy_id: StrategyId | None, reason: str) -> None:
+        self.closed.append((symbol, strategy_id, reason))
 
     def enter(self, events: object) -> None:
         self.entered_at.append(asyncio.get_running_loop().time())
@@ -168,7 +174,7 @@ class Round:
         self.records[command.account.account_id] = (self.clock.monotonic(), command.account)
         return Decided((), 1)
 
-    async def route(self, age: float = 0.0, **changes: Any) -> list[RoutedAccount]:
+    async def route(self, age: float = 0.0, *, late: bool = False, **changes: Any) -> list[RoutedAccount]:
         """Route a signal to buy that is so old; return the records in order of the accounts."""
         at = self.clock.now() - timedelta(seconds=age)
         fields: dict[str, Any] = {"stop_price": D(39_000), "take_profit_price": None, "action": SignalAction.BUY}
@@ -177,7 +183,7 @@ class Round:
             signal_id=SIGNAL, strategy_id=STRATEGY, exchange=Exchange.BINANCE, symbol="BTCUSDT",
             reference_price=D(40_000), confidence=D(1), indicators={}, bar_closed_at=at, generated_at=at, **fields,
         )  # fmt: skip
-        await self.router.route(signal)
+        await self.router.route(signal, late=late)
         for work in self.put_off:
             await work()
         return [self.records[account_id][1] for account_id in self.hands]
@@ -272,3 +278,20 @@ async def test_order_has_the_size_side_and_leverage_that_its_account_is_given() 
     assert share.quantity == order.quantity == D("0.050")  # 10,000 x 50 % x 1 % / 1,000
     assert (order.side, order.stop_price) == (Side.SELL, D(41_000))
     assert hand.prepared == [("BTCUSDT", 5)]
+
+
+@pytest.mark.parametrize(("late", "closed"), [(True, [("BTCUSDT", STRATEGY, "HALTED")]), (False, [])])
+async def test_late_entry_that_a_halt_has_just_missed_is_led_out(
+    *, late: bool, closed: list[tuple[str, StrategyId, str]]
+) -> None:
+    """What the tail routes it leads out itself: it comes to the halt afterwards."""
+    hand = Hand()
+    fan_out = Round([hand])
+
+    def halt() -> None:
+        fan_out.halt = HaltLevel.H3
+
+    hand.placing = halt
+    (routed,) = await fan_out.route(late=late)
+    assert routed.routing is Routing.SENT
+    assert hand.closed == closed

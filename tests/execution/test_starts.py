@@ -88,6 +88,33 @@ def test_start_asks_which_ids_were_used_before_it_uses_one_though_what_rests_is_
     run_virtually(day())
 
 
+def test_start_that_cannot_learn_which_ids_were_used_uses_none_of_them() -> None:
+    async def day() -> None:
+        account = await killed_before_its_stop()
+        account.exchange.deaf = True
+        for number in range(2, 9):  # of a life whose log was lost
+            account.exchange.place_as_predecessor(f"s{number}", D(1))
+            account.exchange.cancel_silently(PREFIX + f"s{number}")
+        account.exchange.deaf = False
+        account.exchange.failing = {"list": 10_000, "history": 10_000}
+        account.begin()
+        await asyncio.sleep(10)
+        assert account.exchange.resting() == {"s10": D(1), "t9": D(1)}
+        await account.end()
+        account.exchange.failing = {}
+        account.begin()  # which finds them in the log, above the numbers left out
+        await asyncio.sleep(10)
+        assert account.exchange.resting() == {"s10": D(1), "t9": D(1)}
+        account.exchange.execute(PREFIX + "s10")
+        await asyncio.sleep(5)
+        assert account.exchange.resting() == {}
+        await asyncio.sleep(130)  # the first stop, of which nobody knows whether it arrived
+        assert len(await account.log("position.closed")) == 1
+        await account.end()
+
+    run_virtually(day())
+
+
 @dataclass
 class Unopenable(Exchange):
     """Opens no stream once it is `shut`, as where the listen key cannot be had."""

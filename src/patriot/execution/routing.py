@@ -237,10 +237,11 @@ class SignalRouter:
         if quantity == ZERO:
             return _skipped(follower, ReasonCode.BELOW_MIN_NOTIONAL)
         command = self._order(signal, follower, order_id, quantity, equity)
+        owner = (follower.user_id, follower.account_id, signal.strategy_id)
         if late or abs(self._clock.now() - signal.generated_at) > LATE:  # before its time: by a clock that is wrong
             if await self._needs.was_routed(signal.signal_id, follower.account_id):
                 return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)  # it was told for another reason, or sent
-            halt = await self._needs.halt_in_log(follower.user_id, follower.account_id, signal.strategy_id)
+            halt = await self._needs.halt_in_log(*owner)
             command = replace(command, halt=halt)  # the tail has yet to fold what came after the signal
         context = Context(
             correlation_id=signal.signal_id,
@@ -257,6 +258,8 @@ class SignalRouter:
             worker.enter(decided.events)
         else:
             await worker.enter_again(order_id)
+        if late and await self._needs.halt_in_log(*owner) is HaltLevel.H3:  # carried out already, before the entry was
+            await worker.close(signal.symbol, signal.strategy_id, ReasonCode.HALTED)
         return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, quantity)
 
     def _limits(self, follower: Follower, signal: SignalGenerated) -> EffectiveLimits:

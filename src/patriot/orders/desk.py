@@ -26,6 +26,8 @@ from patriot.trading.reports import OrderReport, TradeReport
 from patriot.trading.steps import Reached, pass_by
 from patriot.trading.terms import Leg, OrderId, Urgency
 
+SKIPPED = 8  # numbers of a leg; less than a block of those that are read together (`history.py`)
+
 
 class OrderDesk:
     """Every order of one account's open brackets, and the way to its exchange."""
@@ -100,7 +102,12 @@ class OrderDesk:
             self.sender.reject_locally(created, "ACCOUNT_NOT_PREPARED")
 
     async def open_leg(self, entry: OrderCreated, leg: Leg, sequence: int, quantity: Decimal) -> float | None:
-        """Send an order that reduces a position, at once; return None, or in how many seconds the next may go."""
+        """Send an order that reduces a position, at once; return None, or in how many seconds the next may go.
+
+        Where a predecessor's legs could not be learnt, it goes out above the numbers that they may have.
+        """
+        if self._recovery.may_lack_legs_of(entry.symbol):
+            sequence = max(sequence, self.known.next_sequence(entry, leg) + SKIPPED)
         return await self.sender.open_leg(entry, leg, sequence, quantity)
 
     async def cancel(self, created: OrderCreated, reason: CancelReason) -> None:

@@ -6,20 +6,25 @@ from patriot.orders.client_ids import leg_order_id
 from patriot.orders.events import OrderEvent, order_stream
 from patriot.trading.terms import Leg, OrderId
 
+BLOCK = 16  # numbers of a leg that are read together
 _LEGS = (Leg.STOP, Leg.TARGET, Leg.CLOSE, Leg.EMERGENCY)
 
 
 async def load_bracket(store: EventStore, group_id: OrderId) -> list[OrderEvent]:
-    """Return every event of a bracket: the entry's first, then those of each leg in sequence."""
+    """Return every event of a bracket: the entry's first, then those of each leg in sequence.
+
+    Numbers may be left out (`orders/desk.py open_leg`), but not so many that a block of them is empty.
+    """
     events: list[OrderEvent] = decode_all(await store.read_stream(order_stream(group_id)))
-    sequence = dict.fromkeys(_LEGS, 1)
-    open_legs = list(_LEGS)
+    first, open_legs = 1, list(_LEGS)
     while open_legs:
-        streams = [order_stream(leg_order_id(group_id, leg, sequence[leg])) for leg in open_legs]
-        histories = await store.read_streams(streams)
-        for leg, history in zip(list(open_legs), histories, strict=True):
-            if not history:
+        numbers = range(first, first + BLOCK)
+        streams = [order_stream(leg_order_id(group_id, leg, number)) for leg in open_legs for number in numbers]
+        histories = iter(await store.read_streams(streams))
+        for leg in list(open_legs):
+            found = [event for _, history in zip(numbers, histories, strict=False) for event in decode_all(history)]
+            if not found:
                 open_legs.remove(leg)
-            events += decode_all(history)
-            sequence[leg] += 1
+            events += found
+        first += BLOCK
     return events

@@ -107,6 +107,10 @@ class OrderRecovery:
         """Have lost legs of a symbol found before the next leg of its brackets goes out."""
         self._unsearched.add(symbol)
 
+    def may_lack_legs_of(self, symbol: str) -> bool:
+        """Return whether a predecessor may have sent legs on a symbol that are not known here."""
+        return symbol in self._unsearched
+
     async def find_lost_legs(self, symbol: str) -> bool:
         """Find what a predecessor sent on a symbol, if that was not done yet; return whether it was done now.
 
@@ -127,19 +131,20 @@ class OrderRecovery:
         recent = partial(self._venue.recent_orders, symbol, urgency=urgency)
         reports = await self._inquiry.until_answered(recent)
         unknown: dict[str, str] = {}
-        for report in sorted(reports, key=lambda report: report.at, reverse=True):
+        for report in sorted(reports, key=lambda report: report.at):  # an id that was used again: the last one counts
             named = parse_client_order_id(report.client_order_id)
             entry = self._known.entry_of(named) if named is not None else None
             if named is None:
                 continue
             if entry is None:
-                unknown.setdefault(named.prefix, report.client_order_id)
+                unknown.pop(named.prefix, None)
+                unknown[named.prefix] = report.client_order_id
             elif self._known.is_known(report.client_order_id):
                 self._taker.on_order(report)
             else:
                 await self.adopt_lost_leg(entry, named, report)
         self._unsearched.discard(symbol)  # not before: whoever sends a leg meanwhile must not use an id found here
-        for client_id in list(unknown.values())[:REMEMBERED_BRACKETS] if strays else ():
+        for client_id in list(reversed(unknown.values()))[:REMEMBERED_BRACKETS] if strays else ():
             self._known.note_stray(client_id)
 
     async def check_resting(self, urgency: Urgency) -> None:

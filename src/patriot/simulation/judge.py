@@ -170,11 +170,8 @@ class Judge:
         """Tell whether a protective leg came twice because its new owner had sent one, and then an unaware old one.
 
         Who does not reach the store cannot know of it, and must not leave a position naked: one each, and no way out.
-        Nor can the owner of a start that an overloaded exchange does not tell which ids its predecessor used.
         """
         *before, last = self.attempts[client_id]
-        if placed == 2 and leg in "st" and self.overloaded() and last.life not in [one.life for one in before]:
-            return True
         return placed == 2 and leg in "st" and last.deposed and last.life not in [one.life for one in before]
 
     def _see_owner(self, life: Life | None, uid: int | None, request: Request) -> bool:
