@@ -54,21 +54,24 @@ async def trade(running: Running, watch: StopWatch) -> tuple[list[Figure], dict[
     await at_rest(running.platform)  # books are opened at the pace that the budget allows: minutes
     workers = running.platform.execution.workers
     submitted: list[float] = []
+    served: list[float] = []
     for number in range(SIGNALS):
         await asyncio.sleep(60)  # the venue's minute
         watch.reset()
         await signal(running, SignalAction.BUY, await mark_price(running))
         recorded = time.perf_counter()
-        await at_rest_with(1, workers.values())
+        await at_rest(running.platform)
+        served.append(sum(len(worker.keeper.open_brackets) for worker in workers.values()))
         submitted.append(1000 * (max(watch.passed[Step.ORDER_SUBMITTED]) - recorded))
         if number < SIGNALS - 1:
             await signal(running, SignalAction.CLOSE, await mark_price(running))
             await at_rest_with(0, workers.values())
     state = await running.control.state()
     stops = {}
-    for client in linked[:LOST_STOPS]:
-        (stop,) = [one for one in resting(state, client.uid) if "s" in one["client_algo_id"][27:]]
-        stops[AccountId(client.account_id)] = (stop["symbol"], stop["client_algo_id"])
+    for client in linked:
+        held = [one for one in resting(state, client.uid) if "s" in one["client_algo_id"][27:]]
+        if held and len(stops) < LOST_STOPS:
+            stops[AccountId(client.account_id)] = (held[0]["symbol"], held[0]["client_algo_id"])
     figure = Figure(
         "signal to 100 followers all submitted, real weights",
         "ms",
@@ -78,7 +81,10 @@ async def trade(running: Running, watch: StopWatch) -> tuple[list[Figure], dict[
         lower_is_better=True,
         note=NOTE,
     )
-    return [figure], stops
+    others = Figure(
+        "followers served by a signal, real weights", "accounts", tuple(served), ACCOUNTS, ACCOUNTS, note=NOTE
+    )
+    return [figure, others], stops
 
 
 async def lose_stops(running: Running, stops: dict[AccountId, tuple[str, str]]) -> None:

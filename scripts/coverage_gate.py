@@ -25,7 +25,6 @@ SHORT: dict[str, tuple[float, float]] = {
     "adapters/exchanges/binance/orders.py": (88, 96),
     "adapters/exchanges/binance/sockets.py": (87, 92),
     "adapters/postgres/evidence.py": (98, 92),
-    "execution/effects.py": (92, 97),
     "execution/fleet.py": (83, 96),
     "host/crash.py": (35, 61),
     "host/down.py": (48, 60),

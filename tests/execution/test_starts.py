@@ -7,10 +7,12 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from patriot.kernel.eventstore import Context
+from patriot.orders.events import CancelReason, OrderCanceled
 from patriot.risk.commands import AccountRisk
 from patriot.sim.engine.events import Result
 from patriot.sim.engine.operations import Operation, PlaceAlgoOrder, PlaceOrder
@@ -19,7 +21,7 @@ from patriot.simulation.faults import CALM
 from patriot.simulation.loop import run_virtually
 from patriot.simulation.world import Shape, World
 from patriot.trading.reports import AccountSettings, PrivateReport, StreamLost
-from patriot.trading.terms import Urgency
+from patriot.trading.terms import OrderId, Urgency
 from tests.execution.exchange import D, Exchange, lost
 from tests.execution.kit import AMPLE, STOP, TARGET, Account, Acknowledging, entered, first_stop
 from tests.orders import kit
@@ -402,6 +404,25 @@ def test_nothing_is_remembered_of_a_bracket_that_ended_but_for_the_reports_that_
         await asyncio.sleep(5)
         remembered = {name: kept for name, kept in vars(account.keeper).items() if isinstance(kept, dict | set)}
         assert {name for name, groups in remembered.items() if ORDER_ID in groups} == {"_over", "_group_of"}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_what_is_told_late_of_a_bracket_that_ended_or_of_none_opens_nothing() -> None:
+    async def day() -> None:
+        account = await entered()
+        account.exchange.execute(TARGET)
+        await asyncio.sleep(5)
+        keeper, nobodys = account.keeper, OrderId(UUID(int=1_234))
+        keeper.observe(OrderCanceled(ORDER_ID, ACCOUNT, CancelReason.EXCHANGE, D(1), account.clock.now()))
+        keeper.observe_executed(ORDER_ID, D(1), over=True)
+        keeper.observe_untold(ORDER_ID)
+        keeper.observe(OrderCanceled(nobodys, ACCOUNT, CancelReason.EXCHANGE, D(0), account.clock.now()))
+        keeper.observe_executed(nobodys, D(1), over=True)
+        await asyncio.sleep(5)
+        assert keeper.open_brackets == {}
+        assert account.alarm.names == []
         await account.end()
 
     run_virtually(day())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from patriot.kernel.errors import EndedByItself, StoreUnavailable
-from patriot.kernel.tasks import Background, in_own_task, while_serving, without_end
+from patriot.kernel.tasks import Background, Repeatable, in_own_task, while_serving, without_end
 
 pytestmark = pytest.mark.unit
 
@@ -136,3 +136,28 @@ async def test_service_that_fails_ends_the_work_with_its_error_and_services_end_
         await while_serving(goes_on(), serves(), fails())
     await while_serving(asyncio.sleep(0), serves())
     assert ended == ["service", "service"]
+
+
+async def test_repeatable_work_is_never_done_twice_at_once_and_once_more_for_all_who_asked_meanwhile() -> None:
+    tasks, began, at_once = Background(), 0, 0
+    release = asyncio.Event()
+
+    async def work() -> None:
+        nonlocal began, at_once
+        began += 1
+        at_once += 1
+        assert at_once == 1
+        await release.wait()
+        at_once -= 1
+
+    repeatable = Repeatable(tasks, work)
+    first = repeatable.ask()
+    await asyncio.sleep(0)
+    assert repeatable.ask() is first
+    assert repeatable.ask() is first
+    release.set()
+    await first
+    assert began == 2
+    await repeatable.ask()
+    assert began == 3
+    await tasks.close()

@@ -128,7 +128,7 @@ def test_strategies_start_when_accounts_are_at_work_or_have_had_their_time() -> 
             await paper.checkpoints.save("execution", await paper.store.feed.newest())
             (linked,) = await paper.log(AccountLinked)
             async with paper.owned_elsewhere(linked.account_id), running(one):
-                await paper.settle(29)
+                await paper.settle(9)
                 assert not one.platform.execution.started.is_set()
                 assert one.runners.started == 0
                 await paper.settle(2)

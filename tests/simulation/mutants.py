@@ -258,7 +258,7 @@ def crash_in_a_look(patch: pytest.MonkeyPatch) -> None:
     async def look(_worker: AccountWorker) -> None:
         raise KeyError("a symbol nobody thought of")
 
-    patch.setattr(AccountWorker, "_look", look)
+    patch.setattr(AccountWorker, "_check_resting", look)
 
 
 def crash_at_the_end_of_a_bracket(patch: pytest.MonkeyPatch) -> None:

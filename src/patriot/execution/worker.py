@@ -23,6 +23,7 @@ from patriot.execution.position_check import Difference, PositionCheck, differen
 from patriot.execution.refusals import Refusals
 from patriot.execution.stream_watch import StreamWatch
 from patriot.execution.symbol_settings import SettingsKeeper
+from patriot.execution.turns import Turns
 from patriot.execution.unknown_orders import UnknownOrders
 from patriot.kernel.bus import Decided
 from patriot.kernel.clock import Clock
@@ -45,8 +46,6 @@ from patriot.trading.reports import (
 from patriot.trading.terms import AccountId, OrderId, StrategyId, Urgency, UserId
 
 LOOK_SECONDS = 1.0  # between thoughts about whether to ask
-CHECK_SECONDS = 30.0
-IDLE_CHECK_SECONDS = 300.0  # of an account that holds nothing
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STREAM_SECONDS = 1.5  # for the private stream to open at a start; what rests can be asked for without it
 ACT_SECONDS = 1.5  # for what rests to be told; then what the log has is all there is
@@ -99,8 +98,8 @@ class AccountWorker:
         self._began = False
         self._settled_at = 0.0
         self._handling = 0
-        self._looked_at = clock.monotonic() - account_id.int % IDLE_CHECK_SECONDS  # not all accounts in one moment
-        self._stream = StreamWatch()
+        self._looked_at = clock.monotonic()
+        self._stream, self._turns = StreamWatch(), Turns(account_id)
         self._positions = PositionCheck()
         self._settings = SettingsKeeper(account_id, session, alerts)
         self._tasks = Background()
@@ -199,9 +198,7 @@ class AccountWorker:
                 self._tasks.start(self._look_for_late_legs())
             if self._ledger.is_due(now):
                 self._tasks.start(self._patiently(self._ledger.sync_income))
-            if self._stream.is_due(now, holding=holding) or now - self._looked_at >= (
-                CHECK_SECONDS if holding else IDLE_CHECK_SECONDS
-            ):
+            if self._stream.is_due(now, holding=holding) or self._turns.has_come(self._looked_at, now, holding=holding):
                 self._look()
 
     async def _look_for_late_legs(self) -> None:
