@@ -17,16 +17,8 @@ class DeskPatience:
     answer: float = 0.6  # for an order's answer; then its outcome is unknown, and three such stops fit into 2 s
     untold: float = 1.2  # then an entry counts as executed for all that is known: its stop must rest after 2 s
     soon: float = 1.2  # for what is better left open than waited for
-    position: tuple[float, ...] = (
-        0.3,
-        1,
-        1,
-        1,
-        1,
-        1,
-        1,
-        5,
-    )  # between looks at it while a question for its entry is not answered
+    # between looks at a position while a question for its entry is not answered
+    position: tuple[float, ...] = (0.3, 1, 1, 1, 1, 1, 1, 5)
     question: float = 0.2  # for the one question that is asked before a leg goes out under its next id
     trades: float = 0.3  # for executions that an answer has told of and the stream has not
     retry: tuple[float, ...] = (0.05, 0.2, 0.5, 1, 2)  # when the exchange did nothing
