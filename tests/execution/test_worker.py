@@ -175,7 +175,6 @@ def test_account_is_looked_at_twice_a_minute_while_it_holds_something_and_else_e
         looks = account.exchange.times("snapshot")
         assert [round(later - earlier) for earlier, later in pairwise(looks)] == [300] * (len(looks) - 1)
         assert len(looks) > 10
-        assert account.exchange.urgencies["snapshot"] is Urgency.BACKGROUND  # nobody's entry waits behind it
         assert account.exchange.count("list BTCUSDT") == 0
         await account.end()
 

@@ -297,7 +297,7 @@ class AccountWorker:
 
     async def _read_snapshot(self) -> None:
         holding = self.keeper.open_brackets or not self.ready.is_set()
-        self.snapshot = await self._session.snapshot(urgency=Urgency.POSITION if holding else Urgency.BACKGROUND)
+        self.snapshot = await self._session.snapshot(urgency=Urgency.POSITION if holding else Urgency.NORMAL)
 
     async def _check_again(self, *, exit_refused: OrderId | None = None) -> None:
         await self.refresh()
