@@ -31,6 +31,7 @@ NO_EVENTS = {  # names of log lines
     "account.key_unfit",
     "account.lease_lost",
     "account.modes_changed",
+    "account.read_refused",
     "account.sample_late",
     "account.settings_changed",
     "account.worker_failed",

@@ -32,6 +32,14 @@ from tests.orders.kit import NOON, ORDER_ID, D
 pytestmark = pytest.mark.unit
 
 
+def unprotected() -> Play:
+    """Return a position of 1 whose three stops failed."""
+    play = held()
+    for _ in range(MAX_STOP_FAILURES):
+        play.open(Leg.STOP, D(1), LegState.FAILED)
+    return play
+
+
 def test_position_gets_a_stop_first_and_then_a_target() -> None:
     play = held()
     assert play.steps == [Open(Leg.STOP, D(1))]
@@ -112,13 +120,13 @@ def test_stop_that_rested_in_between_starts_the_count_anew() -> None:
 
 
 def test_lost_emergency_is_followed_by_the_next_at_once() -> None:
-    play = held()
+    play = unprotected()
     play.open(Leg.EMERGENCY, D(1))
     assert play.steps == []
 
-    play = held()
+    play = unprotected()
     play.open(Leg.EMERGENCY, D(1), LegState.UNKNOWN)
-    assert play.steps == [Open(Leg.EMERGENCY, D(1))]
+    assert play.steps == [Open(Leg.STOP, D(1)), Open(Leg.EMERGENCY, D(1))]
 
 
 def test_close_waits_for_its_answer_under_a_stop() -> None:
@@ -233,7 +241,7 @@ def test_bracket_is_not_over_before_the_trades_of_its_exit_are_known() -> None:
 
 
 def test_way_out_that_ended_half_done_is_followed_by_another_at_once() -> None:
-    play = held()
+    play = unprotected()
     way_out = play.open(Leg.EMERGENCY, D(1), LegState.RESTING)
     play.bracket = with_executed(play.bracket, way_out, D("0.4"), over=True)
     assert play.steps == [Open(Leg.EMERGENCY, D("0.6"))]
@@ -314,3 +322,29 @@ def test_commissions_of_two_assets_are_kept_apart() -> None:
     for commission, asset in (("0.1", "USDT"), ("0.002", "BNB"), ("-0.03", "USDT"), ("0.001", "BNB"), ("0", "")):
         play.pay(commission, asset)
     assert play.bracket.commissions == {"USDT": D("0.07"), "BNB": D("0.003")}
+
+
+@pytest.mark.parametrize("outcome", [LegState.FAILED, LegState.UNKNOWN])
+def test_each_way_out_that_fails_is_followed_by_one_more_try_for_a_stop(outcome: LegState) -> None:
+    play = unprotected()
+    for _ in range(3):
+        play.open(Leg.EMERGENCY, D(1), outcome)
+        assert play.steps == [Open(Leg.STOP, D(1)), Open(Leg.EMERGENCY, D(1))]
+        play.open(Leg.STOP, D(1), LegState.FAILED)
+        assert play.steps == [Open(Leg.EMERGENCY, D(1))]
+    play.open(Leg.EMERGENCY, D(1), outcome)
+    play.open(Leg.STOP, D(1), LegState.RESTING)
+    assert play.steps == [Open(Leg.EMERGENCY, D(1))]  # it was decided to leave, and is
+
+
+def test_stop_whose_cancel_is_on_its_way_covers_nothing() -> None:
+    play = Play()
+    play.enter("1")
+    play.fill(ORDER_ID, D("0.6"))
+    play.open(Leg.STOP, D("0.6"), LegState.RESTING)
+    play.fill(ORDER_ID, D("0.4"))
+    play.open(Leg.STOP, D(1), LegState.RESTING)
+    play.tell(RequestCancel(leg_order_id(ORDER_ID, Leg.STOP, 1), CancelReason.RESIZED, NOON))
+    play.open(Leg.TARGET, D(1), LegState.RESTING)
+    play.fill(leg_order_id(ORDER_ID, Leg.TARGET, 1), D("0.4"))
+    assert play.steps == [Open(Leg.STOP, D("0.6"))]

@@ -20,13 +20,14 @@ from patriot.execution.followers import FollowerBook
 from patriot.execution.keys import KeyState
 from patriot.execution.routing import RoutingNeeds, SignalRouter
 from patriot.kernel.bus import Decided
-from patriot.kernel.errors import CommandRefused, ExchangeRefused, ExchangeUnavailable, LeaseLost
+from patriot.kernel.errors import CommandRefused, ExchangeRefused, ExchangeUnavailable, LeaseLost, StoreUnavailable
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.decider import ORDER
+from patriot.orders.events import OrderCreated
 from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.events import HaltLevel, ReasonCode
 from patriot.simulation.loop import START, VirtualClock, run_virtually
-from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
+from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated, StrategyStopped
 from patriot.trading.steps import Step
 from patriot.trading.terms import (
     AccountId,
@@ -119,20 +120,23 @@ class Round:
         self.put_off: list[Callable[[], Awaitable[None]]] = []
         self.clock, self.steps, self.halts_asked = VirtualClock(), list[Step](), 0
         self.halt: HaltLevel | None = None
+        self.halt_folded: HaltLevel | None = None
         self.hands = {AccountId(UUID(int=100 + number)): hand for number, hand in enumerate(hands)}
+        self.routed: set[tuple[SignalId, AccountId]] = set()
         self.records: dict[AccountId, tuple[float, RoutedAccount]] = {}
-        book, linked = FollowerBook(), (Exchange.BINANCE, Environment.SIM, PositionMode.ONE_WAY, "USDT", 1, START)
-        book.apply(
+        self.book, linked = FollowerBook(), (Exchange.BINANCE, Environment.SIM, PositionMode.ONE_WAY, "USDT", 1, START)
+        self.book.apply(
             StrategyCreated(STRATEGY, "s", "ema", Exchange.BINANCE, "BTCUSDT", "1m", {}, D("0.01"), D(5), D(1), START)
         )
         for account_id, hand in self.hands.items():
             hand.tell = self.dispatch  # type: ignore[method-assign]
-            book.apply(AccountLinked(account_id, USER, *linked))
-            book.apply(StrategyAssigned(STRATEGY, UUID(int=3), USER, account_id, D("0.5"), D(1), START, START))
+            self.book.apply(AccountLinked(account_id, USER, *linked))
+            self.book.apply(StrategyAssigned(STRATEGY, UUID(int=3), USER, account_id, D("0.5"), D(1), START, START))
         needs = RoutingNeeds(
             cast("Any", self.hands),
             {(Exchange.BINANCE, "BTCUSDT"): BTC},
             self,
+            self._never,
             self._nobody_to_ask,
             self._was_placed,
             self._was_routed,
@@ -140,16 +144,19 @@ class Round:
             self._put_off,
             self._halt_in_log,
         )
-        self.router = SignalRouter(book, needs, cast("Any", self), self.clock, self.steps.append)
+        self.router = SignalRouter(self.book, needs, cast("Any", self), self.clock, self.steps.append)
 
     def limits_for(self, *scopes: object) -> EffectiveLimits:
         return AMPLE
 
     def halt_for(self, *scopes: object) -> HaltLevel | None:
-        return None
+        return self.halt_folded
 
     def risk_of(self, account_id: AccountId, equity: Decimal) -> AccountRisk | None:
         return None
+
+    async def _never(self, entry: OrderCreated, signal: SignalGenerated) -> bool:
+        raise NotImplementedError
 
     async def _nobody_to_ask(self, account_id: AccountId, signal: SignalGenerated) -> OrderId | None:
         raise NotImplementedError
@@ -158,7 +165,7 @@ class Round:
         return False
 
     async def _was_routed(self, signal_id: SignalId, account_id: AccountId) -> bool:
-        return account_id in self.records
+        return (signal_id, account_id) in self.routed
 
     async def _is_owned(self, account_id: AccountId) -> bool:
         return False
@@ -171,6 +178,7 @@ class Round:
         return self.halt
 
     async def dispatch(self, command: RecordRouting, context: object) -> Decided:
+        self.routed.add((command.signal_id, command.account.account_id))
         self.records[command.account.account_id] = (self.clock.monotonic(), command.account)
         return Decided((), 1)
 
@@ -178,9 +186,9 @@ class Round:
         """Route a signal to buy that is so old; return the records in order of the accounts."""
         at = self.clock.now() - timedelta(seconds=age)
         fields: dict[str, Any] = {"stop_price": D(39_000), "take_profit_price": None, "action": SignalAction.BUY}
-        fields |= {"valid_until": at + timedelta(minutes=15)} | changes
+        fields |= {"signal_id": SIGNAL, "valid_until": at + timedelta(minutes=15)} | changes
         signal = SignalGenerated(
-            signal_id=SIGNAL, strategy_id=STRATEGY, exchange=Exchange.BINANCE, symbol="BTCUSDT",
+            strategy_id=STRATEGY, exchange=Exchange.BINANCE, symbol="BTCUSDT",
             reference_price=D(40_000), confidence=D(1), indicators={}, bar_closed_at=at, generated_at=at, **fields,
         )  # fmt: skip
         await self.router.route(signal, late=late)
@@ -280,18 +288,55 @@ async def test_order_has_the_size_side_and_leverage_that_its_account_is_given() 
     assert hand.prepared == [("BTCUSDT", 5)]
 
 
-@pytest.mark.parametrize(("late", "closed"), [(True, [("BTCUSDT", STRATEGY, "HALTED")]), (False, [])])
-async def test_late_entry_that_a_halt_has_just_missed_is_led_out(
-    *, late: bool, closed: list[tuple[str, StrategyId, str]]
-) -> None:
-    """What the tail routes it leads out itself: it comes to the halt afterwards."""
+@pytest.mark.parametrize("late", [True, False])
+@pytest.mark.parametrize("folded", [True, False])
+async def test_entry_that_a_halt_has_just_missed_is_led_out(*, late: bool, folded: bool) -> None:
+    """The tail comes to a halt while an entry is being placed; of one that is late it was there before."""
     hand = Hand()
     fan_out = Round([hand])
 
     def halt() -> None:
+        if folded:
+            fan_out.halt_folded = HaltLevel.H3
         fan_out.halt = HaltLevel.H3
 
     hand.placing = halt
     (routed,) = await fan_out.route(late=late)
     assert routed.routing is Routing.SENT
-    assert hand.closed == closed
+    assert hand.closed == ([("BTCUSDT", STRATEGY, "HALTED")] if late or folded else [])
+
+
+@day
+async def test_entry_whose_strategy_stops_while_it_is_prepared_stays_out_and_one_that_was_placed_is_led_out() -> None:
+    preparing, placing = Hand(prepares_in=2), Hand()
+    fan_out = Round([preparing, placing])
+    placing.placing = lambda: fan_out.book.apply(StrategyStopped(STRATEGY, "TEST", START))
+    out, placed = await fan_out.route()
+    assert (out.routing, out.reason_code) == (Routing.SKIPPED, ReasonCode.HALTED)
+    assert not preparing.placed
+    assert placed.routing is Routing.SENT
+    assert placing.closed == [("BTCUSDT", STRATEGY, "HALTED")]
+
+
+@day
+async def test_signals_of_a_strategy_are_served_one_after_the_other() -> None:
+    hand = Hand(prepares_in=3)
+    fan_out = Round([hand])
+    await asyncio.gather(fan_out.route(), fan_out.route(signal_id=SignalId(UUID(int=5))))
+    assert hand.entered_at == [3, 6]
+
+
+@day
+async def test_share_is_served_when_the_store_is_there_again() -> None:
+    hand, other = Hand(), Hand()
+    fan_out = Round([hand, other])
+    away = [StoreUnavailable("away")] * 3
+
+    def place() -> None:
+        if away:
+            raise away.pop()
+
+    hand.placing = place
+    first, second = await fan_out.route()
+    assert (first.routing, second.routing) == (Routing.SENT, Routing.SENT)
+    assert (len(hand.placed), len(other.placed)) == (4, 1)

@@ -140,11 +140,33 @@ async def test_key_that_does_not_open_holds_up_no_start() -> None:
 
 
 @day
-async def test_refusal_of_the_exchange_has_the_key_looked_at() -> None:
-    yard = Yard(work_fails={ONE: [ExchangeRefused(-2015, "no such key")]})
+async def test_refusal_that_speaks_of_the_key_has_it_looked_at() -> None:
+    yard = Yard()
     async with at_work(yard, ONE, TWO):
+        for told in (yard.of(ONE)[0].worker.reads, yard.of(ONE)[0].worker.refusals):
+            before = yard.checked[ONE]
+            told.on_key_refused()
+            await asyncio.sleep(60)
+            assert yard.checked[ONE] == before + 1
+        assert yard.checked[TWO] == 1
+
+
+@day
+async def test_predecessor_of_this_process_is_named_to_the_next_worker_unless_another_owner_was_between() -> None:
+    yard = Yard(work_fails={ONE: [ExchangeUnavailable("away")]})
+    async with at_work(yard, ONE):
         await asyncio.sleep(5)
-        assert yard.checked == {ONE: 3, TWO: 1}, "at each start, and once more for the refusal"
+        first, second = yard.of(ONE)
+        assert (first.worker.predecessor_ended, second.worker.predecessor_ended) == (None, 0)
+        name, us = f"account:{ONE}", yard.leases.owners[f"account:{ONE}"]
+        await yard.leases.release(second.fence, us)
+        theirs = await yard.leases.acquire(name, "another process")
+        assert theirs is not None
+        second.worker.stop()
+        await asyncio.sleep(2)
+        await yard.leases.release(theirs, "another process")
+        await asyncio.sleep(5)
+        assert yard.of(ONE)[-1].worker.predecessor_ended is None
 
 
 @day
@@ -185,10 +207,10 @@ async def test_key_that_is_unfit_is_told_once_with_its_reason_until_that_changes
 @day
 async def test_refusal_right_after_a_look_has_the_key_looked_at_once_more_later() -> None:
     yard = Yard()
-    async with at_work(yard, ONE) as fleet:
+    async with at_work(yard, ONE):
         for seconds, looks in ((1, 1 + 1), (1, 1 + 1), (40, 1 + 2), (60, 1 + 2)):
             if looks < 3:
-                fleet.look_after_refusal(ONE)
+                yard.of(ONE)[0].worker.reads.on_key_refused()
             await asyncio.sleep(seconds)
             assert yard.checked[ONE] == looks
 
@@ -196,9 +218,9 @@ async def test_refusal_right_after_a_look_has_the_key_looked_at_once_more_later(
 @day
 async def test_refusals_that_come_again_and_again_have_the_key_looked_at_now_and_then() -> None:
     yard = Yard()
-    async with at_work(yard, ONE) as fleet:
+    async with at_work(yard, ONE):
         for _ in range(60):
-            fleet.look_after_refusal(ONE)
+            yard.of(ONE)[0].worker.reads.on_key_refused()
             await asyncio.sleep(1)
         assert yard.checked[ONE] == 1 + 2
 

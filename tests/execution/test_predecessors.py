@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -170,6 +171,30 @@ def test_stop_that_a_deposed_owner_sends_again_under_an_id_that_is_over_is_belie
         canceled = [event for _, event in await account.log("order.canceled")]
         assert len([one for one in canceled if one.order_id == leg_order_id(ORDER_ID, Leg.STOP, 1)]) == 2
         assert worker.busy == {}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_only_the_first_leg_waits_for_the_list_of_past_orders_after_a_takeover() -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        await account.end()
+        exchange = account.exchange
+        exchange.failing["history"] = 10**6
+        await account.start()
+        await asyncio.sleep(20)
+        for most in (2.0, 0.2, 0.2):
+            (resting,) = [PREFIX + leg for leg in exchange.resting() if leg.startswith("s")]
+            exchange.cancel_silently(resting)
+            exchange.tell(replace(exchange.orders[resting], status=VenueStatus.CANCELED))
+            began = account.clock.monotonic()
+            while not any(leg.startswith("s") for leg in exchange.resting()):
+                await account.moment()
+            assert account.clock.monotonic() - began < most
         await account.end()
 
     run_virtually(day())

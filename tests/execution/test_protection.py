@@ -437,3 +437,23 @@ def test_tries_that_never_went_out_slow_down_no_later_way_out() -> None:
         await account.end()
 
     run_virtually(day())
+
+
+def test_stop_rests_again_while_the_way_out_is_refused_and_a_person_is_told_once() -> None:
+    async def day() -> None:
+        refusals: dict[str, list[ExchangeError]] = {f"s{n}": [ExchangeRefused(-4131, "no")] for n in (1, 2, 3)}
+        refusals |= {f"x{n}": [ExchangeRefused(-4131, "no")] for n in range(1, 40)}
+        account = Account(Exchange(refusals=refusals))
+        await account.start()
+        await account.enter()
+        async with asyncio.timeout(1):
+            while account.exchange.resting() != {"s4": 1}:
+                await account.moment()
+        await asyncio.sleep(30)
+        assert account.exchange.resting() == {"s4": 1}
+        assert sum(asked.startswith("place x") for _, asked in account.exchange.asked) > 10
+        assert account.alarm.names == ["position.protection_failed", "position.exit_refused"]
+        assert len(await account.log("execution.protection_failed")) == 1
+        await account.end()
+
+    run_virtually(day())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from uuid import UUID
 
@@ -12,7 +12,7 @@ import pytest
 
 from patriot.kernel.errors import LeaseLost, StoreUnavailable
 from patriot.orders.client_ids import client_id_prefix
-from patriot.orders.events import CancelReason
+from patriot.orders.events import CancelReason, OrderCreated
 from patriot.services.pace import LivePace
 from patriot.simulation.loop import run_virtually
 from patriot.trading.reports import MoneyMoved
@@ -199,15 +199,24 @@ def test_stream_that_owes_an_event_is_doubted_within_a_second_after_its_time(mom
 # The way out
 
 
-def test_close_is_not_of_a_position_opened_after_the_signal() -> None:
+def test_close_is_not_of_a_position_that_is_not_meant() -> None:
     async def day() -> None:
         account = Account()
         worker = await account.start()
-        before = account.clock.now() - timedelta(seconds=1)
         await account.enter()
         await asyncio.sleep(1)
-        assert await worker.close("BTCUSDT", STRATEGY, "SIGNAL", before) is None
-        assert await worker.close("BTCUSDT", STRATEGY, "SIGNAL", account.clock.now()) == ORDER_ID
+        asked: list[OrderCreated] = []
+
+        async def another_is_meant(entry: OrderCreated) -> bool:
+            asked.append(entry)
+            return False
+
+        async def is_meant(entry: OrderCreated) -> bool:
+            return entry == asked[0]
+
+        assert await worker.close("BTCUSDT", STRATEGY, "SIGNAL", another_is_meant) is None
+        assert account.exchange.positions["BTCUSDT"] == 1
+        assert await worker.close("BTCUSDT", STRATEGY, "SIGNAL", is_meant) == ORDER_ID
         await asyncio.sleep(2)
         assert account.exchange.positions["BTCUSDT"] == 0
         await account.end()

@@ -39,9 +39,11 @@ class Work:
 
     def __init__(self, account_id: AccountId, failures: list[Exception]) -> None:
         self.account_id, self.user_id = account_id, ALICE
-        self.key, self.refusals = KeyState(), SimpleNamespace(words="")
+        self.key, self.refusals, self.reads = KeyState(), SimpleNamespace(words=[]), SimpleNamespace(words=[])
+        self.money, self.money_asked = SimpleNamespace(ask=self._ask_for_money), 0
         self.acting, self.ready, self.stopped = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.checked: list[AccountSnapshot] = []
+        self.predecessor_ended: float | None = None
         self.busy: dict[str, int] = {}
         self._failures = failures
 
@@ -58,6 +60,9 @@ class Work:
 
     def stop(self) -> None:
         self.stopped.set()
+
+    def _ask_for_money(self) -> None:
+        self.money_asked += 1
 
     def look_at(self, snapshot: AccountSnapshot) -> None:
         self.checked.append(snapshot)

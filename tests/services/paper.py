@@ -40,6 +40,7 @@ from patriot.sim.engine.events import Result
 from patriot.sim.engine.operations import MovePrice, Operation
 from patriot.simulation.loop import START, VirtualClock
 from patriot.simulation.network import open_session
+from patriot.simulation.process import MachineClock
 from patriot.simulation.venue import PRICES, SimulatedVenue
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyCreated
 from patriot.trading.steps import Step
@@ -69,7 +70,7 @@ class Alarm:
 class Paper:
     """One platform with its exchange. Made inside the virtual loop."""
 
-    clock: VirtualClock = field(default_factory=VirtualClock)
+    clock: MachineClock = field(default_factory=MachineClock)
     alarm: Alarm = field(default_factory=Alarm)
     applied: list[Operation] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
@@ -81,7 +82,7 @@ class Paper:
         self.ids = Ids(self.clock, Random(7).randbytes)
         self.bus = full_bus(self.store, self.clock, self.ids)
         self.vault = Vault(MemoryShelf(), MasterKey(Random(9).randbytes(32)))
-        self.venue = SimulatedVenue(7, self.clock)
+        self.venue = SimulatedVenue(7, VirtualClock())
         self.venue.exchange.watch = self._note
         self.checkpoints, self.snapshots = MemoryCheckpoints(), MemorySnapshots()
         self._open = asyncio.create_task(self.venue.start())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -19,11 +20,12 @@ from patriot.orders.events import OrderRejected, entry_order_id, order_stream
 from patriot.risk.commands import SetLimit
 from patriot.risk.decider import RISK
 from patriot.risk.events import Scope, limits_stream_id, risk_stream
+from patriot.services.account import close_signalled
 from patriot.sim.engine.operations import PlaceOrder, SetLeverage
 from patriot.sim.engine.words import OrderType, Side
 from patriot.simulation.loop import run_virtually
 from patriot.strategies.commands import AssignStrategy
-from patriot.strategies.events import StrategyAssigned, StrategyUnassigned
+from patriot.strategies.events import SignalAction, SignalGenerated, StrategyAssigned, StrategyUnassigned
 from patriot.trading.terms import Exchange
 from tests.services.paper import ALICE, RANGE, SYMBOLS, TREND, Paper
 
@@ -156,5 +158,41 @@ def test_entry_of_an_earlier_life_goes_in_under_the_leverage_of_its_strategy_and
         done = [one.leverage if isinstance(one, SetLeverage) else one.side for one in paper.applied
                 if isinstance(one, SetLeverage | PlaceOrder)]  # fmt: skip
         assert done[:2] == [leverage, Side.BUY]
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize("seconds", [0, 8, 60])
+def test_close_is_of_what_was_opened_before_it_though_the_clock_was_set_back(seconds: int) -> None:
+    async def day() -> None:
+        paper = Paper()
+        account_id = await paper.link(ALICE)
+        await paper.found([(ALICE, account_id)])
+        async with paper.running():
+            await paper.signal(TREND)
+            assert paper.positions(account_id)
+            paper.clock.wrong_by = timedelta(seconds=-seconds)
+            await paper.signal(TREND, SignalAction.CLOSE)
+            assert paper.positions(account_id) == {}
+            assert [one.accounts[0].routing for one in await paper.log(SignalRouted)] == [Routing.SENT] * 2
+
+    run_virtually(day())
+
+
+def test_close_that_comes_late_is_not_of_what_was_opened_after_it() -> None:
+    async def day() -> None:
+        paper = Paper()
+        account_id = await paper.link(ALICE)
+        await paper.found([(ALICE, account_id)])
+        async with paper.running():
+            await paper.signal(TREND)
+            close = await paper.signal(TREND, SignalAction.CLOSE)
+            await paper.signal(TREND)
+            held = paper.positions(account_id)
+            (signal,) = [one for one in await paper.log(SignalGenerated) if one.signal_id == close]
+            async with paper.plugged_in() as ports:
+                assert await close_signalled(ports, account_id, signal) is None
+            await paper.settle()
+            assert paper.positions(account_id) == held
 
     run_virtually(day())

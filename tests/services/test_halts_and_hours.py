@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,10 +14,13 @@ from patriot.risk.commands import HaltTrading
 from patriot.risk.events import HaltLevel, Scope
 from patriot.services.execution import ExecutionService
 from patriot.services.pace import LivePace
-from patriot.sim.engine.operations import SetLeverage
+from patriot.sim.engine.operations import PlaceOrder, SetLeverage
 from patriot.sim.engine.words import Permission
+from patriot.sim.faults.rules import RestFault, RestRule, Term
+from patriot.sim.faults.rules import Scope as Requests
 from patriot.simulation.loop import run_virtually
 from patriot.strategies.commands import StopStrategy
+from patriot.strategies.events import SignalAction
 from patriot.trading.terms import StrategyId
 from tests.services.paper import ALICE, BOB, RANGE, SYMBOLS, TREND, Paper
 
@@ -169,5 +173,50 @@ def test_sample_that_fees_depend_on_waits_for_no_turn(
             monkeypatch.setattr(service.fleet, "sample_equity", lambda reason, *, paced: asked.append((reason, paced)))
             await service.tick(now)
             assert asked == [(SampleReason.HOURLY, paced)]
+
+    run_virtually(day())
+
+
+@pytest.mark.parametrize("path", ["/fapi/v1/accountConfig", "/fapi/v1/symbolConfig"])
+def test_halt_waits_for_no_entry_that_is_being_prepared(path: str) -> None:
+    async def day() -> None:
+        paper = Paper()
+        account_id = await paper.link(ALICE)
+        await paper.found([(ALICE, account_id)])
+        async with paper.running():
+            await paper.signal(RANGE)
+            silence = RestRule(
+                fault=RestFault.TIMEOUT_BEFORE, scope=Requests(method="GET", path=path), term=Term(times=None)
+            )
+            paper.venue.faults.add(silence)
+            preparing = [asyncio.create_task(paper.signal(TREND)) for _ in range(3)]
+            await asyncio.sleep(0.1)
+            await paper.tell(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, "OPERATOR", paper.clock.now()))
+            assert paper.positions(account_id) == {}
+            await asyncio.gather(*preparing)
+            paper.venue.faults.clear()
+            await paper.settle(60)
+            assert paper.positions(account_id) == {}
+            assert {one.symbol for one in paper.applied if isinstance(one, PlaceOrder)} == {SYMBOLS[RANGE]}
+
+    run_virtually(day())
+
+
+def test_close_waits_for_no_entry_of_another_strategy_that_is_being_prepared() -> None:
+    async def day() -> None:
+        paper = Paper()
+        account_id = await paper.link(ALICE)
+        await paper.found([(ALICE, account_id)])
+        async with paper.running():
+            await paper.signal(RANGE)
+            silence = RestRule(
+                fault=RestFault.TIMEOUT_BEFORE, scope=Requests(method="GET", symbol="BTCUSDT"), term=Term(times=None)
+            )
+            paper.venue.faults.add(silence)
+            preparing = asyncio.create_task(paper.signal(TREND))
+            await asyncio.sleep(0.1)
+            await paper.signal(RANGE, SignalAction.CLOSE)
+            assert paper.positions(account_id) == {}
+            await preparing
 
     run_virtually(day())

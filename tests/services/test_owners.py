@@ -285,6 +285,7 @@ def test_entry_that_a_predecessor_placed_is_told_as_sent_where_nobody_works_for_
                 signal_id = await paper.signal(TREND)
         assert await paper.log(SignalRouted) == []
         async with paper.owned_elsewhere(account_id), paper.running():
+            await paper.settle(35)  # for as long it is left to the account's owner
             (routed,) = (await paper.log(SignalRouted))[-1].accounts
             assert (routed.routing, routed.order_id) == (Routing.SENT, entry_order_id(signal_id, account_id))
             assert len(entries(paper)) == 1

@@ -4,7 +4,7 @@
 - a position has one resting stop of exactly its size, and a target of its size beside it;
 - an entry of which nothing is told has a stop too: it may have executed;
 - a stop is replaced new first, so that the position is never naked in between;
-- three failed stops close the position at market;
+- three failed stops close the position at market; while that fails, each failed try is followed by one for a stop;
 - a flat bracket has nothing resting.
 What an order's state says was executed counts at once, before the executions themselves are known.
 """
@@ -262,9 +262,11 @@ def next_steps(bracket: Bracket) -> list[Open | Cancel]:
     """Return what must be done now; empty while an answer is awaited or all is as it must be."""
     if bracket.position <= 0:
         return _clear(bracket) if bracket.entry_over else _presume(bracket)
-    if bracket.of(Leg.EMERGENCY):
-        return _close(bracket, Leg.EMERGENCY)
     stops = _protect(bracket)
+    if bracket.of(Leg.EMERGENCY):
+        return [step for step in stops if isinstance(step, Cancel) or step.leg is Leg.STOP] + _close(
+            bracket, Leg.EMERGENCY
+        )
     if any(isinstance(step, Open) and step.leg is Leg.EMERGENCY for step in stops):
         return stops
     if bracket.of(Leg.CLOSE):
@@ -296,12 +298,17 @@ def _protect(bracket: Bracket) -> list[Open | Cancel]:
     stops = bracket.of(Leg.STOP)
     if any(stop.state in (LegState.SENDING, LegState.TRIGGERED) for stop in stops):
         return []
-    covering = [stop for stop in stops if stop.state is LegState.RESTING and stop.created.quantity == bracket.at_stake]
+    covering = [stop for stop in stops if _covers(stop, bracket.at_stake)]
     if not covering:
-        if bracket.position > 0 and stop_failures(bracket) >= MAX_STOP_FAILURES:
+        exits_failed = sum(one.state in (LegState.FAILED, LegState.UNKNOWN) for one in bracket.of(Leg.EMERGENCY))
+        if bracket.position > 0 and stop_failures(bracket) >= MAX_STOP_FAILURES + exits_failed:
             return [Open(Leg.EMERGENCY, bracket.position)]
         return [Open(Leg.STOP, bracket.at_stake)]
     return _cancel_resting([stop for stop in stops if stop is not covering[-1]], CancelReason.RESIZED)
+
+
+def _covers(order: LegOrder, quantity: Decimal) -> bool:
+    return order.state is LegState.RESTING and not order.cancel_requested and order.created.quantity == quantity
 
 
 def _target(bracket: Bracket) -> list[Open | Cancel]:
@@ -311,7 +318,7 @@ def _target(bracket: Bracket) -> list[Open | Cancel]:
     targets = bracket.of(Leg.TARGET)
     if any(t.state in (LegState.SENDING, LegState.TRIGGERED) for t in targets):
         return []
-    covering = [t for t in targets if t.state is LegState.RESTING and t.created.quantity == bracket.position]
+    covering = [t for t in targets if _covers(t, bracket.position)]
     if covering:
         return _cancel_resting([t for t in targets if t is not covering[-1]], CancelReason.RESIZED)
     if sum(1 for t in targets if t.state in (LegState.FAILED, LegState.UNKNOWN)) >= MAX_STOP_FAILURES:

@@ -272,7 +272,7 @@ class BracketKeeper:
                 now = self._brackets.get(entry.order_id, Bracket())
                 if (now.at_stake if step.leg is Leg.STOP else now.position) <= 0:
                     return  # it is flat by now: what is held on the symbol may be another bracket's
-                if step.leg is Leg.EMERGENCY:
+                if step.leg is Leg.EMERGENCY and not now.of(Leg.EMERGENCY):
                     self._raise_alarm(bracket, entry)
                 opens_in = await desk.open_leg(entry, step.leg, now.next_sequence(step.leg), step.quantity)
                 self._note_try(entry.order_id, step.leg, opens_in)

@@ -89,6 +89,7 @@ class Fleet:
         self._sampling: dict[AccountId, SampleReason] = {}
         self._sample_slots = asyncio.Semaphore(SAMPLES_AT_ONCE)
         self._failures: dict[AccountId, str] = {}  # the last one of each
+        self._lives: dict[AccountId, tuple[int, float]] = {}  # the last worker of each: its fence's token, and its end
         self._keepers = Background()
         self._chores = Background()
         self.workers: dict[AccountId, AccountWorker] = {}
@@ -108,12 +109,13 @@ class Fleet:
             if worker is None:
                 found[account_id] = f"nobody works for it: {failure or 'it waits for its lease'}"
             elif not worker.ready.is_set():
-                found[account_id] = "it is compared with its exchange" + (f", after {failure}" if failure else "")
+                told = ["it is compared with its exchange" + (f", after {failure}" if failure else "")]
+                found[account_id] = ", ".join(told + worker.reads.words)
             elif not self._at_work[account_id].ledger.opened:
                 found[account_id] = "its books are not open yet, and nothing is entered before"
             elif not worker.key.is_known:
                 found[account_id] = "its key was not looked at yet, and nothing is entered before"
-            elif refused := worker.refusals.words:
+            elif refused := ", ".join([*worker.refusals.words, *worker.reads.words]):
                 found[account_id] = f"{refused}: it is tried again and again"
         return found
 
@@ -182,8 +184,6 @@ class Fleet:
         self._alerts.critical("account.worker_failed", account_id=account_id, error=error)
         if isinstance(error, NotFound):
             self._no_longer_starting(account_id)  # a key that does not open holds up nobody else
-        elif _contains(error, ExchangeRefused):
-            self._keys.refused(account_id)
 
     def _no_longer_starting(self, account_id: AccountId) -> None:
         self._starting.discard(account_id)
@@ -205,8 +205,12 @@ class Fleet:
 
     async def _work_under(self, fence: Fence, account_id: AccountId, owner: str) -> None:
         account = await self._care.put_to_work(account_id, fence)
+        token, ended = self._lives.get(account_id, (-1, 0.0))
+        if fence.token <= token + 1:  # nobody else had the account since
+            account.worker.predecessor_ended = ended
         self._at_work[account_id], self.workers[account_id] = account, account.worker
         account.worker.refusals.on_key_refused = partial(self._keys.refused, account_id)
+        account.worker.reads.on_key_refused = partial(self._keys.refused, account_id)
         self._no_longer_starting(account_id)
         try:
             async with asyncio.TaskGroup() as group:
@@ -214,6 +218,7 @@ class Fleet:
                 group.create_task(self._catch_up(account.worker))
                 await account.worker.run()
         finally:
+            self._lives[account_id] = fence.token, self._clock.monotonic()
             self._starting.add(account_id)
             del self.workers[account_id], self._at_work[account_id]
 
@@ -278,7 +283,12 @@ class Fleet:
         account = self._at_work.get(account_id)
         if account is None:
             return False
-        await account.ledger.sync_income(urgency=urgency)  # what the stream did not tell is found within the hour
+        try:
+            await account.ledger.sync_income(urgency=urgency)  # what the stream did not tell is found within the hour
+        except ExchangeRefused as refusal:
+            if refusal.about_key:
+                raise
+            account.worker.money.ask()  # tried on there, and told; the hour's sample does not wait for it
         snapshot = await account.ledger.sample_equity(self._sampling[account_id])
         if snapshot is not None:
             account.worker.look_at(snapshot)
@@ -287,10 +297,6 @@ class Fleet:
     def look_at_key(self, account_id: AccountId) -> None:
         """Ask what an account's key may do now."""
         self._keys.look_at(account_id)
-
-    def look_after_refusal(self, account_id: AccountId) -> None:
-        """Ask soon what an account's key may do: the exchange refused it something."""
-        self._keys.refused(account_id)
 
     def look_at_keys(self) -> None:
         """Ask what every account's key may do now."""
@@ -303,9 +309,3 @@ async def _tolerant(work: Callable[[], Awaitable[None]]) -> None:
         await work()
     except (CommandRefused, ExchangeError, LeaseLost, NotFound, StoreUnavailable) as error:
         log.warning("chore.failed", error=str(error))
-
-
-def _contains(error: BaseException, kind: type[BaseException]) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return any(_contains(one, kind) for one in error.exceptions)
-    return isinstance(error, kind)

@@ -30,6 +30,7 @@ class Desk(Protocol):
     on_answered: Callable[[str], None]  # told the client id of each order that the exchange has answered for
     on_refused: Callable[[OrderCreated, ExchangeRefused], None]  # told of each refused placement or cancel
     on_cancel_refused: Callable[[OrderCreated, ExchangeRefused], None]  # told where the order works all the same
+    on_read: Callable[[str, ExchangeRefused | None], None]  # told what was asked of a symbol, and how it was refused
 
     @property
     def strays(self) -> list[str]:
@@ -109,8 +110,11 @@ class Desk(Protocol):
         """Find a predecessor's legs on a symbol, unless that was done; return whether it was done now."""
         ...
 
-    async def search(self, symbol: str, urgency: Urgency = Urgency.PROTECTION, *, strays: bool = False) -> None:
-        """Find lost orders of ours on a symbol; with `strays` also of brackets that are not known here."""
+    async def search(self, symbol: str, urgency: Urgency = Urgency.PROTECTION, *, strays: bool = False) -> bool:
+        """Find lost orders of ours on a symbol; with `strays` also of brackets that are not known here.
+
+        Return whether the exchange told them; it may refuse to.
+        """
         ...
 
 

@@ -39,10 +39,10 @@ class Refusals:
         keeper.on_exit_refused = self._look_into_exit
 
     @property
-    def words(self) -> str:
-        """Return what the exchange refuses just now, empty if nothing."""
+    def words(self) -> list[str]:
+        """Return what the exchange refuses just now."""
         self._forget_ended()
-        return ", ".join(words for _, words in self._told.values())
+        return [words for _, words in self._told.values()]
 
     def _note(self, created: OrderCreated, refusal: ExchangeRefused) -> None:
         if refusal.about_key:

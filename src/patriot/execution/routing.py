@@ -1,13 +1,17 @@
-"""One signal becomes one intent per follower: rotated, own size, own risk, own answer. A replay repeats nothing."""
+"""One signal becomes one intent per follower: rotated, own size, own risk, own answer. A replay repeats nothing.
+
+Signals are served side by side, those of one strategy in log order: an entry that waits for its exchange holds up no
+halt and no other strategy's close.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from patriot.accounts.events import AccountStatus
 from patriot.execution.commands import RecordRouting
@@ -22,8 +26,9 @@ from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.money import ZERO
+from patriot.kernel.tasks import Lanes, when_stored
 from patriot.orders.commands import PlaceOrder
-from patriot.orders.events import OrderDenied, entry_order_id
+from patriot.orders.events import OrderCreated, OrderDenied, entry_order_id
 from patriot.risk.commands import EffectiveLimits
 from patriot.risk.events import HaltLevel, ReasonCode
 from patriot.strategies.events import SignalAction, SignalGenerated, StrategyStatus
@@ -57,6 +62,7 @@ class RoutingNeeds:
     workers: Mapping[AccountId, AccountWorker]
     instruments: Mapping[tuple[VenueId, str], Instrument]
     risk: RiskFacts
+    opened_after: Callable[[OrderCreated, SignalGenerated], Awaitable[bool]]  # whether the log has an entry's signal so
     request_close: Callable[[AccountId, SignalGenerated], Awaitable[OrderId | None]]  # where nobody works just now
     was_placed: Callable[[OrderId], Awaitable[bool]]  # whether the log has the order
     was_routed: Callable[[SignalId, AccountId], Awaitable[bool]]  # whether the log says what became of a signal
@@ -74,7 +80,7 @@ class Share(Protocol):
 
 
 class SignalRouter:
-    """Fans signals out, one after the other, in log order.
+    """Fans signals out.
 
     What became of a signal on an account is told by whoever works for it; by another only where that cannot be.
     """
@@ -88,32 +94,43 @@ class SignalRouter:
         self._clock = clock
         self._reached = reached
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
+        self._lanes = Lanes()
 
-    async def route(self, signal: SignalGenerated, *, late: bool = False) -> None:
-        """Serve every follower; return when each has its order, or a reason why not. What exchanges say comes later.
+    def route(self, signal: SignalGenerated, *, late: bool = False) -> Coroutine[Any, Any, None]:
+        """Serve who follows now, until each has its order, or a reason why not. What exchanges say comes later.
 
         `late`: the signal has stood in the log for a while, whatever a clock says.
         """
-        shares = self._shares(signal)
-        await asyncio.gather(*(self._do(signal, account_id, share, late) for account_id, share in shares.items()))
+        return self._route(signal, self._followers(signal), late)
+
+    async def _route(self, signal: SignalGenerated, followers: list[AccountId], late: bool) -> None:
+        async with self._lanes.turn(signal.strategy_id):
+            await self._do_all(signal, followers, late=late)
         self._reached(Step.SIGNAL_ROUTED)
 
     def go_on(self, newest: NewestSignals) -> None:
         """See, at a start, that shares are told of that an earlier process had left to others, and none has told of."""
         for signal in newest.signals.values():
-            for account_id, share in self._shares(signal).items():
+            for account_id in self._followers(signal):
                 if account_id in newest.unanswered[signal.signal_id]:
+                    share = self._share_of(signal, account_id)
                     self._needs.later(partial(self._leave_to_owner, signal, account_id, share))
 
-    def _shares(self, signal: SignalGenerated) -> dict[AccountId, Share]:
-        if signal.action is SignalAction.CLOSE:
-            return {account_id: partial(self._close, signal, account_id) for account_id in self._holders(signal)}
-        followers = self._book.in_turn(signal.strategy_id, signal.signal_id)
-        return {one.account_id: partial(self._serve, signal, one.account_id) for one in followers}
+    def _followers(self, signal: SignalGenerated) -> list[AccountId]:
+        return [follower.account_id for follower in self._book.in_turn(signal.strategy_id, signal.signal_id)]
+
+    def _share_of(self, signal: SignalGenerated, account_id: AccountId) -> Share:
+        return partial(self._close if signal.action is SignalAction.CLOSE else self._serve, signal, account_id)
+
+    async def _do_all(self, signal: SignalGenerated, accounts: list[AccountId], *, late: bool) -> None:
+        await asyncio.gather(*(self._do(signal, one, self._share_of(signal, one), late) for one in accounts))
 
     async def _do(self, signal: SignalGenerated, account_id: AccountId, share: Share, late: bool) -> None:
-        try:
+        async def serve() -> None:
             await self._record(signal, await share(late=late, alone=False), alone=False)
+
+        try:
+            await when_stored(serve)
         except LeaseLost:
             self._needs.later(partial(self._leave_to_owner, signal, account_id, share))
 
@@ -157,7 +174,8 @@ class SignalRouter:
             if follower is not None and self._book.accounts.get(account_id) is AccountStatus.ACTIVE:
                 try:
                     if ours := worker is not None:
-                        served = await self._enter(signal, strategy, follower, worker, order_id, late)
+                        async with self._lanes.turn((account_id, signal.symbol)):  # it is set for one entry at a time
+                            served = await self._enter(signal, strategy, follower, worker, order_id, late)
                 except LeaseLost:
                     ours = False
             if served.routing is Routing.SKIPPED and await self._needs.was_placed(order_id):
@@ -169,15 +187,15 @@ class SignalRouter:
                 raise LeaseLost(f"account {account_id}: another process works for it, or may")
             return served
 
-    def _holders(self, signal: SignalGenerated) -> list[AccountId]:
-        """Return the followers in turn, then accounts that left the strategy and still hold its position."""
-        followers = [follower.account_id for follower in self._book.in_turn(signal.strategy_id, signal.signal_id)]
-        held = [
-            account_id
-            for account_id, worker in self._needs.workers.items()
-            if worker.keeper.bracket_on(signal.symbol, signal.strategy_id) is not None
-        ]
-        return followers + sorted(set(held) - set(followers))
+    async def close_left_behind(self, signal: SignalGenerated) -> None:
+        """Have positions closed of accounts that left the strategy: a start does not find that they owe an answer."""
+        if signal.action is SignalAction.CLOSE:
+            left = [
+                account_id
+                for account_id, worker in self._needs.workers.items()
+                if worker.keeper.bracket_on(signal.symbol, signal.strategy_id) is not None
+            ]
+            await self._do_all(signal, sorted(set(left) - set(self._followers(signal))), late=False)
 
     async def _close(self, signal: SignalGenerated, account_id: AccountId, *, late: bool, alone: bool) -> RoutedAccount:
         """Have the position of one account closed, whatever its status: the way out is always open."""
@@ -192,8 +210,11 @@ class SignalRouter:
         worker = self._needs.workers.get(account_id)
         if worker is not None:
             with suppress(LeaseLost):  # then another process works for it, or will
-                return await worker.close(signal.symbol, signal.strategy_id, "SIGNAL", signal.generated_at)
+                return await worker.close(signal.symbol, signal.strategy_id, "SIGNAL", partial(self._is_meant, signal))
         return await self._needs.request_close(account_id, signal)
+
+    async def _is_meant(self, signal: SignalGenerated, entry: OrderCreated) -> bool:
+        return not await self._needs.opened_after(entry, signal)
 
     async def _enter(
         self,
@@ -233,6 +254,8 @@ class SignalRouter:
             return _skipped(follower, ReasonCode.EXCHANGE_UNAVAILABLE)
         if equity is None:
             return _skipped(follower, ReasonCode.EQUITY_UNKNOWN)
+        if not self._still_follows(follower, signal):
+            return _skipped(follower, ReasonCode.HALTED)
         quantity = self._quantity(signal, strategy, follower, equity, instrument)
         if quantity == ZERO:
             return _skipped(follower, ReasonCode.BELOW_MIN_NOTIONAL)
@@ -258,9 +281,15 @@ class SignalRouter:
             worker.enter(decided.events)
         else:
             await worker.enter_again(order_id)
-        if late and await self._needs.halt_in_log(*owner) is HaltLevel.H3:  # carried out already, before the entry was
+        halts = (self._needs.risk.halt_for(*owner), await self._needs.halt_in_log(*owner) if late else None)
+        if HaltLevel.H3 in halts or not self._still_follows(follower, signal):  # carried out before the entry was
             await worker.close(signal.symbol, signal.strategy_id, ReasonCode.HALTED)
         return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, quantity)
+
+    def _still_follows(self, follower: Follower, signal: SignalGenerated) -> bool:
+        """Tell whether nothing came while the entry was prepared that would have had it skipped."""
+        strategy, status = self._book.strategies[signal.strategy_id], self._book.accounts.get(follower.account_id)
+        return strategy.status is StrategyStatus.ACTIVE and status is AccountStatus.ACTIVE
 
     def _limits(self, follower: Follower, signal: SignalGenerated) -> EffectiveLimits:
         return self._needs.risk.limits_for(follower.user_id, follower.account_id, signal.strategy_id)

@@ -20,6 +20,7 @@ from patriot.execution.keys import KeyState
 from patriot.execution.late_legs import LateLegs
 from patriot.execution.ports import Alerts, CommandWriter, Desk, Ledger, LoggedBracket, Session
 from patriot.execution.position_check import Difference, PositionCheck, differences, unexplained
+from patriot.execution.reads import Reads
 from patriot.execution.refusals import Refusals
 from patriot.execution.stream_watch import StreamWatch
 from patriot.execution.symbol_settings import SettingsKeeper
@@ -27,9 +28,8 @@ from patriot.execution.turns import Turns
 from patriot.execution.unknown_orders import UnknownOrders
 from patriot.kernel.bus import Decided
 from patriot.kernel.clock import Clock
-from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
+from patriot.kernel.errors import CommandRefused, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import SYSTEM, Context
-from patriot.kernel.patience import patiently
 from patriot.kernel.tasks import Background, Repeatable, without_end
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import CancelReason, OrderApproved, OrderCreated, OrderEvent
@@ -45,8 +45,9 @@ from patriot.trading.reports import (
 )
 from patriot.trading.terms import AccountId, OrderId, StrategyId, Urgency, UserId
 
+Meant = Callable[[OrderCreated], Awaitable[bool]]  # whether the position of an entry is meant
+
 LOOK_SECONDS = 1.0  # between thoughts about whether to ask
-RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STREAM_SECONDS = 1.5  # for the private stream to open at a start; what rests can be asked for without it
 ACT_SECONDS = 1.5  # for what rests to be told; then what the log has is all there is
 
@@ -80,6 +81,7 @@ class AccountWorker:
         self.ready = asyncio.Event()
         self.acting = asyncio.Event()  # brackets are compared and looked after; money records may still be missing
         self.key = KeyState()
+        self.predecessor_ended: float | None = None  # by this process's clock, where it was one of this process
         self.dispatch = dispatch
         self.late_legs = LateLegs(desk, load_traded, clock)
         self._venue_said = venue_said
@@ -102,14 +104,19 @@ class AccountWorker:
         self._stream, self._turns = StreamWatch(), Turns(account_id)
         self._positions = PositionCheck()
         self._settings = SettingsKeeper(account_id, session, alerts)
+        self.reads = Reads(account_id, alerts)
+        desk.on_read = self.reads.note
         self._tasks = Background()
         self._recovery = Repeatable(self._tasks, self._recover)
         self._catching_up = Repeatable(self._tasks, self._catch_up)
+        self.money = Repeatable(self._tasks, self._read_money)  # until the exchange tells it
+        modes = partial(self._settings.check_modes, Urgency.BACKGROUND)
+        self._look_at_modes = Repeatable(self._tasks, partial(self.reads.until_read, "its modes", modes))
         self._look_at_orders = Repeatable(self._tasks, self._check_resting)
         self._look_at_positions = Repeatable(self._tasks, self._check_again)
         self.refusals = Refusals(account_id, desk, keeper, alerts, self._check_again)
         self._unknown = UnknownOrders(account_id, desk, keeper, load_bracket, self._adopt, alerts, self._tasks)
-        keeper.on_closed = partial(self._tasks.soon, self.refresh)
+        keeper.on_closed = partial(self._tasks.soon, partial(self.refresh, Urgency.NORMAL))
         desk.on_answered = self._expect_event
 
     @property
@@ -135,7 +142,8 @@ class AccountWorker:
             if bracket.closed:
                 self.keeper.restore(self.keeper.open_brackets[bracket.group_id])
         self._took_over = bool(brackets)
-        self._settled_at = self._clock.monotonic() + (self._takeover_seconds if brackets else 0.0)
+        ended = self._clock.monotonic() if self.predecessor_ended is None else self.predecessor_ended
+        self._settled_at = ended + (self._takeover_seconds if brackets else 0.0)
         self._loaded.set()
         unfinished = [bracket.group_id for bracket in brackets if bracket.close_requested]
         if unfinished:
@@ -197,12 +205,12 @@ class AccountWorker:
             if self.late_legs.is_due(now):
                 self._tasks.start(self._look_for_late_legs())
             if self._ledger.is_due(now):
-                self._tasks.start(self._patiently(self._ledger.sync_income))
+                self.money.ask()
             if self._stream.is_due(now, holding=holding) or self._turns.has_come(self._looked_at, now, holding=holding):
                 self._look()
 
     async def _look_for_late_legs(self) -> None:
-        await self._patiently(self.late_legs.look)
+        await self.reads.until_read("orders of before", self.late_legs.look)
         self._unknown.look()
 
     def _look(self) -> None:
@@ -216,7 +224,8 @@ class AccountWorker:
 
     async def _check_resting(self) -> None:
         owed = self._stream.owes(self._clock.monotonic())  # else nothing says that a stop is gone: not for the reserve
-        await self._patiently(partial(self._desk.check_resting, Urgency.PROTECTION if owed else Urgency.POSITION))
+        urgency = Urgency.PROTECTION if owed else Urgency.POSITION
+        await self.reads.until_read("what rests", partial(self._desk.check_resting, urgency))
         self._unknown.look()
 
     async def _take(self, report: PrivateReport) -> None:
@@ -234,10 +243,10 @@ class AccountWorker:
                 self._desk.on_trade(report)
             case MoneyMoved():
                 self._stream.heard(now)
-                self._tasks.start(self._take_money())
+                self.money.ask()
             case SettingsChanged():
                 self._stream.heard(now)
-                self._tasks.start(self._patiently(self._settings.check_modes))  # a symbol's: before its next entry
+                self._look_at_modes.ask()  # a symbol's: before its next entry
             case StreamLost():
                 self._stream.lost()
                 if report.key_refused:
@@ -258,25 +267,25 @@ class AccountWorker:
 
     async def _recover(self) -> None:
         took_over, self._took_over = self._took_over, False
-        await self._patiently(partial(self._desk.recover, takeover=took_over))
+        await self._desk.recover(takeover=took_over)
         self._catching_up.ask()
 
     async def _catch_up(self) -> None:
         """Be ready as soon as it is known what is held; what is only to be recorded follows."""
         await self.acting.wait()
-        await self.refresh()
+        await self.refresh(Urgency.POSITION)
         self.ready.set()
-        await self._patiently(partial(self._desk.catch_up, search=False))
+        self.money.ask()
+        self._look_at_modes.ask()
+        await self._desk.catch_up(search=False)
         if self.snapshot is not None:
             await self.check_positions(self.snapshot)
-        await self._patiently(self._ledger.sync_income)
-        await self._patiently(partial(self._settings.check_modes, Urgency.BACKGROUND))
-        await self.refresh()
 
-    async def _take_money(self) -> None:
-        await self._patiently(self._ledger.sync_income)
-        await self._patiently(partial(self._ledger.sample_equity, SampleReason.TRANSFER))
-        await self.refresh()
+    async def _read_money(self) -> None:
+        await self.reads.until_read("income", self._ledger.sync_income)
+        sample = partial(self._ledger.sample_equity, SampleReason.TRANSFER)
+        await self.reads.until_read("what it is worth", sample)
+        await self.refresh(Urgency.NORMAL)
 
     async def fetch_fills(self) -> bool:
         """Ask for the executions of all that is open; return whether all that is known of them is written."""
@@ -285,22 +294,22 @@ class AccountWorker:
         await self._desk.catch_up(search=False)
         return not self._writer.pending
 
-    async def refresh(self) -> None:
+    async def refresh(self, urgency: Urgency) -> None:
         """Read balances and positions again."""
-        await self._patiently(self._read_snapshot)
+        await self.reads.until_read("what it holds", partial(self._read_snapshot, urgency))
 
     async def read_equity(self) -> Decimal | None:
         """Return what the account is worth: read anew while it holds something. Errors: ExchangeError."""
         if self.keeper.open_brackets:
-            await self._read_snapshot()  # unrealized profit has moved since the last reading
+            await self._read_snapshot(Urgency.POSITION)  # unrealized profit has moved since the last reading
         return self.snapshot.equity if self.snapshot is not None else None
 
-    async def _read_snapshot(self) -> None:
-        holding = self.keeper.open_brackets or not self.ready.is_set()
-        self.snapshot = await self._session.snapshot(urgency=Urgency.POSITION if holding else Urgency.NORMAL)
+    async def _read_snapshot(self, urgency: Urgency) -> None:
+        self.snapshot = await self._session.snapshot(urgency=urgency)
 
     async def _check_again(self, *, exit_refused: OrderId | None = None) -> None:
-        await self.refresh()
+        holding = bool(self.keeper.open_brackets or self._positions.unexplained)
+        await self.refresh(Urgency.POSITION if holding else Urgency.BACKGROUND)
         if self.snapshot is not None:
             await self.check_positions(self.snapshot, exit_refused=exit_refused)
 
@@ -316,11 +325,11 @@ class AccountWorker:
         """
         brackets = self.keeper.open_brackets
         if differences(brackets.values(), snapshot) or unexplained(brackets.values(), snapshot):
-            await self._patiently(partial(self._desk.recover, takeover=False))
-            await self._patiently(partial(self._desk.catch_up, search=True))
+            await self._desk.recover(takeover=False)
+            await self._desk.catch_up(search=True)
             for symbol in unexplained(brackets.values(), snapshot):
-                await self._patiently(partial(self._desk.search, symbol, strays=True))
-            await self.refresh()
+                await self._desk.search(symbol, strays=True)
+            await self.refresh(Urgency.POSITION)  # also where no bracket is open: a person may have to be called
             snapshot = self.snapshot or snapshot
         different = differences(brackets.values(), snapshot)
         confirmed = self._positions.confirmed(different, self._clock.monotonic())
@@ -360,14 +369,6 @@ class AccountWorker:
             raise CommandRefused(f"{symbol}: expected no position, found {self._positions.unexplained[symbol]}")
         await self._settings.prepare(symbol, leverage)
 
-    async def _patiently(self, step: Callable[[], Awaitable[object]]) -> None:
-        """Repeat a step until it succeeds.
-
-        Asking again after a refusal gives the same answer: the account must be started over, and a person told.
-        """
-        errors = (ExchangeError, StoreUnavailable)
-        await patiently(step, pauses=RETRY_SECONDS, errors=errors, final=(ExchangeRefused,))
-
     # What others ask of it
 
     async def is_ready(self, within_seconds: float) -> bool:
@@ -393,11 +394,11 @@ class AccountWorker:
                     self._tasks.start(self._desk.resume(created))
 
     async def close(
-        self, symbol: str, strategy_id: StrategyId | None, reason: str, opened_by: datetime | None = None
+        self, symbol: str, strategy_id: StrategyId | None, reason: str, meant: Meant | None = None
     ) -> OrderId | None:
         """Have a strategy's position on a symbol closed; return its bracket, or None if there is nothing to close.
 
-        One that was opened after `opened_by` is not meant.
+        `meant` tells of its entry whether it is; without, any is.
 
         The wish is durable when this returns, and is carried out in the background. Errors: StoreUnavailable if this
         worker ends before: ask its successor.
@@ -406,7 +407,7 @@ class AccountWorker:
         bracket = self.keeper.bracket_on(symbol, strategy_id)
         if bracket is None or bracket.entry is None:
             return None
-        if opened_by is not None and bracket.entry.created_at > opened_by:
+        if meant is not None and not await meant(bracket.entry):
             return None
         await self._request_close([bracket.entry.order_id], reason)
         return bracket.entry.order_id

@@ -1,7 +1,9 @@
 """Background work of one component: counted, so that a replay knows when all is quiet; the first failure is kept."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
+from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 
 from patriot.kernel.errors import EndedByItself, StoreUnavailable
@@ -92,6 +94,26 @@ class Repeatable:
             await self._work()
             if not self._again:
                 return
+
+
+class Lanes:
+    """Turns for work that goes on side by side: within a lane one after the other, in the order in which it came."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Hashable, asyncio.Lock] = {}
+        self._wanted: Counter[Hashable] = Counter()
+
+    @asynccontextmanager
+    async def turn(self, lane: Hashable) -> AsyncIterator[None]:
+        """Have a lane for oneself."""
+        self._wanted[lane] += 1
+        try:
+            async with self._locks.setdefault(lane, asyncio.Lock()):
+                yield
+        finally:
+            self._wanted[lane] -= 1
+            if not self._wanted[lane]:
+                del self._wanted[lane], self._locks[lane]
 
 
 async def in_own_task(work: Coroutine[Any, Any, T]) -> T:

@@ -253,12 +253,15 @@ class OrderInquiry:
         async with asyncio.timeout(self._patience.soon):
             return await self.until_answered(question)
 
-    async def until_answered(self, question: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a question until the exchange answers at all."""
+    async def until_answered(
+        self, question: Callable[[], Awaitable[T]], *, final: tuple[type[ExchangeError], ...] = ()
+    ) -> T:
+        """Repeat a question until the exchange answers at all. Errors: `final`, which end it."""
         return await patiently(
             question,
             pauses=self._patience.retry,
             errors=(ExchangeError, TimeoutError),
+            final=final,
             answer_seconds=self._patience.answer,
         )
 

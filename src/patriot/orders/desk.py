@@ -48,13 +48,14 @@ class OrderDesk:
         # told of refused placements and cancels, and of those cancels whose order works all the same
         self.on_refused: Callable[[OrderCreated, ExchangeRefused], None] = _nobody_listens
         self.on_cancel_refused: Callable[[OrderCreated, ExchangeRefused], None] = _nobody_listens
+        self.on_read: Callable[[str, ExchangeRefused | None], None] = _nobody_listens
         self.prepare_again: Callable[[OrderCreated], Awaitable[bool]] = _as_it_is
         self.known = KnownOrders(journal, listener)
         self.taker = ReportTaker(self.known, reached, self._fetch_trades, self._adopt_lost_leg)
         self.inquiry = OrderInquiry(venue, positions, self.known, self.taker, clock, patience, self.tasks)
         self.sender = OrderSender(venue, self.known, self.taker, self.inquiry, clock, patience, reached, self)
         self._recovery = OrderRecovery(
-            venue, self.known, self.taker, self.inquiry, self.sender, self.resume, clock, patience, self.tasks
+            venue, self.known, self.taker, self.inquiry, self.sender, self, clock, patience, self.tasks
         )
 
     def _fetch_trades(self, created: OrderCreated) -> None:
@@ -123,11 +124,11 @@ class OrderDesk:
         self.taker.on_trade(trade)
 
     async def check_resting(self, urgency: Urgency) -> None:
-        """See that the working orders of open brackets still work. Errors: ExchangeError."""
+        """See that the working orders of open brackets still work. Errors: ExchangeError but for what is refused."""
         await self._recovery.check_resting(urgency)
 
     async def recover(self, *, takeover: bool) -> None:
-        """Learn of open brackets what protection needs. Errors: ExchangeError."""
+        """Learn of open brackets what protection needs."""
         await self._recovery.recover(takeover=takeover)
 
     def count_on_nothing(self) -> None:
@@ -135,7 +136,7 @@ class OrderDesk:
         self._recovery.count_on_nothing()
 
     async def catch_up(self, *, search: bool) -> None:
-        """Fetch the executions of open brackets, and find lost orders of theirs. Errors: ExchangeError."""
+        """Fetch the executions of open brackets, and find lost orders of theirs."""
         await self._recovery.catch_up(search=search)
 
     def doubt(self, symbol: str) -> None:
@@ -146,12 +147,12 @@ class OrderDesk:
         """Find a predecessor's legs on a symbol, unless that was done; return whether it was done now."""
         return await self._recovery.find_lost_legs(symbol)
 
-    async def search(self, symbol: str, urgency: Urgency = Urgency.PROTECTION, *, strays: bool = False) -> None:
+    async def search(self, symbol: str, urgency: Urgency = Urgency.PROTECTION, *, strays: bool = False) -> bool:
         """Find lost orders of ours on a symbol; with `strays` also of brackets that are not known here.
 
-        Errors: ExchangeError.
+        Return whether the exchange told them; it may refuse to.
         """
-        await self._recovery.search(symbol, urgency, strays=strays)
+        return await self._recovery.search(symbol, urgency, strays=strays)
 
 
 async def _as_it_is(_created: OrderCreated) -> bool:

@@ -1,13 +1,14 @@
 """After a start or a gap: every order of open brackets is compared with the exchange, and lost legs are found."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Protocol, TypeVar
 
 from patriot.kernel.clock import Clock
+from patriot.kernel.errors import ExchangeRefused
 from patriot.kernel.tasks import Background
 from patriot.orders.asking import OrderInquiry
 from patriot.orders.client_ids import LegId, client_order_id, leg_order_id, parse_client_order_id
@@ -23,6 +24,18 @@ from patriot.orders.sending import OrderSender
 from patriot.trading.reports import OrderReport, VenueStatus
 from patriot.trading.terms import Leg, OrderId, Urgency
 
+T = TypeVar("T")
+
+
+class Ways(Protocol):
+    """What recovery asks of its desk."""
+
+    on_read: Callable[[str, ExchangeRefused | None], None]
+
+    async def resume(self, created: OrderCreated) -> None:
+        """Send an entry that was never sent."""
+        ...
+
 
 class OrderRecovery:
     """Brings what is known of one account's orders in step with its exchange."""
@@ -34,7 +47,7 @@ class OrderRecovery:
         taker: ReportTaker,
         inquiry: OrderInquiry,
         sender: OrderSender,
-        resume: Callable[[OrderCreated], Coroutine[Any, Any, None]],
+        ways: "Ways",
         clock: Clock,
         patience: DeskPatience,
         tasks: Background,
@@ -44,11 +57,12 @@ class OrderRecovery:
         self._taker = taker
         self._inquiry = inquiry
         self._sender = sender
-        self._resume = resume
+        self._ways = ways
         self._clock = clock
         self._patience = patience
         self._tasks = tasks
         self._unsearched: set[str] = set()  # symbols on which a predecessor's legs may be unknown
+        self._waited_for: set[str] = set()  # those of which a leg has waited to know
 
     async def recover(self, *, takeover: bool) -> None:
         """Learn what rests, and what became of each order of open brackets that does not: all that protection needs.
@@ -60,14 +74,28 @@ class OrderRecovery:
         if takeover:
             self._sender.inherited |= {entry.order_id for entry in self._known.open_entries()}
             self._unsearched.update(self._known.open_symbols())
-        under_way: list[tuple[OrderCreated, set[str]]] = []
-        for symbol in self._known.open_symbols():
-            self._note_legs_sent(symbol)
-            listed = await self._inquiry.until_answered(partial(self._list_resting, symbol))
-            if takeover and not self._known.is_covered(symbol, listed):
-                await self.find_lost_legs(symbol)  # dearer than the list: it waits where every position has its stop
-            under_way += [(created, listed) for created in self._known.under_way(symbol)]
-        await asyncio.gather(*(self._recover_order(created, listed) for created, listed in under_way))
+        await asyncio.gather(*(self._recover_symbol(symbol, takeover) for symbol in self._known.open_symbols()))
+
+    async def _recover_symbol(self, symbol: str, takeover: bool) -> None:
+        """Recover the orders of one symbol: no other waits for what the exchange tells of it."""
+        self._note_legs_sent(symbol)
+        listed = await self._told(f"what rests in {symbol}", partial(self._list_resting, symbol))
+        if listed is None:
+            self._count_on_nothing(symbol)
+            return
+        if takeover and not self._known.is_covered(symbol, listed):
+            await self.find_lost_legs(symbol)  # dearer than the list: it waits where every position has its stop
+        await asyncio.gather(*(self._recover_order(one, listed) for one in self._known.under_way(symbol)))
+
+    async def _told(self, what: str, question: Callable[[], Awaitable[T]]) -> T | None:
+        """Repeat a question until the exchange answers it; None where it refuses to, which is told."""
+        try:
+            answer = await self._inquiry.until_answered(question, final=(ExchangeRefused,))
+        except ExchangeRefused as refusal:
+            self._ways.on_read(what, refusal)
+            return None
+        self._ways.on_read(what, None)
+        return answer
 
     def _note_legs_sent(self, symbol: str) -> None:
         for created in self._known.under_way(symbol):
@@ -78,10 +106,13 @@ class OrderRecovery:
     def count_on_nothing(self) -> None:
         """Take what an earlier life left open for unknown: the exchange does not say in time what became of it."""
         for symbol in self._known.open_symbols():
-            self._note_legs_sent(symbol)
-            for created in self._known.under_way(symbol):
-                if self._known[created.order_id].status not in UNSENT:
-                    self._follow_up(created)
+            self._count_on_nothing(symbol)
+
+    def _count_on_nothing(self, symbol: str) -> None:
+        self._note_legs_sent(symbol)
+        for created in self._known.under_way(symbol):
+            if self._known[created.order_id].status not in UNSENT:
+                self._follow_up(created)
 
     def _follow_up(self, created: OrderCreated) -> None:
         """Ask for an order until all is known of it that protection waits for, if it is not."""
@@ -97,15 +128,18 @@ class OrderRecovery:
         since: dict[str, datetime] = {}
         for entry in self._known.open_entries():
             since[entry.symbol] = min(since.get(entry.symbol, entry.created_at), entry.created_at)
-        for symbol, moment in since.items():
-            if search or symbol in self._unsearched:
-                await self.search(symbol, Urgency.NORMAL)
-            trades = partial(self._inquiry.collect_trades, symbol, moment, Urgency.NORMAL)
-            await self._inquiry.until_answered(trades)
+        await asyncio.gather(*(self._catch_up_on(symbol, moment, search) for symbol, moment in since.items()))
+
+    async def _catch_up_on(self, symbol: str, since: datetime, search: bool) -> None:
+        if search or symbol in self._unsearched:
+            await self.search(symbol, Urgency.NORMAL)
+        trades = partial(self._inquiry.collect_trades, symbol, since, Urgency.NORMAL)
+        await self._told(f"executions in {symbol}", trades)
 
     def doubt(self, symbol: str) -> None:
         """Have lost legs of a symbol found before the next leg of its brackets goes out."""
         self._unsearched.add(symbol)
+        self._waited_for.discard(symbol)
 
     def may_lack_legs_of(self, symbol: str) -> bool:
         """Return whether a predecessor may have sent legs on a symbol that are not known here."""
@@ -114,22 +148,25 @@ class OrderRecovery:
     async def find_lost_legs(self, symbol: str) -> bool:
         """Find what a predecessor sent on a symbol, if that was not done yet; return whether it was done now.
 
-        A leg that protects does not wait for it for longer than a moment.
+        A leg that protects does not wait for it for longer than a moment, and the next ones not at all.
         """
-        if symbol in self._unsearched:
+        if symbol in self._unsearched and symbol not in self._waited_for:
+            self._waited_for.add(symbol)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._patience.soon):
-                    await self.search(symbol)
-                    return True
+                    return await self.search(symbol)
         return False
 
-    async def search(self, symbol: str, urgency: Urgency = Urgency.PROTECTION, *, strays: bool = False) -> None:
+    async def search(self, symbol: str, urgency: Urgency = Urgency.PROTECTION, *, strays: bool = False) -> bool:
         """Take every recent order of a symbol that has an id of ours: lost legs, and orders given up as absent.
 
-        With `strays` the newest of brackets that are not known here are noted too.
+        With `strays` the newest of brackets that are not known here are noted too. Return whether the exchange told
+        them; it may refuse to.
         """
         recent = partial(self._venue.recent_orders, symbol, urgency=urgency)
-        reports = await self._inquiry.until_answered(recent)
+        reports = await self._told(f"past orders in {symbol}", recent)
+        if reports is None:
+            return False
         unknown: dict[str, str] = {}
         for report in sorted(reports, key=lambda report: report.at):  # an id that was used again: the last one counts
             named = parse_client_order_id(report.client_order_id)
@@ -146,19 +183,31 @@ class OrderRecovery:
         self._unsearched.discard(symbol)  # not before: whoever sends a leg meanwhile must not use an id found here
         for client_id in list(reversed(unknown.values()))[:REMEMBERED_BRACKETS] if strays else ():
             self._known.note_stray(client_id)
+        return True
 
     async def check_resting(self, urgency: Urgency) -> None:
         """See that the working orders of open brackets still work: what ended them may not have been told.
 
-        Errors: ExchangeError.
+        Errors: ExchangeError, once every symbol was tried; what is refused of one is told.
         """
-        for symbol in self._known.open_symbols():
-            working = [  # before the list is asked for: what is accepted meanwhile need not be on it
-                created for created in self._known.working(symbol) if not self._inquiry.is_watching(created.order_id)
-            ]
+        looks = [self._check_symbol(symbol, urgency) for symbol in self._known.open_symbols()]
+        for error in await asyncio.gather(*looks, return_exceptions=True):
+            if error is not None:
+                raise error
+
+    async def _check_symbol(self, symbol: str, urgency: Urgency) -> None:
+        working = [  # before the list is asked for: what is accepted meanwhile need not be on it
+            created for created in self._known.working(symbol) if not self._inquiry.is_watching(created.order_id)
+        ]
+        what = f"what rests in {symbol}"
+        try:
             listed = await self._list_resting(symbol, urgency)
-            missing = [created for created in working if created.client_order_id not in listed]
-            await asyncio.gather(*(self._check_missing(created) for created in missing))
+        except ExchangeRefused as refusal:
+            self._ways.on_read(what, refusal)
+            return
+        self._ways.on_read(what, None)
+        missing = [created for created in working if created.client_order_id not in listed]
+        await asyncio.gather(*(self._check_missing(created) for created in missing))
 
     async def _list_resting(self, symbol: str, urgency: Urgency = Urgency.PROTECTION) -> set[str]:
         """Take every resting order of a symbol, and return their client ids."""
@@ -178,7 +227,7 @@ class OrderRecovery:
     async def _recover_order(self, created: OrderCreated, listed: set[str]) -> None:
         order_id = created.order_id
         if self._known[order_id].status in UNSENT:
-            self._tasks.start(self._resume(created))  # never sent: being sent would have been written first
+            self._tasks.start(self._ways.resume(created))  # never sent: being sent would have been written first
             return
         if created.client_order_id not in listed and not self._inquiry.is_watching(order_id):
             await self._inquiry.find_again(created)

@@ -14,7 +14,8 @@ from patriot.execution.decider import PROTECTION
 from patriot.execution.effects import BracketKeeper
 from patriot.execution.events import protection_stream, routing_stream
 from patriot.execution.ports import LoggedBracket
-from patriot.execution.worker import RETRY_SECONDS, AccountWorker
+from patriot.execution.reads import RETRY_SECONDS
+from patriot.execution.worker import AccountWorker
 from patriot.kernel.bus import Decided, decode_all
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused
@@ -33,7 +34,7 @@ from patriot.services.pace import Pace
 from patriot.services.ports import Ports
 from patriot.services.reconciliation import fills_booked
 from patriot.services.worth import WorthOnExchange
-from patriot.strategies.events import SignalGenerated
+from patriot.strategies.events import SignalGenerated, signal_stream
 from patriot.trading.steps import Step
 from patriot.trading.terms import AccountId, OrderId, SignalId, StrategyId, UserId, VenueId
 
@@ -181,12 +182,20 @@ async def close_signalled(ports: Ports, account_id: AccountId, signal: SignalGen
     for group_id, held in (await _reserved(ports, account_id)).items():
         if (held.symbol, held.strategy_id) == (signal.symbol, signal.strategy_id):
             created = decode_all(await ports.store.read_stream(order_stream(group_id)))[0]
-            if created.created_at > signal.generated_at:
+            if await opened_after(ports, created, signal):
                 continue
             request = RequestClose(group_id, account_id, "SIGNAL", ports.clock.now())
             await ports.bus.dispatch(request, Context(signal.signal_id, account_id=account_id))
             return group_id
     return None
+
+
+async def opened_after(ports: Ports, entry: OrderCreated, signal: SignalGenerated) -> bool:
+    """Tell whether an entry's signal came after another signal: by the log, whatever clocks said then."""
+    if entry.signal_id is None:
+        return False
+    came = [await ports.store.read_stream(signal_stream(one)) for one in (entry.signal_id, signal.signal_id)]
+    return not ports.feed.reached(came[1][0].place, came[0][0].place)
 
 
 async def was_placed(ports: Ports, order_id: OrderId) -> bool:

@@ -14,8 +14,9 @@ from patriot.accounts.events import AccountLinked, AccountStatus, AccountStatusC
 from patriot.accounts.linking import AccountLinking
 from patriot.accounts.ports import KeyVault
 from patriot.execution.fleet import AccountAtWork, Care, Fleet
+from patriot.execution.reads import RETRY_SECONDS
 from patriot.execution.routing import RoutingNeeds, SignalRouter
-from patriot.execution.worker import RETRY_SECONDS, AccountWorker
+from patriot.execution.worker import AccountWorker
 from patriot.kernel.errors import ExchangeError, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import START as BEGINNING
 from patriot.kernel.eventstore import Context, Fence
@@ -23,11 +24,19 @@ from patriot.kernel.ids import derived_id
 from patriot.kernel.patience import patiently
 from patriot.kernel.policy import Keep, PolicyRunner
 from patriot.kernel.projection import Recorded
-from patriot.kernel.tasks import when_stored, without_end
+from patriot.kernel.tasks import Background, when_stored, without_end
 from patriot.orders.events import OrderCreated
 from patriot.orders.patience import DeskPatience
 from patriot.risk.events import HaltLevel, ReasonCode, Scope, TradingHalted
-from patriot.services.account import LinkedAccount, close_signalled, put_to_work, request_closes, was_placed, was_routed
+from patriot.services.account import (
+    LinkedAccount,
+    close_signalled,
+    opened_after,
+    put_to_work,
+    request_closes,
+    was_placed,
+    was_routed,
+)
 from patriot.services.engine import Engine
 from patriot.services.execution_fold import EVENT_TYPES, ExecutionFold
 from patriot.services.pace import Pace
@@ -57,6 +66,7 @@ class ExecutionService(Engine):
         self._instruments: dict[tuple[VenueId, str], Instrument] = {}
         self._sampled_at: datetime | None = None  # all accounts, once an hour
         self._began_at = BEGINNING  # where the log ended when signals began to be routed
+        self._routes = Background()
         care = Care(self._put_to_work, self._catch_up, self._look_at_key)
         self.fleet = Fleet(ports.leases, ports.ids, ports.clock, ports.alerts, care)
         self._take_up(ExecutionFold())
@@ -78,7 +88,8 @@ class ExecutionService(Engine):
     @property
     def busy(self) -> str:
         """Return what is under way, by account; empty when all is at rest."""
-        return ", ".join(f"{name} {count}" for name, count in self.fleet.busy.items() if count)
+        work = {"signals": self._routes.busy} | self.fleet.busy
+        return ", ".join(f"{name} {count}" for name, count in work.items() if count)
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -95,9 +106,11 @@ class ExecutionService(Engine):
             async with asyncio.TaskGroup() as group:
                 group.create_task(without_end(self.tail.run(), "the tail of execution"))
                 group.create_task(without_end(self.fleet.failed(), "the fleet"))
+                group.create_task(without_end(self._routes.failed(), "signals on their way"))
                 group.create_task(_until_done(learning))
         finally:
             learning.cancel()
+            await self._routes.close()
             await self.fleet.close()
 
     async def _learn_instruments(self, venue_id: VenueId) -> None:
@@ -114,6 +127,7 @@ class ExecutionService(Engine):
             self.fleet.workers,
             self._instruments,
             WatchedRisk(known.watch),
+            partial(opened_after, ports),
             partial(close_signalled, ports),
             partial(was_placed, ports),
             partial(was_routed, ports),
@@ -141,7 +155,8 @@ class ExecutionService(Engine):
                 await self._end_following(event)
             case SignalGenerated():
                 late = self._ports.feed.reached(self._began_at, recorded.envelope.place)
-                await self._router.route(event, late=late)
+                await self._router.close_left_behind(event)
+                self._routes.start(self._router.route(event, late=late))
                 await self._pace.settle()
             case StrategyAssigned():
                 self.fleet.start_chore(partial(self._prepare_symbol, event))

@@ -17,7 +17,7 @@ import structlog
 from patriot.adapters.vault import MasterKey, MemoryShelf, Vault
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.errors import in_words
-from patriot.kernel.eventstore import Context, StreamKey
+from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore
 from patriot.risk import streams as risk
@@ -34,9 +34,9 @@ from patriot.simulation.process import Process, Shared
 from patriot.simulation.store import MovableLeases, StoreLine, Weather
 from patriot.simulation.tap import UNHEARD_SECONDS, Wires
 from patriot.simulation.venue import SimulatedVenue
+from patriot.strategies.events import signal_stream
 from patriot.trading.terms import AccountId
 
-STRATEGY_STREAM = "STRATEGY"
 LOOK_SECONDS = 0.1
 START_SECONDS = 60.0
 QUIET_SECONDS = 200.0  # at most, until nothing is under way any more
@@ -378,7 +378,7 @@ class World:
         signal = next_signal(self.venue, random, self.clock.now(), len(self.judge.signals) + 1)
         self.judge.signals.append(signal.signal_id)
         self.note(f"signal {signal.action} {signal.symbol} stop {signal.stop_price} target {signal.take_profit_price}")
-        await self._scribe.write(StreamKey(STRATEGY_STREAM, signal.strategy_id), signal.generated_at, signal)
+        await self._scribe.write(signal_stream(signal.signal_id), signal.generated_at, signal)
 
     # The end ----------------------------------------------------------------------------------------------------------
 
