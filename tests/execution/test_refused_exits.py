@@ -1,4 +1,4 @@
-"""The exchange refuses to let an account out of a position: tried on, under a stop where it takes one, and told once."""
+"""The exchange refuses to let an account out: tried on, under a stop where it takes one, and told once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from patriot.kernel.errors import ExchangeError, ExchangeRefused
 from patriot.simulation.loop import run_virtually
+from patriot.trading.terms import Side
 from tests.execution.exchange import D, Exchange
 from tests.execution.kit import Account
 
