@@ -80,7 +80,12 @@ class Control:
 def summary(laws: dict[str, Verdict]) -> Summary:
     """Return a summary of a run in which nothing but the laws was counted."""
     fields: dict[str, Any] = {one.name: EMPTY.get(one.type) for one in msgspec.structs.fields(Summary)}
-    lists: dict[str, Any] = {"accounts_unreachable": [], "accounts_unclaimed": [], "lost_entries": []}
+    lists: dict[str, Any] = {
+        "accounts_unreachable": [],
+        "accounts_unclaimed": [],
+        "keys_unopened": [],
+        "lost_entries": [],
+    }
     return Summary(**fields | lists | {"accounts_judged": {}, "unexplained": {}, "laws": laws})
 
 

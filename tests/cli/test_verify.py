@@ -1,5 +1,6 @@
 """`patriot verify` over one kept demo: nothing to complain about, and each thing that a person could have changed."""
 
+import base64
 import json
 import shutil
 from decimal import Decimal
@@ -129,6 +130,15 @@ def test_verify_without_a_data_folder_says_what_to_run(tmp_path: Path) -> None:
     assert "nothing here yet: run `patriot demo --keep` or `patriot up`" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_verify_with_another_master_key_says_that_law_6_was_not_tested(demo_folder: Path) -> None:
+    another = base64.b64encode(bytes(32)).decode()
+    done = patriot("verify", str(demo_folder), home=demo_folder.parent, PATRIOT_MASTER_KEY=another)
+    assert done.returncode == 3, done.stdout
+    assert "its key does not open" in done.stdout
+    (law,) = [line for line in done.stdout.splitlines() if "keys never leave the vault" in line]
+    assert "not tested" in law
 
 
 def test_verify_without_the_master_key_says_where_it_was(demo_folder: Path) -> None:

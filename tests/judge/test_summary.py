@@ -12,10 +12,12 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from patriot.accounts.events import AccountStatus, AccountStatusChanged
 from patriot.accounts.ports import ApiKey
 from patriot.audit import streams as audit
 from patriot.audit.effects import RootPublisher
 from patriot.execution.events import RoutedAccount, Routing, SignalRouted
+from patriot.judge.case import Verdict
 from patriot.judge.summary import LAW_NAMES, Records, Summary, judge_run
 from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import FakeClock, to_epoch_ms
@@ -26,7 +28,7 @@ from patriot.kernel.memory import MemoryEventStore
 from patriot.trading.terms import SignalId
 from tests.billing.support import closed_world, gained
 from tests.judge.cases import BOUGHT, ENTRY, EVENTS, LATER, STOP, STOPPED, WALLET
-from tests.portfolio.facts import ALICES, NOON, TREND, History, linked, sampled
+from tests.portfolio.facts import ALICES, BOB, BOBS, NOON, TREND, History, linked, sampled
 
 pytestmark = pytest.mark.unit
 
@@ -115,6 +117,7 @@ class Run:
         self.folder = folder
         self.state: dict[str, Any] | None = state_of_exchange()
         self.complaint = ""
+        self.keys = {ALICES: KEY}
         self.store = MemoryEventStore(FakeClock(NOON))
         self.evidence = Evidence([])
         self.shelf = Shelf()
@@ -136,7 +139,7 @@ class Run:
             return self.complaint
 
         records = Records(
-            self.store, self.store.feed, self.evidence, {ALICES: KEY}, self.shelf.kept, self.folder,
+            self.store, self.store.feed, self.evidence, self.keys, self.shelf.kept, self.folder,
             self.folder / "invoices", verify,
         )  # fmt: skip
         return await judge_run(records, self.state, {ALICES: UID}, bars=3, wall_seconds=1.26)
@@ -159,6 +162,7 @@ async def test_sound_run_is_summed_up_to_the_last_digit(run: Run) -> None:
         "accounts_judged": {str(ALICES): UID},
         "accounts_unreachable": [],
         "accounts_unclaimed": [],
+        "keys_unopened": [],
         "exchange_shown": True,
         "bars": 3,
         "signals": 0,
@@ -287,6 +291,40 @@ async def test_key_that_an_event_tells_breaks_law_6(tmp_path: Path) -> None:
     assert [said.partition(" in event ")[0] for said in summary.laws["6"].problems] == [
         f"the secret of account {ALICES}"
     ]
+
+
+async def test_key_that_does_not_open_leaves_law_6_untested(run: Run) -> None:
+    write_secret(run)
+    run.keys.clear()
+
+    summary = await run.judged()
+
+    assert summary.keys_unopened == [str(ALICES)]
+    assert summary.laws["6"] == Verdict(ok=False, checked=0)
+    assert not summary.broken
+
+
+async def test_leak_of_one_key_is_told_though_another_does_not_open(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    await run.take_place(linked(BOBS))
+    write_secret(run)
+
+    summary = await run.judged()
+
+    assert summary.keys_unopened == [str(BOBS)]
+    assert summary.laws["6"].problems == (f"the secret of account {ALICES} in patriot.log",)
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_key_of_an_unlinked_account_is_destroyed_and_not_missed(tmp_path: Path, again: bool) -> None:
+    run = Run(tmp_path)
+    ended = AccountStatusChanged(BOBS, BOB, AccountStatus.ACTIVE, AccountStatus.UNLINKED, "OWNER", LATER)
+    await run.take_place(linked(BOBS), ended, *([linked(BOBS)] if again else []))
+
+    summary = await run.judged()
+
+    assert summary.keys_unopened == ([str(BOBS)] if again else [])
+    assert summary.laws["6"].ok is not again
 
 
 async def test_without_the_exchange_nothing_is_said_of_it(run: Run) -> None:

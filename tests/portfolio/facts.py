@@ -11,6 +11,7 @@ from uuid import UUID
 from patriot.accounts.events import (
     LEDGER_STREAM_TYPE,
     AccountLinked,
+    AccountStatusChanged,
     ChargeBooked,
     EquitySampled,
     FundingPaid,
@@ -218,7 +219,7 @@ def stream_of(event: Any) -> StreamKey:
             return StreamKey(PROTECTION_STREAM_TYPE, event.group_id)
         case SignalRouted():
             return StreamKey("ROUTING", event.signal_id)
-        case AccountLinked():
+        case AccountLinked() | AccountStatusChanged():
             return StreamKey("ACCOUNT", event.account_id)
         case TransferRecorded() | FundingPaid() | TradeBooked() | ChargeBooked() | EquitySampled():
             return StreamKey(LEDGER_STREAM_TYPE, derived_id("balance", event.account_id))

@@ -22,6 +22,8 @@ NOT_SEEN = (
     " 2, 3 and end were judged by the log alone."
 )
 
+NOT_OPENED = "its key does not open with this master key or is gone, and was looked for nowhere (law 6)"
+
 
 def verify(
     folder: Annotated[Path | None, typer.Argument(help="data folder; PATRIOT_HOME, or the demo kept in it")] = None,
@@ -30,8 +32,8 @@ def verify(
 ) -> None:
     """Judge a data folder: chain, roots, read models, money, and every order against the exchange.
 
-    Exit status 1 if anything is wrong; 3 if nothing is, and the exchange's side could not be seen. A law that this
-    folder cannot put to the test is shown as not tested.
+    Exit status 1 if anything is wrong; 3 if nothing is, and the exchange's side could not be seen or a client's key did
+    not open. A law that this folder cannot put to the test is shown as not tested.
     """
     summary = run(_verify(folder))
     if json:
@@ -43,7 +45,7 @@ def verify(
         typer.echo(f"newest root {summary.newest_root or 'none'}", err=json)
     if summary.broken:
         raise typer.Exit(1)
-    if not summary.exchange_shown:
+    if not summary.exchange_shown or summary.keys_unopened:
         raise typer.Exit(NOT_ALL_JUDGED)
 
 
@@ -55,6 +57,8 @@ def _tell_what_was_seen(console: Console, summary: Summary) -> None:
         console.print(f"not seen    account {account_id}", highlight=False, soft_wrap=True)
     for unclaimed in summary.accounts_unclaimed:
         console.print(f"unclaimed   {unclaimed} of the exchange", highlight=False, soft_wrap=True)
+    for account_id in summary.keys_unopened:
+        console.print(f"not opened  account {account_id}: {NOT_OPENED}", highlight=False, soft_wrap=True)
     if not summary.exchange_shown:
         console.print(NOT_SEEN, highlight=False, soft_wrap=True)
 

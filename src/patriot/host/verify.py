@@ -76,7 +76,7 @@ async def _exchange(stack: AsyncExitStack, folder: DataFolder) -> SimControl | N
 
 
 async def records_of(plugged: PluggedIn, vault: KeyVault, folder: DataFolder, invoices: Path) -> Records:
-    """Return where the evidence of a data folder lies; an account whose key was destroyed has none to look for."""
+    """Return where the evidence of a data folder lies; a key that does not open is in no `keys`."""
     keys: dict[AccountId, ApiKey] = {}
     async for linked in linked_accounts(plugged.ports.feed):
         with suppress(NotFound):

@@ -85,6 +85,7 @@ class LogEvidence:
     reserved: dict[OrderId, ExposureReserved] = field(default_factory=dict)  # and not released
     accounts: dict[AccountId, LoggedAccount] = field(default_factory=lambda: defaultdict(LoggedAccount))
     linked: dict[AccountId, AccountLinked] = field(default_factory=dict)
+    unlinked: set[AccountId] = field(default_factory=set)  # their keys were destroyed
     suspended: set[AccountId] = field(default_factory=set)  # nothing is entered under their keys
     refused_keys: int = 0
     invoices: list[tuple[AccountId, str]] = field(default_factory=list)
@@ -164,10 +165,13 @@ class LogEvidence:
                 self.accounts[event.account_id].opened = True
             case AccountLinked():
                 self.linked[event.account_id] = event
+                self.unlinked.discard(event.account_id)
             case AccountStatusChanged():
                 self.suspended.discard(event.account_id)
                 if event.new_status is AccountStatus.SUSPENDED:
                     self.suspended.add(event.account_id)
+                elif event.new_status is AccountStatus.UNLINKED:
+                    self.unlinked.add(event.account_id)
             case CredentialsRejected():
                 self.refused_keys += 1
             case InvoiceIssued() | InvoiceDrafted():

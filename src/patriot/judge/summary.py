@@ -40,6 +40,7 @@ class Summary(msgspec.Struct):
     accounts_judged: dict[str, int]
     accounts_unreachable: list[str]
     accounts_unclaimed: list[int]
+    keys_unopened: list[str]
     exchange_shown: bool
     bars: int
     signals: int
@@ -83,7 +84,10 @@ class Summary(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Where the evidence of a run lies: `keys` must be found nowhere; `roots` are the lines kept beside the log."""
+    """Where the evidence of a run lies: `keys` are those that opened, and must be found nowhere.
+
+    `roots` are the lines kept beside the log.
+    """
 
     store: EventStore
     feed: LogFeed
@@ -114,6 +118,7 @@ async def judge_run(
     differences = await records.database.differences()
     proofs = await verify_invoices(records.store, log.invoices, records.invoices, records.verify_invoice)
     leaks, places = await find_leaks(records.feed, records.keys, records.folder)
+    unopened = sorted(log.linked.keys() - log.unlinked - records.keys.keys())
     history = [f"{f.stream.stream_type} {f.stream.stream_id} v{f.stream_version}: {f.problem}" for f in chain.faults]
     roots = await compare_roots(records.store, records.feed, records.roots)
     history += [*roots.problems, *differences]
@@ -123,7 +128,10 @@ async def judge_run(
         history.append(f"{ROUTER} has routed signals, and how far it claims to have come is gone")
     router = checkpoints.get(ROUTER, START)
     laws = {name: law(case) for name, law in LAWS.items()} | {
-        "6": verdict(places + log.refused_keys + len(case.venue), [*leaks, *rights_beyond_trading(case)]),
+        "6": verdict(
+            0 if unopened else places + log.refused_keys + len(case.venue),  # what did not open was not looked for
+            [*leaks, *rights_beyond_trading(case)],
+        ),
         "9": verdict(len(proofs), [f"{name}: {said}" for name, said in proofs.items() if said]),
         "10": verdict(chain.events + await records.database.rows(), history),
         "11": commands_were_durable(case, await records.database.settings()),
@@ -134,6 +142,7 @@ async def judge_run(
         accounts_judged={str(account_id): account.uid for account_id, account in case.venue.items()},
         accounts_unreachable=[str(account_id) for account_id in case.unreachable],
         accounts_unclaimed=[account.uid for account in case.unclaimed],
+        keys_unopened=[str(account_id) for account_id in unopened],
         exchange_shown=case.shown,
         bars=bars,
         signals=len(log.signals),
