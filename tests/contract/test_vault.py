@@ -108,6 +108,15 @@ async def test_another_master_key_opens_nothing(given: Given) -> None:
         await Vault(given.shelf, MasterKey(b"x" * 32)).open(ONE)
 
 
+async def test_keys_that_do_not_open_are_found_by_their_newest_version(given: Given) -> None:
+    other = Vault(given.shelf, MasterKey(b"x" * 32))
+    await other.store(ONE, 1, KEY)
+    await given.vault.store(ONE, 2, NEWER)
+    await given.vault.store(TWO, 1, KEY)
+    assert await given.vault.unopened() == []
+    assert await other.unopened() == [ONE, TWO]
+
+
 async def test_nothing_of_the_key_lies_on_the_shelf(given: Given) -> None:
     await given.vault.store(ONE, 1, KEY)
     found = await given.shelf.find(ONE, 1)

@@ -154,6 +154,7 @@ class _Shelf(Protocol):
 
     async def put(self, account_id: AccountId, version: int, sealed: SealedKey) -> bool: ...
     async def find(self, account_id: AccountId, version: int | None) -> tuple[int, SealedKey] | None: ...
+    async def newest(self) -> list[tuple[AccountId, int, SealedKey]]: ...
     async def clear(self, account_id: AccountId) -> None: ...
 
 
@@ -180,6 +181,17 @@ class Vault:
         version, sealed = found
         return unseal(self._master, account_id, version, sealed)
 
+    async def unopened(self) -> list[AccountId]:
+        """Return the accounts whose newest key is kept and does not open."""
+        return [one for one, version, sealed in await self._shelf.newest() if not self._opens(one, version, sealed)]
+
+    def _opens(self, account_id: AccountId, version: int, sealed: SealedKey) -> bool:
+        try:
+            unseal(self._master, account_id, version, sealed)
+        except NotFound:
+            return False
+        return True
+
     async def destroy(self, account_id: AccountId) -> None:
         """See `KeyVault.destroy`."""
         await self._shelf.clear(account_id)
@@ -192,6 +204,10 @@ _PUT = """
 _FIND = """
     SELECT version, wrapped_key, ciphertext FROM identity.sealed_keys
     WHERE account_id = $1 AND ($2::integer IS NULL OR version = $2) ORDER BY version DESC LIMIT 1
+"""
+_NEWEST = """
+    SELECT DISTINCT ON (account_id) account_id, version, wrapped_key, ciphertext FROM identity.sealed_keys
+    ORDER BY account_id, version DESC
 """
 _CLEAR = "DELETE FROM identity.sealed_keys WHERE account_id = $1"
 
@@ -210,6 +226,14 @@ class PostgresShelf:
         """Return the sealed key of a version, or the newest."""
         rows = await self._sql.fetch(_FIND, account_id, version)
         return (rows[0]["version"], SealedKey(rows[0]["wrapped_key"], rows[0]["ciphertext"])) if rows else None
+
+    async def newest(self) -> list[tuple[AccountId, int, SealedKey]]:
+        """Return the newest sealed key of each account, with its version."""
+        rows = await self._sql.fetch(_NEWEST)
+        return [
+            (AccountId(row["account_id"]), row["version"], SealedKey(row["wrapped_key"], row["ciphertext"]))
+            for row in rows
+        ]
 
     async def clear(self, account_id: AccountId) -> None:
         """Take every key of an account away."""
@@ -235,6 +259,11 @@ class MemoryShelf:
         versions = self._kept.get(account_id, {})
         wanted = max(versions, default=None) if version is None else version
         return (wanted, versions[wanted]) if wanted in versions else None
+
+    async def newest(self) -> list[tuple[AccountId, int, SealedKey]]:
+        """See `PostgresShelf.newest`."""
+        newest = {account_id: max(versions) for account_id, versions in self._kept.items()}
+        return [(AccountId(one), version, self._kept[one][version]) for one, version in sorted(newest.items())]
 
     async def clear(self, account_id: AccountId) -> None:
         """See `PostgresShelf.clear`."""

@@ -109,7 +109,7 @@ async def _demo(
         seed=seed,
         resume=resume,
         database_url=settings.database_url,
-        master_key=settings.master_key.get_secret_value() if settings.master_key else None,
+        master_key=settings.given_master_key,
     )
 
     async def judge(finished: Finished) -> Summary:

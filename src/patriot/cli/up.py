@@ -18,6 +18,8 @@ from patriot.host.settings import Settings
 from patriot.host.up import DEFAULT_SEED, Running, Up, UpOptions
 from patriot.kernel.errors import InvalidInput
 
+NOT_OPENED = "its sealed key does not open with this master key, and it does not trade"
+
 
 class Speed(StrEnum):
     """Seconds of the simulated exchange per second."""
@@ -89,5 +91,7 @@ def _show(console: Console, running: Running) -> None:
     lines["accounts"] = str(running.accounts or "none yet; a new folder begins with paper clients by `--accounts 3`")
     for name, value in lines.items():
         console.print(f"{name:<11} {value}", highlight=False, soft_wrap=True)
+    for account_id in running.unopened:
+        console.print(f"not opened  account {account_id}: {NOT_OPENED}", highlight=False, soft_wrap=True)
     ending = f"running: Ctrl-C or `patriot down {running.folder.path}` ends it"
     console.print(ending, highlight=False, soft_wrap=True)

@@ -19,11 +19,11 @@ import msgspec
 from patriot.accounts.ports import KeyVault
 from patriot.adapters.runners import SubprocessRunners
 from patriot.adapters.simulator.control import SimControl, SimGone, SimHealth
-from patriot.adapters.vault import PostgresShelf, Vault, load_master_key
 from patriot.billing.period import following, period_end, period_of
 from patriot.demo.replay import Quiet, ReplayPace
 from patriot.host.data_folder import DataFolder
 from patriot.host.embedded import EmbeddedPostgres
+from patriot.host.folder_vault import open_folder_vault
 from patriot.host.keepers import PostgresKeeper
 from patriot.host.onboarding import LinkedClient, onboard
 from patriot.host.paper_clients import DemoPlan, PlannedTransfer, make_plan, planned_transfers
@@ -134,8 +134,7 @@ class Demo:
             if not self._resumed and await plugged.ports.feed.newest() != START:
                 raise StartupError(self._used_database())
             await plugged.leases.release_all()  # we hold the folder's lock: whoever had them is dead
-            master = load_master_key(self._folder.master_key, self._options.master_key)
-            vault = Vault(PostgresShelf(plugged.database), master)
+            vault = (await open_folder_vault(self._folder, self._options.master_key, plugged.database)).vault
             pace = ReplayPace(clock)
             spawn = SubprocessRunners(self._folder.path / "runners.log")
             shelf = RootFile(self._folder.roots)

@@ -78,9 +78,8 @@ def simulator_of(folder: DataFolder, speed: str) -> SimSpec | None:
 
 
 def master_key_of(folder: DataFolder, settings: Settings) -> MasterKey:
-    """Return the key of the vault: from the settings, else from the folder, which gets one when it has none yet."""
-    given = settings.master_key.get_secret_value() if settings.master_key else None
-    return load_master_key(folder.master_key, given)
+    """Return the key of the vault: from the settings, else from the folder."""
+    return load_master_key(folder.master_key, settings.given_master_key)
 
 
 @asynccontextmanager

@@ -9,12 +9,11 @@ import structlog
 
 from patriot.accounts.ports import KeyVault
 from patriot.adapters.runners import SubprocessRunners
-from patriot.adapters.vault import PostgresShelf, Vault
 from patriot.host.crash import crash_from_environment
 from patriot.host.data_folder import DataFolder
 from patriot.host.embedded import EmbeddedPostgres
 from patriot.host.exchange import SIM_ADDRESS, named_exchange
-from patriot.host.folder_database import master_key_of
+from patriot.host.folder_vault import open_folder_vault
 from patriot.host.health import health_app, open_port, serve_http
 from patriot.host.root_file import RootFile
 from patriot.host.self_report import Inside, SelfReport
@@ -63,7 +62,7 @@ async def serve_service(options: ServeOptions, started: Callable[[str], None], e
         stack.callback(listening.close)
         plugged = await stack.enter_async_context(plug_in(dsn, exchange, SystemClock(), crash_from_environment()))
         ports = plugged.ports
-        engines = _engines(options, plugged)
+        engines = await _engines(options, plugged)
         runners = [plugged.read_models.keep(one) for one in row.read_models]
         tails: list[Tail] = [*(engine.tail for engine in engines if engine.tail is not None), *runners]
         accounts = next((engine for engine in engines if isinstance(engine, ExecutionService)), None)
@@ -87,15 +86,26 @@ async def _database(options: ServeOptions) -> str:
     return running.dsn
 
 
-def _engines(options: ServeOptions, plugged: PluggedIn) -> Sequence[Engine]:
-    def open_vault() -> KeyVault:
-        return Vault(PostgresShelf(plugged.database), master_key_of(options.folder, options.settings))
-
+async def _engines(options: ServeOptions, plugged: PluggedIn) -> Sequence[Engine]:
     shelf = RootFile(options.folder.roots)
     spawn = SubprocessRunners(options.folder.path / "runners.log")
-    build = TABLE[options.service].build
+    row = TABLE[options.service]
+    vault = await _vault(options, plugged) if row.signs else None
+
+    def open_vault() -> KeyVault:
+        if vault is None:
+            raise AssertionError(f"{options.service} does not sign")
+        return vault
+
     given = Supplies(plugged.ports, plugged.read_models, open_vault, shelf, spawn, LivePace())
-    return [] if build is None else [build(given)]
+    return [] if row.build is None else [row.build(given)]
+
+
+async def _vault(options: ServeOptions, plugged: PluggedIn) -> KeyVault:
+    opened = await open_folder_vault(options.folder, options.settings.given_master_key, plugged.database)
+    for account_id in opened.unopened:
+        log.error("account.key_does_not_open", account_id=str(account_id))
+    return opened.vault
 
 
 async def _run(ports: Ports, engine: Engine, *, waits: bool) -> None:

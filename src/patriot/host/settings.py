@@ -38,6 +38,11 @@ class Settings(BaseSettings):
             raise ValueError("expected postgresql://user:password@host:port/name")
         return url
 
+    @property
+    def given_master_key(self) -> str | None:
+        """Return the master key in the clear, None if the folder's file has it."""
+        return self.master_key.get_secret_value() if self.master_key else None
+
     @classmethod
     def read(cls, **given: object) -> Self:
         """Return the settings. Errors: StartupError naming the variable and what is wrong with it."""

@@ -15,12 +15,13 @@ import msgspec
 
 from patriot.adapters.runners import SubprocessRunners
 from patriot.adapters.simulator.control import SimControl
-from patriot.adapters.vault import PostgresShelf, Vault
+from patriot.adapters.vault import Vault
 from patriot.host.crash import crash_from_environment
 from patriot.host.data_folder import DataFolder
 from patriot.host.embedded import EmbeddedPostgres
 from patriot.host.exchange import named_exchange
-from patriot.host.folder_database import linked_accounts, master_key_of, simulator_of
+from patriot.host.folder_database import linked_accounts, simulator_of
+from patriot.host.folder_vault import open_folder_vault
 from patriot.host.health import health_app, open_port, serve_http
 from patriot.host.keepers import PlatformKeeper, PostgresKeeper, SimKeeper
 from patriot.host.onboarding import onboard
@@ -39,6 +40,7 @@ from patriot.services.pace import LivePace
 from patriot.services.plugged_in import ExchangeAddress, PluggedIn, plug_in
 from patriot.services.ports import Ports
 from patriot.services.table import Supplies
+from patriot.trading.terms import AccountId
 
 SET_UP_FILE = "up.json"
 DEFAULT_SEED = 7
@@ -74,6 +76,7 @@ class Running:
     control_url: str | None
     port: int
     accounts: int
+    unopened: tuple[AccountId, ...] = ()  # accounts whose sealed keys do not open
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ class Up:
             reached = crash_from_environment()
             plugged = await stack.enter_async_context(plug_in(dsn, venue.address, venue.clock, reached))
             ports = plugged.ports
-            vault = Vault(PostgresShelf(plugged.database), master_key_of(self._folder, self._settings))
+            opened = await open_folder_vault(self._folder, self._settings.given_master_key, plugged.database)
+            vault = opened.vault
             self._phase("linking accounts")
             accounts = await self._onboard(ports, vault, venue)
             spawn = SubprocessRunners(self._folder.path / "runners.log")
@@ -122,7 +126,8 @@ class Up:
             postgres = None if self._settings.database_url else PostgresKeeper(server)
             report = _report(plugged, keeper, venue.keeper, postgres)
             control_url = venue.keeper.sim.control_url if venue.keeper else None
-            started(Running(self._folder, venue.address, control_url, self._settings.port, accounts))
+            port = self._settings.port
+            started(Running(self._folder, venue.address, control_url, port, accounts, opened.unopened))
             app = health_app("platform", report.checks, report.figures, report.counts, report.notes)
             services = [keeper.run(), serve_http(app, listening)]
             if postgres is not None:

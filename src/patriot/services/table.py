@@ -70,6 +70,7 @@ class ServiceRow:
     what: str
     port: int
     role: Role = Role.WORKER
+    signs: bool = False  # opens the vault
     trades: bool = False  # speaks with the exchange, and waits for it at a start
     needs_accounts: bool = False  # in one process with them, it runs once they are in step or had their time
     read_models: tuple[Projection, ...] = ()
@@ -88,6 +89,7 @@ TABLE: dict[Service, ServiceRow] = {
     Service.EXECUTION: ServiceRow(
         "one worker per account, and signals on their way to them; the only one that unseals keys",
         8012,
+        signs=True,
         trades=True,
         build=lambda given: ExecutionService(given.ports, given.open_vault(), given.pace, given.patience),
     ),
