@@ -120,7 +120,10 @@ def test_halt_is_raised_once_and_lifted_once(demo_folder: Path) -> None:
     strategy = lines(demo_folder, "--type", "strategy.created", "--limit", "1")[0]["stream_id"]
     scope = ("halt", "--scope", "strategy", "--reference", strategy)
     assert f"STRATEGY {strategy}: halted at H3" in table(demo_folder, *scope, "--level", "H3")
-    assert "was halted at H1 or more already" in table(demo_folder, *scope)
+    assert "stays halted at H3" in table(demo_folder, *scope)
+    (halt,) = listed(demo_folder, "halts")
+    assert (halt["scope"], halt["reference"], halt["level"]) == ("STRATEGY", strategy, "H3")
+    assert strategy in table(demo_folder, "halts")
     assert "trading goes on" in table(demo_folder, *scope, "--lift")
     assert "nothing was halted" in table(demo_folder, *scope, "--lift")
     assert "it holds from the next start on" in table(demo_folder, *scope)

@@ -1,4 +1,4 @@
-"""`patriot accounts`, `orders`, `positions`: the read models as tables, or as JSON for programs."""
+"""`patriot accounts`, `orders`, `positions`, `halts`: what stands as tables, or as JSON for programs."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,6 +17,7 @@ from patriot.accounts.queries import accounts as all_accounts
 from patriot.cli.folders import AsJson, Home, Limit, folder_opened
 from patriot.cli.running import run
 from patriot.host.folder_database import NOTHING_YET
+from patriot.host.halts import halts_in_force
 from patriot.kernel.money import plain
 from patriot.orders.projections import OrderStatus
 from patriot.orders.queries import OrderView
@@ -113,3 +114,14 @@ async def _positions(home: Home, account: UUID | None) -> Records:
     async with folder_opened(home) as opened:
         account_id = AccountId(account) if account else None
         return [asdict(position) for position in await find_positions(opened.database, None, account_id)]
+
+
+def halts(home: Home = None, json: AsJson = False) -> None:
+    """List the halts in force, the widest first."""
+    columns = ("scope", "reference", "level", "reason_code", "halted_at")
+    show_records("Halts in force", run(_halts(home)), columns, json=json)
+
+
+async def _halts(home: Home) -> Records:
+    async with folder_opened(home) as opened:
+        return [asdict(halt) for halt in await halts_in_force(opened.store.feed)]

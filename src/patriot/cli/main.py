@@ -20,6 +20,7 @@ COMMANDS = {  # name: where it is, and the first line of what it says about itse
     ),
     "soak": ("soak:soak", "Run the whole platform under seeded faults of its exchange, and judge what happened."),
     "halt": ("halt:halt", "Stop trading, or let it go on: everywhere, or for one user, account or strategy."),
+    "halts": ("listings:halts", "List the halts in force, the widest first."),
     "risk": ("risk:risk", "Let an account trade on after a drawdown."),
     "events": ("log:events", "Read the log: what happened, in the order in which it was recorded."),
     "accounts": ("listings:accounts", "List the accounts with their newest equity."),

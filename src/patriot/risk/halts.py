@@ -15,6 +15,7 @@ from patriot.risk.events import HaltEvent, HaltLevel, ReasonCode, Scope, Trading
 from patriot.trading.terms import AccountId, StrategyId, UserId
 
 _STRENGTH = {HaltLevel.H1: 1, HaltLevel.H2: 2, HaltLevel.H3: 3}
+_WIDEST_FIRST = {scope: place for place, scope in enumerate((Scope.GLOBAL, Scope.STRATEGY, Scope.USER, Scope.ACCOUNT))}
 _RULES = frozenset(ReasonCode)
 
 
@@ -118,6 +119,14 @@ class HaltBook:
     def halt_of(self, scope: Scope, reference: str) -> Halt:
         """Return the halts of exactly one scope."""
         return self._halts.get((scope, reference), Halt())
+
+    def in_force(self) -> list[tuple[Scope, str, str, Standing]]:
+        """Return every halt that stands, by scope, reference and reason."""
+        return [
+            (*key, reason, halt.standing[reason])
+            for key, halt in sorted(self._halts.items(), key=lambda item: (_WIDEST_FIRST[item[0][0]], item[0][1]))
+            for reason in sorted(halt.standing)
+        ]
 
     def level_for(
         self, user_id: UserId | None, account_id: AccountId, strategy_id: StrategyId | None
