@@ -28,7 +28,13 @@ LINES = ("line", "kind", "period", "counted_result", "high_before", "fee_rate", 
 @invoices.command("list")
 def list_(limit: Limit = 50, home: Home = None, json: AsJson = False) -> None:
     """List invoices and statements, the newest month first."""
-    show_records("Invoices", run(_list(home, limit)), SUMMARY, json=json)
+    show_records(
+        "Invoices",
+        run(_list(home, limit)),
+        SUMMARY,
+        json=json,
+        nothing="no invoices: the first comes with the end of a month",
+    )
 
 
 async def _list(home: Home, limit: int) -> Records:
@@ -49,8 +55,8 @@ def show(
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found)))
     else:
-        show_records(f"Invoice {number}", [found], SUMMARY, json=False)
-        show_records("Lines", found["lines"], LINES, json=False) if found["lines"] else typer.echo("no fee: no lines")
+        show_records(f"Invoice {number}", [found], SUMMARY, json=False, nothing="")
+        show_records("Lines", found["lines"], LINES, json=False, nothing="no fee: no lines")
     for path in (html, proof):
         if path is not None:
             typer.echo(f"written {path}", err=True)

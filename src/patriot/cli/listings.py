@@ -13,11 +13,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from patriot.accounts.events import account_stream
 from patriot.accounts.queries import accounts as all_accounts
 from patriot.cli.folders import AsJson, Home, Limit, folder_opened
 from patriot.cli.running import run
-from patriot.host.folder_database import NOTHING_YET
+from patriot.host.folder_database import FolderDatabase
 from patriot.host.halts import halts_in_force
+from patriot.kernel.errors import InvalidInput
 from patriot.kernel.money import plain
 from patriot.orders.projections import OrderStatus
 from patriot.orders.queries import OrderView
@@ -37,13 +39,13 @@ Records = Sequence[dict[str, Any]]
 Account = Annotated[UUID | None, typer.Option(help="of one account only", show_default=False)]
 
 
-def show_records(title: str, records: Records, columns: Sequence[str], *, json: bool) -> None:
-    """Print records: every field as JSON, or the named columns as a table."""
+def show_records(title: str, records: Records, columns: Sequence[str], *, json: bool, nothing: str) -> None:
+    """Print records: every field as JSON, or the named columns as a table; `nothing` where there is none."""
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(records)))
         return
     if not records:
-        typer.echo(NOTHING_YET)
+        typer.echo(nothing)
         return
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for column in columns:
@@ -66,10 +68,20 @@ def shown(value: object) -> str:
     return str(value)
 
 
+async def known_account(opened: FolderDatabase, account: UUID | None) -> AccountId | None:
+    """Return the account that was asked for. Errors: InvalidInput for one that the log does not know."""
+    if account is None:
+        return None
+    account_id = AccountId(account)
+    if not await opened.store.read_stream(account_stream(account_id)):
+        raise InvalidInput("--account", f"there is no account {account_id}: `patriot accounts` lists them")
+    return account_id
+
+
 def accounts(home: Home = None, json: AsJson = False) -> None:
     """List the accounts with their newest equity."""
     columns = ("account_id", "exchange", "environment", "status", "reason_code", "equity", "quote_asset", "linked_at")
-    show_records("Accounts", run(_accounts(home)), columns, json=json)
+    show_records("Accounts", run(_accounts(home)), columns, json=json, nothing="no account is linked")
 
 
 async def _accounts(home: Home) -> Records:
@@ -93,12 +105,13 @@ def orders(
     json: AsJson = False,
 ) -> None:
     """List orders, the newest first."""
-    show_records("Orders", run(_orders(home, account, status, limit)), ORDER_COLUMNS, json=json)
+    nothing = "no orders" if account is None and status is None else "no such orders"
+    show_records("Orders", run(_orders(home, account, status, limit)), ORDER_COLUMNS, json=json, nothing=nothing)
 
 
 async def _orders(home: Home, account: UUID | None, status: OrderStatus | None, limit: int) -> Records:
     async with folder_opened(home) as opened:
-        account_id = AccountId(account) if account else None
+        account_id = await known_account(opened, account)
         read = limit if status is None else EVERY_ORDER
         found: list[OrderView] = await find_orders(opened.database, None, account_id=account_id, limit=read)
         return [asdict(order) for order in found if status in (None, order.status)][:limit]
@@ -107,19 +120,19 @@ async def _orders(home: Home, account: UUID | None, status: OrderStatus | None, 
 def positions(account: Account = None, home: Home = None, json: AsJson = False) -> None:
     """List the open positions of every account."""
     columns = ("account_id", "symbol", "quantity", "cost_basis", "realized_pnl", "commission", "funding", "changed_at")
-    show_records("Open positions", run(_positions(home, account)), columns, json=json)
+    show_records("Open positions", run(_positions(home, account)), columns, json=json, nothing="no open positions")
 
 
 async def _positions(home: Home, account: UUID | None) -> Records:
     async with folder_opened(home) as opened:
-        account_id = AccountId(account) if account else None
+        account_id = await known_account(opened, account)
         return [asdict(position) for position in await find_positions(opened.database, None, account_id)]
 
 
 def halts(home: Home = None, json: AsJson = False) -> None:
     """List the halts in force, the widest first."""
     columns = ("scope", "reference", "level", "reason_code", "halted_at")
-    show_records("Halts in force", run(_halts(home)), columns, json=json)
+    show_records("Halts in force", run(_halts(home)), columns, json=json, nothing="no halt is in force")
 
 
 async def _halts(home: Home) -> Records:

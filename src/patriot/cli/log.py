@@ -7,10 +7,10 @@ from uuid import UUID
 import typer
 
 from patriot.cli.folders import BIGGEST, Home, Limit, folder_opened
+from patriot.cli.listings import known_account
 from patriot.cli.running import run
-from patriot.host.folder_database import NOTHING_YET
 from patriot.host.reading import Wanted, first_place, number_of, read_events
-from patriot.kernel.eventstore import Envelope
+from patriot.kernel.eventstore import START, Envelope
 
 SHOWN_CHARACTERS = 160  # of an event's data on a line for a person; --json has all of it
 
@@ -47,13 +47,14 @@ async def _events(
 ) -> None:
     wanted = Wanted(type_, stream, account)
     async with folder_opened(home) as opened:
+        await known_account(opened, account)
         place = await first_place(opened, wanted, after, limit)
         found = False
         async for envelope in read_events(opened, wanted, place, limit, follow=follow):
             found = True
             typer.echo(text.dumps(_record(envelope)) if json else _line(envelope))
         if not found and not json:
-            typer.echo("no such event" if await opened.store.feed.newest() != place else NOTHING_YET)
+            typer.echo("no event in the log" if await opened.store.feed.newest() == START else "no such event")
 
 
 def _line(envelope: Envelope) -> str:

@@ -18,6 +18,7 @@ _MATCHES = """
         AND ($3::uuid IS NULL OR account_id = $3)
 """
 _LAST = f"SELECT tx_id, position {_MATCHES} ORDER BY tx_id DESC, position DESC OFFSET $4 LIMIT 1"
+_STREAM = "SELECT 1 FROM eventing.streams WHERE stream_id = $1 LIMIT 1"
 _AT = "SELECT tx_id, position FROM eventing.events WHERE position = $1"
 
 
@@ -46,8 +47,10 @@ class Wanted:
 async def first_place(opened: FolderDatabase, wanted: Wanted, after: int | None, limit: int) -> Place:
     """Return where reading begins: behind event number `after`, or so that the newest `limit` events come.
 
-    Errors: InvalidInput for a number that no event has.
+    Errors: InvalidInput for a number that no event has, and for a stream that there is not.
     """
+    if wanted.stream_id is not None and not await opened.database.fetch(_STREAM, wanted.stream_id):
+        raise InvalidInput("--stream", f"there is no stream {wanted.stream_id}")
     if after is None:
         rows = await opened.database.fetch(_LAST, wanted.event_type, wanted.stream_id, wanted.account_id, limit)
     elif after > 0:
