@@ -1,6 +1,7 @@
 """`patriot demo`: everything on one machine, from recorded prices to verified invoices, with a judgment at the end."""
 
 import asyncio
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -81,7 +82,15 @@ def demo(
     resume: Annotated[bool, typer.Option("--resume", help="go on with a demo that was interrupted")] = False,
 ) -> None:
     """Run the main job on this machine: prices, signals, orders on many accounts, protection, fees, proof."""
-    run(_demo(accounts, data, days, seed, json, keep=keep, resume=resume), interrupted="Go on with `--resume`.")
+    again = _resuming(accounts, data, days, seed, json, keep=keep)
+    run(_demo(accounts, data, days, seed, json, keep=keep, resume=resume), interrupted=f"Go on with `{again}`.")
+
+
+def _resuming(accounts: int, data: str, days: int | None, seed: int, json: Path | None, *, keep: bool) -> str:
+    """Return the command that goes on with a demo of these options."""
+    words = ["patriot", "demo", "--accounts", str(accounts), "--data", data, "--seed", str(seed)]
+    words += [*(["--days", str(days)] if days is not None else []), *(["--json", str(json)] if json else [])]
+    return shlex.join([*words, *(["--keep"] if keep else []), "--resume"])
 
 
 async def _demo(

@@ -146,7 +146,9 @@ class Demo:
                 keepers = [PostgresKeeper(self._server).run()] if self._server else []
                 return await while_serving(work, platform.run(), sim.died(), *keepers)
             except SimGone as gone:
-                raise StartupError(f"{gone}: its journal has all it accepted; go on with `--resume`") from gone
+                raise StartupError(
+                    f"{gone}: its journal has all it accepted; go on with the same options and `--resume`"
+                ) from gone
 
     async def _database(self, stack: AsyncExitStack) -> str:
         self._progress.phase = "starting PostgreSQL"
