@@ -1,5 +1,6 @@
 """The table of commands, and what it promises: every command is there, help is quick, mistakes are one sentence."""
 
+import socket
 import subprocess
 import sys
 from base64 import b64encode
@@ -13,6 +14,7 @@ from tests.cli.kit import patriot
 
 pytestmark = pytest.mark.integration
 
+REBASE = ("risk", "rebase", "01890000-0000-7000-8000-000000000000")
 HEAVY = ("aiohttp", "alembic", "asyncpg", "fastapi", "numpy", "pydantic", "sqlalchemy", "uvicorn")
 
 
@@ -76,6 +78,13 @@ def test_misspelled_command_is_told_the_right_one() -> None:
         (["halt", "--reason", "no good"], "--reason: expected capitals, digits and underscores, found 'no good'"),
         (["halt", "--reason", "DAILY_LOSS"], "--reason: DAILY_LOSS is a rule's own, which the rule would lift"),
         (["risk", "rebase", "01890000-0000-7000-8000-000000000000"], "Missing option '--requested-by'"),
+        ([*REBASE, "--requested-by", " ", "--approved-by", "Ben", "--reason", "x"], "--requested-by: expected a name"),
+        ([*REBASE, "--requested-by", "Anna", "--approved-by", "", "--reason", "x"], "--approved-by: expected a name"),
+        (
+            [*REBASE, "--requested-by", "Anna", "--approved-by", "anna ", "--reason", "x"],
+            "--approved-by: two persons are needed, found 'Anna' and 'anna '",
+        ),
+        ([*REBASE, "--requested-by", "Anna", "--approved-by", "Ben", "--reason", " "], "--reason: expected why"),
         (["events", "--type", "order.fild"], "--type: no event is called 'order.fild'"),
         (["db", "rebuild", "orderz"], "PROJECTION: expected one of all, users.users"),
         (["invoice", "verify", "nowhere.json"], "FILE: there is no file nowhere.json"),
@@ -111,6 +120,31 @@ def test_real_money_needs_to_be_asked_for(tmp_path: Path) -> None:
     assert "fapi.binance.com trades real money: set PATRIOT_LIVE=1" in done.stderr
 
 
+def test_wrong_setting_of_the_simulator_as_a_service_is_named(tmp_path: Path) -> None:
+    done = patriot("serve", "sim", home=tmp_path, PATRIOT_PORT="99999")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("patriot: PATRIOT_PORT: ")
+
+
+def test_serve_on_a_port_that_is_taken_is_told_its_own_option(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        nowhere = "postgresql://127.0.0.1:1/patriot"
+        done = patriot("serve", "risk", "--port", port, home=tmp_path, DATABASE_URL=nowhere)
+    assert done.returncode == 2
+    assert f"port {port} on 127.0.0.1 cannot be opened" in done.stderr
+    assert "or change --port" in done.stderr
+
+
+def test_parameter_of_a_database_that_there_is_not_is_named(tmp_path: Path) -> None:
+    done = patriot("accounts", home=tmp_path, DATABASE_URL="postgresql://u:hush@127.0.0.1:1/x?sslmode=bogus")
+    assert done.returncode == 2
+    assert done.stderr.startswith("patriot: DATABASE_URL: `sslmode` parameter must be one of")
+    assert "hush" not in done.stderr
+
+
 def test_down_where_nothing_runs_says_so(tmp_path: Path) -> None:
     done = patriot("down", str(tmp_path), home=tmp_path)
     assert done.returncode == 0
@@ -131,5 +165,5 @@ def test_file_in_the_place_of_a_data_folder_is_one_sentence(tmp_path: Path) -> N
     file.write_text("")
     done = patriot("verify", str(file), home=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == f"patriot: {file}: File exists"
-    assert "Traceback" not in done.stderr
+    assert done.stderr == f"patriot: {file}: expected a folder, and this is a file\n"
+    assert patriot("accounts", "--home", str(file), home=tmp_path).stderr == done.stderr

@@ -79,12 +79,12 @@ async def test_metrics_have_the_figures_of_this_moment_and_the_process() -> None
 def test_taken_port_is_refused_in_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(StartupError, match=rf"port {port} on 127\.0\.0\.1 cannot be opened .* set PATRIOT_PORT"):
-            open_port(port)
+        with pytest.raises(StartupError, match=rf"port {port} on 127\.0\.0\.1 cannot be opened .* change PATRIOT_PORT"):
+            open_port(port, "PATRIOT_PORT")
 
 
 async def test_server_ends_when_it_is_cancelled_and_gives_its_port_back() -> None:
-    listening = open_port(0)
+    listening = open_port(0, "PATRIOT_PORT")
     port = listening.getsockname()[1]
     serving = asyncio.create_task(serve_http(health_app("orders", {}, figures), listening))
     async with httpx.AsyncClient() as asked:
@@ -99,4 +99,4 @@ async def test_server_ends_when_it_is_cancelled_and_gives_its_port_back() -> Non
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving
-    open_port(port).close()
+    open_port(port, "PATRIOT_PORT").close()

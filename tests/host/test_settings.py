@@ -42,6 +42,13 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch,
         ("PATRIOT_PORT", "0"),
         ("PATRIOT_PORT", "many"),
         ("PATRIOT_LIVE", "perhaps"),
+        ("PATRIOT_LIVE", "yes"),
+        ("PATRIOT_LIVE", "true"),
+        *((f"PATRIOT_{name}", "") for name in ("HOME", "PORT", "LIVE", "LOG_LEVEL", "BINANCE_URL", "SIM_TOKEN")),
+        ("PATRIOT_MASTER_KEY", ""),
+        ("DATABASE_URL", ""),
+        ("PATRIOT_HOME", __file__),
+        ("PATRIOT_HOME", "~nobody-of-that-name/patriot"),
         ("PATRIOT_LOG_LEVEL", "LOUD"),
         ("DATABASE_URL", "nonsense-hush"),
         ("DATABASE_URL", "mysql://u:hush@nowhere/patriot"),
@@ -53,6 +60,18 @@ def test_bad_setting_is_named_and_not_shown(name: str, value: str, monkeypatch: 
     with pytest.raises(StartupError, match=f"^{name}: ") as refused:
         Settings.read()
     assert "hush" not in str(refused.value)
+
+
+def test_log_level_that_there_is_not_is_told_those_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATRIOT_LOG_LEVEL", "debug")
+    with pytest.raises(StartupError, match=r"^PATRIOT_LOG_LEVEL: .* be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"):
+        Settings.read()
+
+
+@pytest.mark.parametrize(("given", "live"), [("1", True), ("0", False)])
+def test_real_money_has_one_spelling(given: str, live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATRIOT_LIVE", given)
+    assert Settings.read().live is live
 
 
 def test_bad_setting_does_not_show_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

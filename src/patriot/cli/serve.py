@@ -10,6 +10,7 @@ import typer
 
 from patriot.cli import sim as simulator
 from patriot.cli.running import run
+from patriot.host.data_folder import DataFolder
 from patriot.host.folder_database import chosen_folder, simulator_of
 from patriot.host.logs import log_to
 from patriot.host.serve import ServeOptions, serve_service
@@ -59,8 +60,7 @@ async def _serve(service: Service, role: Role, port: int | None, home: Path | No
 def _serve_sim(role: Role | None, port: int | None, home: Path | None) -> None:
     if role not in (None, TABLE[Service.SIM].role):
         run(_refuse(f"sim has nothing to run as {role}: its role is {TABLE[Service.SIM].role}"))
-    settings = Settings.read()
-    folder = chosen_folder(settings, home or settings.home)
+    settings, folder = run(_chosen(home))
     if settings.sim_token is None:
         folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.environ.setdefault(simulator.TOKEN_VARIABLE, folder.sim_token())
@@ -77,6 +77,11 @@ def _serve_sim(role: Role | None, port: int | None, home: Path | None) -> None:
         announce=False,
         parent_pipe=False,
     )
+
+
+async def _chosen(home: Path | None) -> tuple[Settings, DataFolder]:
+    settings = Settings.read()
+    return settings, chosen_folder(settings, home or settings.home)
 
 
 async def _refuse(reason: str) -> None:

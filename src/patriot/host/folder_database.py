@@ -59,9 +59,15 @@ def holds_data(folder: DataFolder) -> bool:
 
 
 def chosen_folder(settings: Settings, named: Path | None = None) -> DataFolder:
-    """Return the folder that was named; else PATRIOT_HOME, or the kept demo in it when there is nothing else."""
+    """Return the folder that was named; else PATRIOT_HOME, or the kept demo in it when there is nothing else.
+
+    Errors: StartupError for a file in the place of the folder that was named.
+    """
     if named is not None:
-        return DataFolder(named.expanduser().absolute())
+        path = named.expanduser().absolute()
+        if path.exists() and not path.is_dir():
+            raise StartupError(f"{path}: expected a folder, and this is a file")
+        return DataFolder(path)
     home, demo = DataFolder(settings.home), DataFolder(settings.home / "demo")
     return demo if not holds_data(home) and holds_data(demo) else home
 

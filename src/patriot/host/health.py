@@ -89,8 +89,8 @@ async def _ask(check: Check) -> str:
         return str(error)
 
 
-def open_port(port: int, host: str = HOST) -> socket.socket:
-    """Return a listening socket. Errors: StartupError saying which setting to change when the port is taken."""
+def open_port(port: int, chosen_by: str, host: str = HOST) -> socket.socket:
+    """Return a listening socket. Errors: StartupError naming what chooses another port when this one is taken."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -98,7 +98,7 @@ def open_port(port: int, host: str = HOST) -> socket.socket:
     except OSError as error:
         listening.close()
         raise StartupError(
-            f"port {port} on {host} cannot be opened ({error.strerror}): stop what holds it, or set PATRIOT_PORT"
+            f"port {port} on {host} cannot be opened ({error.strerror}): stop what holds it, or change {chosen_by}"
         ) from error
     return listening
 

@@ -43,7 +43,7 @@ async def rebase_peak(
     linked = decode_all(await store.read_stream(account_stream(account_id)))
     owner = next((event.user_id for event in linked if isinstance(event, AccountLinked)), None)
     if owner is None:
-        raise NotFound(f"there is no account {account_id}")
+        raise NotFound(f"ACCOUNT: there is no account {account_id}")
     ledger = await store.read_stream(ledger_stream(account_id))
     known = [*ledger, *await store.read_stream(risk_stream(account_id))]
     days = _days_of(feed, known)

@@ -58,7 +58,7 @@ async def serve_service(options: ServeOptions, started: Callable[[str], None], e
     exchange = named_exchange(options.settings) or SIM_ADDRESS
     dsn = await _database(options)
     async with AsyncExitStack() as stack:
-        listening = open_port(options.port or row.port)
+        listening = open_port(options.port or row.port, "--port")
         stack.callback(listening.close)
         plugged = await stack.enter_async_context(plug_in(dsn, exchange, SystemClock(), crash_from_environment()))
         ports = plugged.ports

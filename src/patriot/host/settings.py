@@ -1,7 +1,7 @@
 """Settings from the environment: `PATRIOT_*`, and `DATABASE_URL`. A bad one is named in one sentence."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -24,7 +24,34 @@ class Settings(BaseSettings):
     sim_token: SecretStr | None = None
     live: bool = False
     port: int = Field(default=8000, ge=1, le=65_535)
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _says_something(cls, given: object) -> object:
+        """Refuse an empty variable: an empty folder would be the working one, an empty key another key."""
+        if given == "":
+            raise ValueError("it is empty: give it a value, or leave it unset")
+        return given
+
+    @field_validator("home")
+    @classmethod
+    def _is_a_folder(cls, home: Path) -> Path:
+        try:
+            found = home.expanduser().absolute()
+        except RuntimeError:  # ~somebody
+            raise ValueError(f"nobody has the home {home.parts[0]}") from None
+        if found.exists() and not found.is_dir():
+            raise ValueError(f"expected a folder, and {found} is a file")
+        return found
+
+    @field_validator("live", mode="before")
+    @classmethod
+    def _one_or_zero(cls, given: object) -> object:
+        """Take one spelling: whether real money moves is no place for near misses."""
+        if given not in ("0", "1", False, True):
+            raise ValueError("expected 1, which allows real money, or 0")
+        return given
 
     @field_validator("database_url")
     @classmethod
@@ -55,4 +82,4 @@ class Settings(BaseSettings):
             raise StartupError(f"{shown}: {first['msg'].removeprefix('Value error, ')}") from None
         if settings.master_key is not None:
             MasterKey.from_base64(settings.master_key.get_secret_value())
-        return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+        return settings

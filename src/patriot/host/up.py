@@ -105,7 +105,7 @@ class Up:
         async with AsyncExitStack() as stack:
             lock = self._folder.lock()
             stack.callback(lock.release)
-            listening = open_port(self._settings.port)
+            listening = open_port(self._settings.port, "PATRIOT_PORT")
             stack.callback(listening.close)
             self._phase("starting PostgreSQL")
             server = EmbeddedPostgres(self._folder.postgres)

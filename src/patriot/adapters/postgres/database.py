@@ -37,6 +37,8 @@ def kernel_errors() -> Iterator[None]:
     """Turn a driver's way of saying "the server is away" into StoreUnavailable; other errors pass."""
     try:
         yield
+    except asyncpg.exceptions.ClientConfigurationError as error:
+        raise StartupError(f"DATABASE_URL: {error}") from error
     except asyncpg.exceptions.DataError:
         raise  # an argument that does not fit its column: our mistake, not the server's absence
     except _AWAY as error:
