@@ -47,13 +47,26 @@ def show_records(title: str, records: Records, columns: Sequence[str], *, json: 
     if not records:
         typer.echo(nothing)
         return
+    print_records(Console(highlight=False), title, records, columns)
+
+
+def print_records(console: Console, title: str, records: Records, columns: Sequence[str]) -> None:
+    """Print a table; on a terminal that it does not fit, a block for each record, without what is empty."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for column in columns:
         table.add_column(column.replace("_", " "), no_wrap=True)
     for record in records:
         table.add_row(*(shown(record[column]) for column in columns))
-    needed = Console(width=WIDEST).measure(table).maximum  # an id is never cut: better a line that wraps
-    Console(width=max(needed, Console().width)).print(table, highlight=False, crop=False)
+    needed = Console(width=WIDEST).measure(table).maximum
+    if console.is_terminal and needed > console.width:
+        console.print(title, style="table.title")
+        widest = max(map(len, columns))
+        for record in records:
+            told = {column.replace("_", " "): shown(record[column]) for column in columns}
+            console.print("".join(f"{name:<{widest}}  {text}\n" for name, text in told.items() if text), markup=False)
+    else:
+        console.width = max(needed, console.width)  # an id is never cut: better a line that wraps
+        console.print(table, crop=False)
 
 
 def shown(value: object) -> str:
