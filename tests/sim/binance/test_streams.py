@@ -169,12 +169,21 @@ async def test_closed_listen_key_is_told_and_the_socket_stays_open(sim: Sim, tra
     async with listening(sim, f"/private/ws/{key}") as private:
         await trader.send("DELETE", "/fapi/v1/listenKey", "")
         await settled(sim)
-        extended = await trader.send("PUT", "/fapi/v1/listenKey", "")
 
         assert again == key
         assert [m["listenKey"] for m in private.named("listenKeyExpired")] == [key]
         assert not private.closed
-        assert (extended.status, extended.body["code"]) == (400, -1125)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_listen_key_that_there_is_not_can_neither_be_extended_nor_closed(trader: Trader, method: str) -> None:
+    never_had = await trader.send(method, "/fapi/v1/listenKey", "")
+    await listen_key(trader)
+    closed = await trader.send("DELETE", "/fapi/v1/listenKey", "")
+    no_more = await trader.send(method, "/fapi/v1/listenKey", "")
+
+    assert (closed.status, closed.body) == (200, {})
+    assert [(answer.status, answer.body["code"]) for answer in (never_had, no_more)] == [(400, -1125)] * 2
 
 
 async def test_listen_key_ends_after_an_hour_without_extension() -> None:
@@ -189,6 +198,7 @@ async def test_listen_key_ends_after_an_hour_without_extension() -> None:
     clock.advance(timedelta(minutes=1))
 
     assert keys.active(1) is None
+    assert keys.close(1) is None
     assert keys.expired() == [(1, "a")]
     assert keys.open(1, lambda: "b") == "b"
 

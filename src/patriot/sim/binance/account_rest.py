@@ -160,6 +160,7 @@ def extend_listen_key(face: FaceContext, call: Call) -> Json:
 def close_listen_key(face: FaceContext, call: Call) -> Json:
     """End the listen key; its streams are told, and stay open."""
     listen_key = face.listen_keys.close(call.uid)
-    if listen_key is not None:
-        face.announce_expiry(call.uid, listen_key)
+    if listen_key is None:
+        raise VenueRefusal(*refusals.NO_LISTEN_KEY)
+    face.announce_expiry(call.uid, listen_key)
     return {}

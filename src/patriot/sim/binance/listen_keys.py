@@ -50,9 +50,11 @@ class ListenKeys:
         return listen_key
 
     def close(self, uid: int) -> str | None:
-        """End the account's key and return it."""
-        lease = self._leases.pop(uid, None)
-        return lease.listen_key if lease is not None else None
+        """End the account's active key and return it, or None if it has none."""
+        listen_key = self.active(uid)
+        if listen_key is not None:
+            del self._leases[uid]
+        return listen_key
 
     def expired(self) -> list[tuple[int, str]]:
         """Forget the keys whose time is over and return them."""

@@ -23,8 +23,12 @@ PLANTED = ("planted-key-of-a-client", "planted-secret-of-a-client", "key-1", "ke
 LEVERAGE = '{"e":"ACCOUNT_CONFIG_UPDATE","E":1,"T":1,"ac":{"s":"BTCUSDT","l":100}}'
 
 
+def no_listen_key() -> web.Response:
+    return web.json_response({"code": -1125, "msg": "This listenKey does not exist."}, status=400)
+
+
 class Venue:
-    """A venue that gives listen keys and holds sockets open; `put` is what it answers to an extension."""
+    """A venue that gives listen keys and holds sockets open; `put` and `delete` are what it answers to these."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, float]] = []
@@ -33,6 +37,7 @@ class Venue:
         self.keys = 0
         self.active: str | None = None
         self.put: Callable[[], web.Response] = self.extend
+        self.delete: Callable[[], web.Response] = self.end
         self.refuses_sockets = False
         self.refuses_key = False
 
@@ -49,8 +54,7 @@ class Venue:
             case "PUT":
                 return self.put()
             case "DELETE":
-                self.active = None
-                return web.json_response({})
+                return self.delete()
             case _:
                 if self.active is None:
                     self.keys += 1
@@ -58,9 +62,11 @@ class Venue:
                 return web.json_response({"listenKey": self.active})
 
     def extend(self) -> web.Response:
-        if self.active is None:
-            return web.json_response({"code": -1125, "msg": "This listenKey does not exist."}, status=400)
-        return web.json_response({"listenKey": self.active})
+        return no_listen_key() if self.active is None else web.json_response({"listenKey": self.active})
+
+    def end(self) -> web.Response:
+        ended, self.active = self.active, None
+        return no_listen_key() if ended is None else web.json_response({})
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         if self.refuses_sockets:
@@ -176,6 +182,47 @@ def test_stream_opened_again_on_demand_has_a_new_key_at_once() -> None:
     assert scene.venue.methods() == ["POST", "DELETE", "POST"]
     assert scene.venue.active == "key-2"
     assert scene.times(StreamResumed) == [0, 1]
+
+
+def test_key_that_the_venue_no_longer_has_need_not_be_deleted() -> None:
+    async def script(scene: Scene) -> None:
+        scene.venue.active = None
+        scene.account.reopen_stream("an order was not told")
+        await asyncio.sleep(1)
+
+    scene = play(script)
+    assert scene.venue.methods() == ["POST", "DELETE", "POST"]
+    assert scene.venue.active == "key-2"
+    assert scene.times(StreamResumed) == [0, 1]
+    assert scene.times(StreamLost) == []
+
+
+def test_refusal_of_the_deletion_that_does_not_speak_of_the_api_key_keeps_no_stream_closed() -> None:
+    async def script(scene: Scene) -> None:
+        scene.venue.delete = lambda: web.json_response({"code": -1020, "msg": "Not supported."}, status=400)
+        scene.account.reopen_stream("an order was not told")
+        await asyncio.sleep(1)
+
+    scene = play(script)
+    assert scene.venue.methods() == ["POST", "DELETE", "POST"]
+    assert scene.times(StreamResumed) == [0, 1]
+
+
+def test_listen_key_whose_deletion_has_no_clear_answer_is_deleted_before_another_is_asked_for() -> None:
+    async def script(scene: Scene) -> None:
+        scene.venue.delete = lambda: web.Response(status=502, text="<html>")
+        scene.account.reopen_stream("an order was not told")
+        await asyncio.sleep(1)
+        scene.venue.delete, scene.venue.refuses_key = scene.venue.end, True
+        await asyncio.sleep(30)
+        scene.venue.refuses_key = False
+        await asyncio.sleep(45)
+
+    scene = play(script)
+    assert scene.venue.methods()[-2:] == ["DELETE", "POST"]
+    assert set(scene.venue.methods()[1:-1]) == {"DELETE"}
+    assert {report.key_refused for report, _ in scene.heard if isinstance(report, StreamLost)} == {False, True}
+    assert scene.venue.active == "key-2"
 
 
 def test_silence_is_measured_from_the_last_message() -> None:

@@ -120,7 +120,12 @@ class PrivateStream:
 
     async def _open_key(self) -> str:
         if self._key_is_dead:  # opening would give the same one back, if the venue still has it
-            await self._session.call(_listen_key("DELETE"), ignore_answer)
+            try:
+                await self._session.call(_listen_key("DELETE"), ignore_answer)
+            except ExchangeRefused as refusal:
+                if refusal.about_key:
+                    raise
+                self._session.note("exchange.listen_key_not_deleted", problem=str(refusal))  # gone already, as a rule
             self._key_is_dead = False
         return await self._session.call(_listen_key("POST"), read_listen_key)
 
