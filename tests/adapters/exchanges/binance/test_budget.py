@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import pytest
@@ -157,6 +158,20 @@ def test_throttled_address_waits_as_long_as_the_venue_says() -> None:
         return scene.sent
 
     assert play(script) == [("naked", 7), ("read", 7)]
+
+
+@pytest.mark.parametrize(("early_seconds", "sent"), [(0.002, [("stop", 1.005)]), (0.1, [])])
+def test_order_that_a_timer_sent_a_moment_before_the_address_opens_waits_for_that(
+    early_seconds: float, sent: list[tuple[str, float]]
+) -> None:
+    async def script(scene: Scene) -> list[tuple[str, float]]:
+        scene.budget.throttled(1.0)
+        await asyncio.sleep(1.0 - early_seconds)
+        with suppress(ExchangeUnavailable):
+            await scene.ask("stop", 0, PROTECTION)
+        return scene.sent
+
+    assert play(script) == sent
 
 
 def test_throttled_without_a_time_lets_the_urgent_back_first_and_history_last() -> None:

@@ -20,6 +20,7 @@ WEIGHT_PER_MINUTE = 2_400
 WINDOW_SECONDS = 60.0
 BAN_SECONDS = 120.0  # the venue's shortest ban, for a 418 without Retry-After
 URGENT_WAIT_SECONDS = 1.0  # after a 429 without Retry-After; the rest wait for the next minute
+TIMER_SECONDS = 0.005  # an event loop that counts in milliseconds wakes one too early whoever slept until then
 CEILINGS = {  # fraction of a minute's weight
     Urgency.PROTECTION: 1.0,
     Urgency.POSITION: 0.75,
@@ -76,10 +77,13 @@ class RateBudget:
         return sum(not one.turn.done() for one in self._waiting)
 
     async def admit(self, weight: int, urgency: Urgency, account: object = None) -> None:
-        """Return when a request of this weight may be sent; one without weight (an order) never waits.
+        """Return when a request of this weight may be sent; one without weight (an order) waits a moment at most.
 
-        Errors: ExchangeUnavailable, with the seconds to wait, while the address is banned.
+        Errors: ExchangeUnavailable, with the seconds to wait, while the address is banned, or closed to orders.
         """
+        opens_in = self._closed_until[urgency] - self._clock.monotonic()
+        if weight == 0 and 0 < opens_in <= TIMER_SECONDS:
+            await asyncio.sleep(opens_in + TIMER_SECONDS)
         self._refuse_while_closed(weight, urgency)
         if self._limit is None or weight == 0:
             self._roll()
