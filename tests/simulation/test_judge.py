@@ -117,6 +117,51 @@ def test_account_that_the_exchange_tells_nothing_has_until_it_must_notice(*, sec
     assert bool(scene.judge.violations) is told
 
 
+CANCELED, REDUCED = Fault.STOP_CANCELED, Fault.MANUAL_REDUCE
+
+
+@pytest.mark.parametrize(
+    ("acting", "deaf", "fault", "at", "allowed_until"),
+    [
+        (True, True, CANCELED, 0.0, 33.0),
+        (True, True, CANCELED, 5.0, 13.0),  # a stop that a person cancels later is not why there is none
+        (True, True, REDUCED, 0.0, 8.0),
+        (True, False, CANCELED, 0.0, 2.0),
+        (False, True, CANCELED, 0.0, 46.0),  # whoever begins to work looks
+    ],
+)
+def test_stop_that_a_person_cancels_unheard_is_missed_by_the_look_at_a_silent_stream(
+    *, acting: bool, deaf: bool, fault: Fault, at: float, allowed_until: float
+) -> None:
+    scene = Scene()
+    scene.deaf = deaf
+    scene.trade(Leg.ENTRY)
+    scene.judge.dice.note("plan 1", fault, "plan", at, at, scene.uid)
+
+    for scene.seconds in (0.0, allowed_until):
+        scene.judge.look({ACCOUNT: 0.0} if acting else {}, 0.0)
+    assert scene.judge.violations == []
+
+    scene.seconds = allowed_until + 0.5
+    scene.judge.look({ACCOUNT: 0.0} if acting else {}, 0.0)
+    assert len(scene.judge.violations) == 1
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(2.0, False), (2.5, True)])
+def test_account_that_hears_again_has_the_time_of_one_that_hears(*, seconds: float, told: bool) -> None:
+    scene = Scene()
+    scene.deaf = True
+    scene.trade(Leg.ENTRY)
+    for scene.seconds in (0.0, 7.0):
+        scene.judge.look({ACCOUNT: 0.0}, 0.0)
+    scene.deaf = False
+
+    for scene.seconds in (7.1, 7.0 + seconds):
+        scene.judge.look({ACCOUNT: 0.0}, 0.0)
+
+    assert bool(scene.judge.violations) is told
+
+
 @pytest.mark.parametrize("acting", [True, False])
 @pytest.mark.parametrize("listens", [True, False])
 def test_overload_is_an_excuse_for_whoever_can_neither_ask_nor_hear(*, acting: bool, listens: bool) -> None:

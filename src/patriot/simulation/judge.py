@@ -26,7 +26,9 @@ from patriot.trading.terms import AccountId, Leg, SignalId
 
 MAX_LEVERAGE = 5  # of every strategy of a run
 PROTECTED_WITHIN_SECONDS = 2.0
+LOOK_SECONDS = 0.1
 DEAF_SECONDS = 6.0  # more: an own order of which nothing is heard for 5 s is looked into, at a look each second
+UNTOLD_SECONDS = 31.0  # more: a silent stream is looked into after 30 s, and nothing else tells what a person did
 WORKING_WITHIN_SECONDS = 40.0  # a lease runs out, another process takes it, reads its log and the exchange
 NOTICED_WITHIN_SECONDS = 15.0  # a lost lease, by its owner: its time to live and a little
 LOOKED_WITHIN_SECONDS = 30.0  # before an entry: what its settings are on the exchange
@@ -73,6 +75,7 @@ class Judge:
     placed: Counter[str] = field(default_factory=Counter)
     naked_since: dict[tuple[int, str], float] = field(default_factory=dict)
     untold_until: dict[int, float] = field(default_factory=dict)  # uid: when it last could neither hear nor ask
+    deaf_until: dict[int, float] = field(default_factory=dict)  # uid: when it last could not hear, and was naked
     longest_naked: float = 0.0
     overloaded: Callable[[], bool] = lambda: False  # whether the exchange answers no question
     listens: Callable[[int], bool] = lambda _uid: True  # whether an account has a stream that tells it something
@@ -217,11 +220,14 @@ class Judge:
                 if self.overloaded() and (acting is None or not self.listens(client.uid)):
                     self.untold_until[client.uid] = now
                 since = max(self.naked_since.setdefault(key, now), self._excused_until(client.uid))
+                if self.hears(client.uid):
+                    since = max(since, self.deaf_until.get(client.uid, 0.0))
+                else:
+                    self.deaf_until[client.uid] = now
                 if working_since is None:
                     continue
                 seconds = now - max(since, acting if acting is not None else working_since)
-                allowed = PROTECTED_WITHIN_SECONDS if acting is not None else WORKING_WITHIN_SECONDS
-                allowed += 0.0 if self.hears(client.uid) else DEAF_SECONDS
+                allowed = self._allowed_seconds(key, acting=acting is not None)
                 self.longest_naked = max(self.longest_naked, seconds)
                 if seconds > allowed:
                     whom = "by its worker" if acting is not None else "and nobody worked for it"
@@ -232,6 +238,16 @@ class Judge:
     def _excused_until(self, uid: int) -> float:
         faults = (one.until for one in self.dice.injections if one.uid in (None, uid))
         return max(*faults, self.untold_until.get(uid, 0.0), 0.0)
+
+    def _allowed_seconds(self, key: tuple[int, str], *, acting: bool) -> float:
+        """Return how long a position may be without its stop: longer where only asking tells that it is."""
+        allowed = PROTECTED_WITHIN_SECONDS if acting else WORKING_WITHIN_SECONDS
+        uid, naked_since = key[0], self.naked_since[key]
+        if self.hears(uid):
+            return allowed
+        canceled = (one.at for one in self.dice.injections if one.fault is Fault.STOP_CANCELED and one.uid == uid)
+        by_person = any(naked_since - LOOK_SECONDS <= at <= naked_since for at in canceled)
+        return allowed + (UNTOLD_SECONDS if acting and by_person else DEAF_SECONDS)
 
     def is_naked(self, uid: int, symbol: str) -> bool:
         """Tell whether our part of a position is larger than what our stops on the exchange cover."""

@@ -27,7 +27,7 @@ from patriot.services.execution import ExecutionService
 from patriot.services.plugged_in import ExchangeAddress
 from patriot.simulation.books import Books
 from patriot.simulation.faults import PLANNED, Dice, Fault, Trouble, trouble_of
-from patriot.simulation.judge import Client, Halts, Judge
+from patriot.simulation.judge import LOOK_SECONDS, Client, Halts, Judge
 from patriot.simulation.loop import Life, VirtualClock, VirtualLoop, run_virtually, seeded
 from patriot.simulation.market import SYMBOLS, Person, Scribe, move_prices, next_signal
 from patriot.simulation.process import Process, Shared
@@ -37,7 +37,6 @@ from patriot.simulation.venue import SimulatedVenue
 from patriot.strategies.events import signal_stream
 from patriot.trading.terms import AccountId
 
-LOOK_SECONDS = 0.1
 START_SECONDS = 60.0
 QUIET_SECONDS = 200.0  # at most, until nothing is under way any more
 STANDING_SECONDS = 3.0  # that quiet has to last
