@@ -7,12 +7,16 @@ from patriot.orders.client_ids import client_id_prefix, client_order_id
 from patriot.sim.engine.words import MarginType
 from patriot.simulation.faults import Fault
 from patriot.simulation.judge import MAX_LEVERAGE
+from patriot.simulation.loop import Life
+from patriot.simulation.wire import Request
 from patriot.trading.terms import Leg, OrderId
-from tests.simulation.scene import ACCOUNT, PREFIX, SIGNAL, Scene
+from tests.simulation.scene import ACCOUNT, PREFIX, SIGNAL, SYMBOL, Scene
 
 pytestmark = pytest.mark.unit
 
 ENTRY_ID = client_order_id(PREFIX, Leg.ENTRY, 1)
+LEASE = f"account:{ACCOUNT}"
+AT_WORK = {("process 1", ACCOUNT): 0.0}
 
 
 def test_entry_of_a_signal_under_settings_of_the_operator_breaks_nothing() -> None:
@@ -93,14 +97,14 @@ def test_order_that_belongs_to_no_signal_is_told(leg: Leg) -> None:
 def test_position_is_without_its_stop_for_so_long_and_no_longer(*, acting: bool, allowed: float, whom: str) -> None:
     scene = Scene()
     scene.trade(Leg.ENTRY)
-    acting_since = {ACCOUNT: 0.0} if acting else {}
+    at_work = AT_WORK if acting else {}
 
     for scene.seconds in (0.0, allowed):
-        scene.judge.look(acting_since, 0.0)
+        scene.judge.look(at_work, 0.0)
     assert scene.judge.violations == []
 
     scene.seconds = allowed + 0.5
-    scene.judge.look(acting_since, 0.0)
+    scene.judge.look(at_work, 0.0)
     said = f"law 2: account {scene.uid} BTCUSDT was without its stop for more than {allowed} s {whom}"
     assert scene.judge.violations == [said]
 
@@ -112,7 +116,7 @@ def test_account_that_the_exchange_tells_nothing_has_until_it_must_notice(*, sec
     scene.trade(Leg.ENTRY)
 
     for scene.seconds in (0.0, seconds):
-        scene.judge.look({ACCOUNT: 0.0}, 0.0)
+        scene.judge.look(AT_WORK, 0.0)
 
     assert bool(scene.judge.violations) is told
 
@@ -139,11 +143,11 @@ def test_stop_that_a_person_cancels_unheard_is_missed_by_the_look_at_a_silent_st
     scene.judge.dice.note("plan 1", fault, "plan", at, at, scene.uid)
 
     for scene.seconds in (0.0, allowed_until):
-        scene.judge.look({ACCOUNT: 0.0} if acting else {}, 0.0)
+        scene.judge.look(AT_WORK if acting else {}, 0.0)
     assert scene.judge.violations == []
 
     scene.seconds = allowed_until + 0.5
-    scene.judge.look({ACCOUNT: 0.0} if acting else {}, 0.0)
+    scene.judge.look(AT_WORK if acting else {}, 0.0)
     assert len(scene.judge.violations) == 1
 
 
@@ -153,11 +157,11 @@ def test_account_that_hears_again_has_the_time_of_one_that_hears(*, seconds: flo
     scene.deaf = True
     scene.trade(Leg.ENTRY)
     for scene.seconds in (0.0, 7.0):
-        scene.judge.look({ACCOUNT: 0.0}, 0.0)
+        scene.judge.look(AT_WORK, 0.0)
     scene.deaf = False
 
     for scene.seconds in (7.1, 7.0 + seconds):
-        scene.judge.look({ACCOUNT: 0.0}, 0.0)
+        scene.judge.look(AT_WORK, 0.0)
 
     assert bool(scene.judge.violations) is told
 
@@ -170,12 +174,41 @@ def test_overload_is_an_excuse_for_whoever_can_neither_ask_nor_hear(*, acting: b
     scene.trade(Leg.ENTRY)
 
     for scene.seconds in (0.0, 50.0, 99.5):
-        scene.judge.look({ACCOUNT: 0.0} if acting else {}, 0.0)
+        scene.judge.look(AT_WORK if acting else {}, 0.0)
     assert bool(scene.judge.violations) is (acting and listens)
 
     for scene.seconds in (110.0, 150.0):
-        scene.judge.look({ACCOUNT: 0.0} if acting else {}, 0.0)
+        scene.judge.look(AT_WORK if acting else {}, 0.0)
     assert scene.judge.violations
+
+
+@pytest.mark.parametrize(
+    ("holder", "sender", "acting", "allowed_until"),
+    [
+        ("process 1", "process 1", {"process 1": 0.0}, 2.0),
+        ("process 1", "process 2", {"process 1": 0.0, "process 2": 10.0}, 2.0),
+        ("process 2", "process 2", {"process 1": 0.0}, 40.0),  # killed; who was deposed cannot know what it sent
+        ("process 2", "process 1", {"process 1": 0.0}, 2.0),  # who was deposed knows what it sent itself
+        ("process 2", "process 2", {"process 1": 0.0, "process 2": 10.0}, 12.0),
+    ],
+)
+def test_position_is_looked_after_by_its_owner_and_by_who_entered_it(
+    holder: str, sender: str, acting: dict[str, float], allowed_until: float
+) -> None:
+    scene = Scene()
+    scene.judge.leases = {LEASE: (holder, 0.0)}
+    order = {"symbol": SYMBOL, "newClientOrderId": ENTRY_ID}
+    scene.judge.sent(Life(sender), scene.uid, Request(b"", "POST", "/fapi/v1/order", order, {}))
+    scene.trade(Leg.ENTRY)
+    at_work = {(life, ACCOUNT): since for life, since in acting.items()}
+
+    for scene.seconds in (0.0, allowed_until):
+        scene.judge.look(at_work, 0.0)
+    assert scene.judge.violations == []
+
+    scene.seconds = allowed_until + 0.5
+    scene.judge.look(at_work, 0.0)
+    assert len(scene.judge.violations) == 1
 
 
 def test_position_with_its_stop_may_stand_for_ever() -> None:
@@ -185,7 +218,7 @@ def test_position_with_its_stop_may_stand_for_ever() -> None:
 
     for scene.seconds in (0.0, 1_000.0):
         scene.judge.stir()
-        scene.judge.look({ACCOUNT: 0.0}, 0.0)
+        scene.judge.look(AT_WORK, 0.0)
 
     assert scene.judge.violations == []
 

@@ -37,6 +37,7 @@ WAY_OUT_WITHIN_SECONDS = 10.0  # an emergency close that takes longer is no excu
 _OURS = re.compile("(?P<prefix>p[a-z2-7]{26})(?P<leg>[estcx])(?P<sequence>[0-9]+)")
 MADE_BY_FAULTS = (ExchangeError, LeaseLost, StoreUnavailable)  # all that trouble of a run makes a worker end with
 Halts = list[tuple[datetime, datetime]]
+AtWork = Mapping[tuple[str, AccountId], float]  # which process looks after which account, and since when
 
 
 @dataclass(slots=True)
@@ -73,6 +74,7 @@ class Judge:
     attempts: dict[str, list[Attempt]] = field(default_factory=lambda: defaultdict(list))
     looked: dict[tuple[int, str], float] = field(default_factory=dict)  # (uid, symbol): its settings asked for at
     placed: Counter[str] = field(default_factory=Counter)
+    entered_by: dict[tuple[int, str], str] = field(default_factory=dict)  # (uid, symbol): who sent the newest entry
     naked_since: dict[tuple[int, str], float] = field(default_factory=dict)
     untold_until: dict[int, float] = field(default_factory=dict)  # uid: when it last could neither hear nor ask
     deaf_until: dict[int, float] = field(default_factory=dict)  # uid: when it last could not hear, and was naked
@@ -161,6 +163,7 @@ class Judge:
         if request.method != "POST":
             return
         if named.leg is Leg.ENTRY:
+            self.entered_by[uid or 0, request.parameters["symbol"]] = who
             earlier = [one for one in self.attempts[client_id] if not one.proven_idle]
             if earlier:
                 first = earlier[0]
@@ -180,7 +183,7 @@ class Judge:
     def _see_owner(self, life: Life | None, uid: int | None, request: Request) -> bool:
         """Let nobody send orders of an account long after another has got its lease (law 1); tell whether one has."""
         account_id = next((client.account_id for client in self.clients if client.uid == uid), None)
-        holder, since = self.leases.get(f"account:{account_id}", ("", 0.0))
+        holder, since = self._owner_of(account_id)
         deposed = life is not None and holder not in ("", life.name)
         if life is not None and deposed and self.now() - since > NOTICED_WITHIN_SECONDS:
             seconds = self.now() - since
@@ -188,6 +191,9 @@ class Judge:
                 1, f"{request.name} of account {uid} by {life.name}, {seconds:.0f} s after {holder} got its lease"
             )
         return deposed
+
+    def _owner_of(self, account_id: AccountId | None) -> tuple[str, float]:
+        return self.leases.get(f"account:{account_id}", ("", 0.0))
 
     def wrote_unfenced(self, stream_types: set[str]) -> None:
         """Let no event of an order be written without the fence of its account's lease (law 1)."""
@@ -201,11 +207,17 @@ class Judge:
 
     # In between -------------------------------------------------------------------------------------------------------
 
-    def look(self, acting_since: dict[AccountId, float], working_since: float | None) -> None:
-        """Measure how long each position has been without its stop (law 2).
+    def acting_since(self, account_id: AccountId, at_work: AtWork, sender: str = "") -> float | None:
+        """Return since when an account is looked after by whoever got its lease last, or by who sent an entry, or None.
 
-        acting_since: accounts that somebody looks after, and since when. working_since: since when any process lives.
+        Who was deposed and does not know it still protects what it sent; it cannot know what its successor has sent.
         """
+        owner, _ = self._owner_of(account_id)
+        begun = (since for (life, of), since in at_work.items() if of == account_id and life in (owner or life, sender))
+        return min(begun, default=None)
+
+    def look(self, at_work: AtWork, working_since: float | None) -> None:
+        """Measure how long each position has been without its stop (law 2). working_since: any process lives."""
         if not self.stirred and not self.naked_since:
             return
         self.stirred = False
@@ -216,7 +228,7 @@ class Judge:
                 if not self.is_naked(client.uid, symbol):
                     self.naked_since.pop(key, None)
                     continue
-                acting = acting_since.get(client.account_id)
+                acting = self.acting_since(client.account_id, at_work, self.entered_by.get(key, ""))
                 if self.overloaded() and (acting is None or not self.listens(client.uid)):
                     self.untold_until[client.uid] = now
                 since = max(self.naked_since.setdefault(key, now), self._excused_until(client.uid))

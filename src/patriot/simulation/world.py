@@ -27,7 +27,7 @@ from patriot.services.execution import ExecutionService
 from patriot.services.plugged_in import ExchangeAddress
 from patriot.simulation.books import Books
 from patriot.simulation.faults import PLANNED, Dice, Fault, Trouble, trouble_of
-from patriot.simulation.judge import LOOK_SECONDS, Client, Halts, Judge
+from patriot.simulation.judge import LOOK_SECONDS, AtWork, Client, Halts, Judge
 from patriot.simulation.loop import Life, VirtualClock, VirtualLoop, run_virtually, seeded
 from patriot.simulation.market import SYMBOLS, Person, Scribe, move_prices, next_signal
 from patriot.simulation.process import Process, Shared
@@ -103,7 +103,7 @@ class World:
     async def _run(self) -> Judge:
         await self._found()
         chores = [asyncio.create_task(work) for work in (self.venue.keep_house(), self._watch(), self._supervise())]
-        await self._wait_for(self._all_acting, START_SECONDS)
+        await self._wait_for(lambda: not self._left_alone(), START_SECONDS)
         planned = asyncio.create_task(self._bring_trouble())
         await self._trade()
         await planned
@@ -393,7 +393,7 @@ class World:
 
     async def _wind_up(self) -> bool:
         """Wait for everybody to work, have everything closed, and wait until nothing is under way."""
-        await self._wait_for(self._all_acting, QUIET_SECONDS)
+        await self._wait_for(lambda: not self._left_alone(), QUIET_SECONDS)
         await self._command(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, FINAL_HALT, self.clock.now()))
         return await self._wait_for(lambda: not self._busy(), QUIET_SECONDS, STANDING_SECONDS)
 
@@ -406,20 +406,21 @@ class World:
                 return True
         return False
 
-    def _all_acting(self) -> bool:
-        return all(client.account_id in self._acting() for client in self.judge.clients)
+    def _left_alone(self) -> list[int]:
+        at_work = self._at_work()
+        return [one.uid for one in self.judge.clients if self.judge.acting_since(one.account_id, at_work) is None]
 
-    def _acting(self) -> dict[AccountId, float]:
-        """Return which accounts somebody looks after, and since when."""
-        now, acting = self.loop.time(), {}
+    def _at_work(self) -> AtWork:
+        now, at_work = self.loop.time(), {}
         for process in self.processes:
             for client in self.judge.clients:
                 worker = process.worker(client.account_id)
                 if worker is None or not worker.acting.is_set():
                     process.acting_since.pop(client.account_id, None)
                     continue
-                acting[client.account_id] = process.acting_since.setdefault(client.account_id, now)
-        return acting
+                since = process.acting_since.setdefault(client.account_id, now)
+                at_work[process.life.name, client.account_id] = since
+        return at_work
 
     def _busy(self) -> str:
         """Return what is under way, empty if nothing."""
@@ -433,8 +434,7 @@ class World:
         brackets = [f"open bracket {key}" for one in workers if one is not None for key in one.keeper.open_brackets]
         at_work = [f"work {one.busy}" for one in workers if one is not None and one.busy]
         at_work += [f"late legs of {one.account_id}" for one in workers if one is not None and not one.late_legs.done]
-        acting = self._acting()
-        alone = [f"nobody for account {one.uid}" for one in self.judge.clients if one.account_id not in acting]
+        alone = [f"nobody for account {uid}" for uid in self._left_alone()]
         return ", ".join((*at_work, *held, *brackets, *alone))
 
     # Watching ---------------------------------------------------------------------------------------------------------
@@ -446,4 +446,4 @@ class World:
 
     def _look(self) -> None:
         living = [process.started_at for process in self.processes if process.alive]
-        self.judge.look(self._acting(), min(living) if living else None)
+        self.judge.look(self._at_work(), min(living) if living else None)
