@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from patriot.simulation.loop import run_virtually
-from patriot.trading.terms import Side
-from tests.execution.exchange import D
-from tests.execution.kit import STOP, TARGET, entered
+from patriot.trading.reports import AccountSnapshot
+from patriot.trading.terms import Side, Urgency
+from tests.execution.exchange import D, Exchange
+from tests.execution.kit import STOP, TARGET, Account, entered
 
 pytestmark = pytest.mark.unit
 
@@ -114,6 +115,38 @@ def test_bracket_that_is_over_stays_over_when_a_person_holds_its_symbol_after_a_
         assert [told.quantity for _, told in await account.log("position.unexplained")][-1] == D(-3)
         assert len(await account.log("risk.exposure_reserved")) == reserved
         assert len(await account.log("position.closed")) == 1
+        await account.end()
+
+    run_virtually(day())
+
+
+class Queue(Exchange):
+    """An exchange that keeps how urgently the account is read."""
+
+    async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
+        self.read.append(urgency)
+        return await super().snapshot(urgency=urgency)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.read: list[Urgency] = []
+
+
+def test_look_at_an_account_that_holds_nothing_waits_behind_entries_until_it_finds_something() -> None:
+    async def day() -> None:
+        exchange = Queue()
+        account = Account(exchange)
+        await account.start()
+        await asyncio.sleep(5)
+        exchange.read.clear()
+        await asyncio.sleep(310)
+        assert exchange.read == [Urgency.BACKGROUND]  # in its turn
+        exchange.trade("ETHUSDT", Side.BUY, D(1))
+        exchange.read.clear()
+        await asyncio.sleep(400)
+        assert account.alarm.names == ["position.unexplained"]
+        assert exchange.read[:2] == [Urgency.BACKGROUND, Urgency.POSITION]  # what it found is confirmed at once
+        assert set(exchange.read[2:]) == {Urgency.POSITION}  # and is looked at as what is held
         await account.end()
 
     run_virtually(day())
