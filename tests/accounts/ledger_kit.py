@@ -17,7 +17,7 @@ from patriot.accounts.ports import TradeVenue
 from patriot.adapters.exchanges.binance.orders import BinanceOrders
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
-from patriot.kernel.errors import StoreUnavailable
+from patriot.kernel.errors import ExchangeRefused, StoreUnavailable
 from patriot.kernel.eventstore import Appended
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore
@@ -73,8 +73,13 @@ class ForgetfulOrders:
 
     def __init__(self, orders: BinanceOrders) -> None:
         self.lags = False
-        self.trades = orders.trades
+        self.refuses: str | None = None  # the symbol of which nothing is told
         self._orders = orders
+
+    async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
+        if symbol == self.refuses:
+            raise ExchangeRefused(-1121, "Invalid symbol.")
+        return await self._orders.trades(symbol, since, urgency=urgency)
 
     async def sender_of(
         self, symbol: str, venue_order_id: str, *, urgency: Urgency = Urgency.NORMAL

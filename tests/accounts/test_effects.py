@@ -24,7 +24,7 @@ from patriot.accounts.events import (
 )
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import FakeClock
-from patriot.kernel.errors import ExchangeUnavailable, StoreUnavailable
+from patriot.kernel.errors import ExchangeRefused, ExchangeUnavailable, StoreUnavailable
 from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryEventStore
 from patriot.trading.reports import (
@@ -109,6 +109,24 @@ async def test_executions_of_others_are_booked_once_with_who_sent_them(exchange:
     assert (booked.commission_asset, booked.commission_value) == ("USDT", booked.commission)
     traded = await exchange.venue.orders.trades("BTCUSDT", NOON - timedelta(days=9_000))
     assert booked.trade_id == traded[-1].trade_id
+
+
+async def test_all_else_is_booked_where_executions_of_one_symbol_are_refused(exchange: Connection) -> None:
+    books = Books(exchange)
+    await books.ledger.sync_income()
+    await exchange.step(1)
+    await exchange.venue.orders.place(market_order("web_1", Side.SELL, "0.050"), exchange.now)
+    await exchange.step(20)
+    await deposit(exchange, "500")
+    books.orders.refuses = "BTCUSDT"
+    with pytest.raises(ExchangeRefused, match="Invalid symbol"):
+        await books.ledger.sync_income()
+    assert (await books.amounts(TransferRecorded))[-1] == Decimal(500)
+    assert await books.events(TradeBooked) == []
+
+    books.orders.refuses = None
+    await books.ledger.sync_income()
+    assert len(await books.events(TradeBooked)) == 1
 
 
 async def test_nobody_is_said_to_have_traded_before_the_fills_are_known(exchange: Connection) -> None:

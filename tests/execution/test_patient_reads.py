@@ -54,7 +54,7 @@ def test_refused_read_is_repeated_more_seldom_and_told_once_for_each_code() -> N
         await asyncio.sleep(0.5)
         assert reads.words == ["the exchange refuses to tell income: -1121: Invalid symbol."]
         await reading
-        assert question.pauses == [1, 2, 5, 10, 30, 30, 30]
+        assert question.pauses == [1, 2, 5, 10, 30, 60, 60]
         assert reads.words == []
         told = [(name, fields["what"], fields["reason"]) for name, fields in alarm.raised]
         assert told == [

@@ -1,7 +1,7 @@
 """Keep an account's books: read what the exchange booked, record what is new."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from patriot.accounts.commands import (
     LedgerCommand,
@@ -13,7 +13,7 @@ from patriot.accounts.commands import (
 )
 from patriot.accounts.events import PositionSample, SampleReason, ledger_stream
 from patriot.accounts.ledger import LEDGER, REMEMBERED, Ledger, missing_equity, read_from
-from patriot.accounts.other_trades import MAY_BE_OURS, OtherTrades
+from patriot.accounts.other_trades import MAY_BE_OURS, Found, OtherTrades
 from patriot.accounts.ports import AccountVenue, Worth
 from patriot.kernel.bus import CommandBus, decode_all
 from patriot.kernel.clock import Clock
@@ -75,22 +75,27 @@ class AccountLedger:
 
         History costs much of the request budget and waits for everything else, unless the call says otherwise. The
         first call of an account opens its books: many that are linked at once hold up nobody who trades.
-        Errors: ExchangeError; StoreUnavailable.
+        Errors: ExchangeError; StoreUnavailable. ExchangeRefused also where only executions of one symbol are refused,
+        once all else is recorded.
         """
         async with self._one_at_a_time:
+            found = Found()
             ledger = await self._load()
             if not ledger.opened:
                 await self._open(urgency)
             else:
-                since = read_from(ledger, self._clock.now() - INCOME_HISTORY)
-                income = await self._venue.income(since, urgency=urgency)
-                undecided_since = await self._book_others(income, urgency)
+                begin = read_from(ledger, self._clock.now() - INCOME_HISTORY)
+                income = await self._venue.income(begin, urgency=urgency)
+                found = await self._book_others(income, urgency)
+                since = found.undecided_since
                 for record in income:
-                    if undecided_since is None or record.at < undecided_since + REMEMBERED:  # else it is not read again
+                    if since is None or record.at < since + REMEMBERED:  # else it is not read again
                         await self._book(record)
             due = missing_equity(await self._load())
             if due is not None:
                 await self._sample(due)
+            if found.refusal is not None:
+                raise found.refusal
 
     async def sample_equity(self, reason: SampleReason) -> AccountSnapshot | None:
         """Record what the account is worth now, by its exchange: once an hour or per transfer, as the reason says.
@@ -136,11 +141,11 @@ class AccountLedger:
             income = again
         raise ExchangeUnavailable(f"the account was never still in {STEADY_READS} reads of its wallet")
 
-    async def _book_others(self, income: list[IncomeRecord], urgency: Urgency) -> datetime | None:
-        """Book what others executed; return since when there is something that may still turn out ours."""
+    async def _book_others(self, income: list[IncomeRecord], urgency: Urgency) -> Found:
+        """Book what others executed; return what was found."""
         others, since = self._others, self._others.unknown(self._ledger, income)
         if not since:
-            return None
+            return Found()
         settled = (await self._venue.snapshot(urgency=urgency)).at - MAY_BE_OURS
         knows_fills = min(since.values()) <= settled and await others.fills_known()
         ledger = await self._load()
@@ -150,7 +155,7 @@ class AccountLedger:
         if found.undecided_since is not None:
             wait = max(LOOK_AGAIN, found.undecided_since - settled)
             self._due_at = self._clock.monotonic() + wait.total_seconds()
-        return found.undecided_since
+        return found
 
     async def _book(self, record: IncomeRecord) -> None:
         if self._ledger.knows(record.record_id, record.at):

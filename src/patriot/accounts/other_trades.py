@@ -13,6 +13,7 @@ from patriot.accounts.commands import RecordTrade
 from patriot.accounts.events import TradeOrigin
 from patriot.accounts.ledger import Ledger
 from patriot.accounts.ports import TradeVenue, Worth
+from patriot.kernel.errors import ExchangeRefused
 from patriot.trading.reports import IncomeRecord, OrderSender, TradeReport
 from patriot.trading.terms import AccountId, Urgency, UserId
 
@@ -21,10 +22,14 @@ MAY_BE_OURS = timedelta(minutes=3)  # how long an execution is left alone; walle
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is to be booked, and since when there are executions of which nobody can tell yet whose they are."""
+    """What is to be booked, and since when there are executions of which nobody can tell yet whose they are.
 
-    commands: tuple[RecordTrade, ...]
-    undecided_since: datetime | None
+    `refusal`: the exchange refuses to tell those of a symbol.
+    """
+
+    commands: tuple[RecordTrade, ...] = ()
+    undecided_since: datetime | None = None
+    refusal: ExchangeRefused | None = None
 
 
 class OtherTrades:
@@ -64,14 +69,21 @@ class OtherTrades:
     ) -> Found:
         """Return what is to be booked, ascending within a symbol.
 
-        Own fills up to `decided_until` and later are in the books; None if nobody knows. Errors: ExchangeError.
+        Own fills up to `decided_until` and later are in the books; None if nobody knows. What is refused of one symbol
+        leaves it undecided, and the others are found. Errors: ExchangeError, but for a refusal.
         """
         commands: list[RecordTrade] = []
         undecided: list[datetime] = []
+        refusal: ExchangeRefused | None = None
         for symbol, at in sorted(since.items()):
-            trades = await self._venue.trades(symbol, at, urgency=urgency)
-            lacking = [one for one in trades if ledger.lacks_trade(symbol, one.trade_id, one.at)]
-            senders = await self._senders(symbol, lacking, urgency)
+            try:
+                trades = await self._venue.trades(symbol, at, urgency=urgency)
+                lacking = [one for one in trades if ledger.lacks_trade(symbol, one.trade_id, one.at)]
+                senders = await self._senders(symbol, lacking, urgency)
+            except ExchangeRefused as error:
+                refusal = error
+                undecided.append(at)
+                continue
             for trade in lacking:
                 sender = senders[trade.venue_order_id]
                 by_exchange = sender is not None and sender.is_exchange
@@ -82,7 +94,7 @@ class OtherTrades:
                     commands.append(await self._record(trade, origin, ledger.asset or ""))
                 else:
                     undecided.append(trade.at)
-        return Found(tuple(commands), min(undecided, default=None))
+        return Found(tuple(commands), min(undecided, default=None), refusal)
 
     async def _senders(
         self, symbol: str, trades: Sequence[TradeReport], urgency: Urgency

@@ -13,7 +13,7 @@ from patriot.kernel.patience import patiently
 from patriot.trading.terms import AccountId
 
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
-REFUSED_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
+REFUSED_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
 class Reads:
