@@ -21,7 +21,7 @@ from patriot.orders.events import (
     entry_order_id,
     order_stream,
 )
-from patriot.sim.engine.operations import PlaceAlgoOrder, PlaceOrder, SetLeverage, SetMarginType
+from patriot.sim.engine.operations import CancelAlgoOrder, PlaceAlgoOrder, PlaceOrder, SetLeverage, SetMarginType
 from patriot.sim.engine.words import MarginType, OrderType, Side
 from patriot.simulation.books import Books
 from patriot.simulation.faults import CALM, Dice
@@ -101,6 +101,10 @@ class Scene:
             client_algo_id=client_order_id(PREFIX, Leg.STOP, 1),
         )
         self.venue.exchange.apply(stop)
+
+    def cancel_stop(self) -> None:
+        """Cancel the stop."""
+        self.venue.exchange.apply(CancelAlgoOrder(self.uid, client_algo_id=client_order_id(PREFIX, Leg.STOP, 1)))
 
     async def write_order(self, leg: Leg) -> None:
         """Write down an order that the exchange took, with what was executed of it."""

@@ -240,3 +240,30 @@ def test_end_that_no_fault_makes_is_told_although_a_new_life_follows(error: Exce
     scene.judge.crashed("account.worker_failed", error)
 
     assert scene.judge.violations == [f"law 2: account.worker_failed ended by itself: {words}" for words in told]
+
+
+@pytest.mark.parametrize(
+    ("senders", "later", "told"),
+    [
+        (("process 2", "process 1"), 5.0, False),  # who was deposed knows nothing of what the new owner sent
+        (("process 1", "process 2"), 0.1, False),  # nor can that one know what is on its way
+        (("process 1", "process 2"), 0.2, True),
+        (("process 1", "process 1"), 0.1, True),
+        (("process 2", "process 2"), 0.1, True),
+    ],
+)
+def test_stop_that_two_owners_send_is_told_unless_neither_could_know(
+    *, senders: tuple[str, str], later: float, told: bool
+) -> None:
+    scene = Scene()
+    scene.trade(Leg.ENTRY)
+    scene.judge.leases = {LEASE: ("process 2", 0.0)}
+    stop = {"clientAlgoId": client_order_id(PREFIX, Leg.STOP, 1), "symbol": SYMBOL}
+    for sender in senders:
+        scene.judge.sent(Life(sender), scene.uid, Request(b"", "POST", "/fapi/v1/algoOrder", stop, {}))
+        scene.seconds += later
+    scene.rest_stop()
+    scene.cancel_stop()
+    scene.rest_stop()
+
+    assert scene.judge.violations == (["law 1: 2 orders for the intent " + f"{PREFIX} s 1"] if told else [])

@@ -32,6 +32,7 @@ UNTOLD_SECONDS = 31.0  # more: a silent stream is looked into after 30 s, and no
 WORKING_WITHIN_SECONDS = 40.0  # a lease runs out, another process takes it, reads its log and the exchange
 NOTICED_WITHIN_SECONDS = 15.0  # a lost lease, by its owner: its time to live and a little
 LOOKED_WITHIN_SECONDS = 30.0  # before an entry: what its settings are on the exchange
+UNSEEN_SECONDS = 0.1  # a request on its way to the exchange
 WAY_OUT_WITHIN_SECONDS = 10.0  # an emergency close that takes longer is no excuse any more
 # laxer than the desk: an id that PATRIOT should not have written counts too
 _OURS = re.compile("(?P<prefix>p[a-z2-7]{26})(?P<leg>[estcx])(?P<sequence>[0-9]+)")
@@ -173,12 +174,15 @@ class Judge:
         self.attempts[client_id].append(Attempt(life.name if life else "", self.now(), deposed))
 
     def _could_not_know(self, client_id: str, leg: str, placed: int) -> bool:
-        """Tell whether a protective leg came twice because its new owner had sent one, and then an unaware old one.
+        """Tell whether a protective leg came twice because its new owner sent one, and so did an unaware old one.
 
         Who does not reach the store cannot know of it, and must not leave a position naked: one each, and no way out.
+        The new owner cannot know of what the old one sends in the same moment.
         """
         *before, last = self.attempts[client_id]
-        return placed == 2 and leg in "st" and last.deposed and last.life not in [one.life for one in before]
+        if placed != 2 or leg not in "st" or last.life in [one.life for one in before]:
+            return False
+        return last.deposed or (before[-1].deposed and last.at - before[-1].at <= UNSEEN_SECONDS)
 
     def _see_owner(self, life: Life | None, uid: int | None, request: Request) -> bool:
         """Let nobody send orders of an account long after another has got its lease (law 1); tell whether one has."""
