@@ -208,14 +208,21 @@ def run_virtually(work: Coroutine[Any, Any, T]) -> T:
         try:
             return loop.run_until_complete(task)
         finally:
-            with warnings.catch_warnings():  # of what dead processes left open or unbegun: nobody was there to end it
-                warnings.simplefilter("ignore", ResourceWarning)
-                warnings.filterwarnings("ignore", ".* was never awaited", RuntimeWarning)
+            with _without_words_of_the_dead():
                 loop.run_until_complete(_end_all(loop))
                 loop.close()
                 _forget_servers()
                 del task
                 gc.collect()
+
+
+@contextmanager
+def _without_words_of_the_dead() -> Iterator[None]:
+    """Hear no warning of what dead processes left open or unbegun: nobody was there to end it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        warnings.filterwarnings("ignore", ".* was never awaited", RuntimeWarning)
+        yield
 
 
 def _forget_servers() -> None:
@@ -246,7 +253,8 @@ def _only_virtual_time(loop: VirtualLoop) -> Iterator[None]:
     real, collecting = pool.monotonic, gc.isenabled()
     pool.monotonic = loop.time
     gc.disable()
-    gc.collect()  # what the run before left when it returned, else it would be frozen with the rest
+    with _without_words_of_the_dead():
+        gc.collect()  # what the run before left when it returned, else it would be frozen with the rest
     gc.freeze()
     try:
         yield
