@@ -1,6 +1,8 @@
 """Work that must go on is seen when it ends in any way, and ends when it is told to."""
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -46,7 +48,7 @@ async def fails_while_canceled() -> None:
 async def test_work_without_end_that_ends_quietly_is_an_error_of_its_group(work: Work) -> None:
     async def group_of_two() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(without_end(work(), "the tail"))
+            group.create_task(without_end(work, "the tail"))
             group.create_task(goes_on())
 
     with pytest.raises(ExceptionGroup) as raised:
@@ -55,9 +57,24 @@ async def test_work_without_end_that_ends_quietly_is_an_error_of_its_group(work:
     assert isinstance(raised.value.exceptions[0], EndedByItself)
 
 
+async def test_work_without_end_that_is_canceled_before_it_began_is_never_begun() -> None:
+    begun: list[None] = []
+
+    async def work() -> None:
+        begun.append(None)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a coroutine that nobody awaits is told of
+        task = asyncio.create_task(without_end(work, "the tail"))
+        task.cancel()
+        await asyncio.wait({task})
+        gc.collect()
+    assert begun == []
+
+
 async def test_work_without_end_that_fails_raises_its_own_error() -> None:
     with pytest.raises(StoreUnavailable):
-        await without_end(fails(), "the tail")
+        await without_end(fails, "the tail")
 
 
 @pytest.mark.parametrize("work", [goes_on, fails_while_canceled])

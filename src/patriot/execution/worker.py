@@ -151,10 +151,10 @@ class AccountWorker:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._stop_when_asked())
-                group.create_task(without_end(self._writer.run(), "the journal"))
-                group.create_task(without_end(self._follow(), "the private stream"))
+                group.create_task(without_end(self._writer.run, "the journal"))
+                group.create_task(without_end(self._follow, "the private stream"))
                 group.create_task(self._begin_without_stream())
-                group.create_task(without_end(self._keep_checking(), "the look at what rests"))
+                group.create_task(without_end(self._keep_checking, "the look at what rests"))
                 for background in (self._desk.tasks, self.keeper.tasks, self._tasks):
                     group.create_task(background.failed())
         finally:

@@ -133,12 +133,12 @@ async def in_own_task(work: Coroutine[Any, Any, T]) -> T:
     return _result(task)
 
 
-async def without_end(work: Coroutine[Any, Any, Any], name: str) -> NoReturn:
+async def without_end(work: Callable[[], Coroutine[Any, Any, Any]], name: str) -> NoReturn:
     """Do work that may only end by an error, or with us: a TaskGroup goes on without whatever returns or is canceled.
 
     Errors: the work's own; EndedByItself when it ends in any other way.
     """
-    await in_own_task(work)
+    await in_own_task(work())
     raise EndedByItself(f"{name} ended by itself")
 
 

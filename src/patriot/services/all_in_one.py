@@ -42,9 +42,9 @@ class Platform:
         """Serve until cancelled; strategies start when accounts are in step with their exchange."""
         async with asyncio.TaskGroup() as group:
             for name in self.engines:
-                group.create_task(without_end(self._run(name), name))
+                group.create_task(without_end(partial(self._run, name), name))
             for projection in self.projections:
-                group.create_task(without_end(projection.run(), projection.name))
+                group.create_task(without_end(projection.run, projection.name))
 
     async def _run(self, name: Service) -> None:
         if TABLE[name].needs_accounts:

@@ -104,9 +104,9 @@ class ExecutionService(Engine):
             self.started.set()
             self._router.go_on(self._known.newest)
             async with asyncio.TaskGroup() as group:
-                group.create_task(without_end(self.tail.run(), "the tail of execution"))
-                group.create_task(without_end(self.fleet.failed(), "the fleet"))
-                group.create_task(without_end(self._routes.failed(), "signals on their way"))
+                group.create_task(without_end(self.tail.run, "the tail of execution"))
+                group.create_task(without_end(self.fleet.failed, "the fleet"))
+                group.create_task(without_end(self._routes.failed, "signals on their way"))
                 group.create_task(_until_done(learning))
         finally:
             learning.cancel()

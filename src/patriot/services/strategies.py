@@ -122,9 +122,9 @@ class StrategiesService(Engine):
         try:
             await when_stored(self._follow)
             async with asyncio.TaskGroup() as group:
-                group.create_task(without_end(self.tail.run(), "the tail of strategies"))
-                group.create_task(without_end(self._look_at_bars(), "the look at bars"))
-                group.create_task(without_end(self._tasks.failed(), "what strategies listen to"))
+                group.create_task(without_end(self.tail.run, "the tail of strategies"))
+                group.create_task(without_end(self._look_at_bars, "the look at bars"))
+                group.create_task(without_end(self._tasks.failed, "what strategies listen to"))
         finally:
             await self._tasks.close()
             await self.host.close()
@@ -147,9 +147,8 @@ class StrategiesService(Engine):
             here = [one for one in active if one.exchange is venue_id]
             symbols = tuple(sorted({one.symbol for one in here}))
             intervals = tuple(sorted({one.interval for one in here}))
-            self._following.append(
-                self._tasks.start(without_end(self._listen(venue_id, symbols, intervals), f"the stream of {venue_id}"))
-            )
+            listen = partial(self._listen, venue_id, symbols, intervals)
+            self._following.append(self._tasks.start(without_end(listen, f"the stream of {venue_id}")))
 
     async def _listen(self, venue_id: VenueId, symbols: tuple[str, ...], intervals: tuple[str, ...]) -> None:
         async for record in self._ports.venue(venue_id).market.stream(symbols, intervals):
