@@ -337,6 +337,14 @@ def test_each_way_out_that_fails_is_followed_by_one_more_try_for_a_stop(outcome:
     assert play.steps == [Open(Leg.EMERGENCY, D(1))]  # it was decided to leave, and is
 
 
+def test_no_stop_is_tried_beside_a_way_out_that_fails_while_the_fate_of_one_is_unknown() -> None:
+    play = unprotected()
+    play.open(Leg.STOP, D(1), LegState.UNKNOWN)
+    play.open(Leg.EMERGENCY, D(1), LegState.FAILED)
+    play.open(Leg.EMERGENCY, D(1), LegState.FAILED)
+    assert play.steps == [Open(Leg.EMERGENCY, D(1))]
+
+
 def test_stop_whose_cancel_is_on_its_way_covers_nothing() -> None:
     play = Play()
     play.enter("1")

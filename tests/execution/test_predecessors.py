@@ -198,3 +198,26 @@ def test_only_the_first_leg_waits_for_the_list_of_past_orders_after_a_takeover()
         await account.end()
 
     run_virtually(day())
+
+
+@pytest.mark.parametrize(("seconds", "final"), [(10, False), (30, True)])
+def test_refusal_is_final_once_nothing_of_a_predecessor_can_come_any_more(seconds: float, *, final: bool) -> None:
+    async def day() -> None:
+        account = Account()
+        await account.start()
+        await account.enter()
+        await asyncio.sleep(1)
+        await account.end()
+        await account.start()
+        await asyncio.sleep(seconds)
+        exchange = account.exchange
+        exchange.refusals["s2"] = [ExchangeRefused(-2021, "Order would immediately trigger.")]
+        exchange.cancel_silently(STOP)
+        exchange.tell(exchange.orders[STOP])
+        await asyncio.sleep(5)
+        rejected = [event.order_id for _, event in await account.log("order.rejected")]
+        assert rejected == ([leg_order_id(ORDER_ID, Leg.STOP, 2)] if final else [])
+        assert "s3" in exchange.resting()
+        await account.end()
+
+    run_virtually(day())

@@ -4,7 +4,8 @@
 - a position has one resting stop of exactly its size, and a target of its size beside it;
 - an entry of which nothing is told has a stop too: it may have executed;
 - a stop is replaced new first, so that the position is never naked in between;
-- three failed stops close the position at market; while that fails, each failed try is followed by one for a stop;
+- three failed stops close the position at market; while that fails, each failed try is followed by one for a stop,
+  unless one of unknown fate may rest: what is at rest can be compared with the exchange;
 - a flat bracket has nothing resting.
 What an order's state says was executed counts at once, before the executions themselves are known.
 """
@@ -264,9 +265,9 @@ def next_steps(bracket: Bracket) -> list[Open | Cancel]:
         return _clear(bracket) if bracket.entry_over else _presume(bracket)
     stops = _protect(bracket)
     if bracket.of(Leg.EMERGENCY):
-        return [step for step in stops if isinstance(step, Cancel) or step.leg is Leg.STOP] + _close(
-            bracket, Leg.EMERGENCY
-        )
+        beside = [step for step in stops if isinstance(step, Cancel) or step.leg is Leg.STOP]
+        unknown = any(stop.state is LegState.UNKNOWN for stop in bracket.of(Leg.STOP))  # may rest
+        return ([] if unknown else beside) + _close(bracket, Leg.EMERGENCY)
     if any(isinstance(step, Open) and step.leg is Leg.EMERGENCY for step in stops):
         return stops
     if bracket.of(Leg.CLOSE):

@@ -39,5 +39,7 @@ class LateLegs:
         symbols = await self._load_traded(self._since)
         searches = (self._desk.search(symbol, Urgency.NORMAL, strays=True) for symbol in symbols)
         self.done = all(await asyncio.gather(*searches))
-        if not self.done:
+        if self.done:
+            self._desk.inherit_no_more()
+        else:
             self._due_at = self._clock.monotonic() + AGAIN_SECONDS

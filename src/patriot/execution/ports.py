@@ -102,6 +102,10 @@ class Desk(Protocol):
         """Fetch the executions of open brackets, and find lost orders of theirs."""
         ...
 
+    def inherit_no_more(self) -> None:
+        """Take it that nothing of an earlier owner comes any more: what is refused now is refused to us."""
+        ...
+
     def doubt(self, symbol: str) -> None:
         """Have lost legs of a symbol found before the next leg of its brackets goes out."""
         ...

@@ -139,6 +139,10 @@ class OrderDesk:
         """Fetch the executions of open brackets, and find lost orders of theirs."""
         await self._recovery.catch_up(search=search)
 
+    def inherit_no_more(self) -> None:
+        """Take it that nothing of an earlier owner comes any more: what is refused now is refused to us."""
+        self.sender.inherited.clear()
+
     def doubt(self, symbol: str) -> None:
         """Have lost legs of a symbol found before the next leg of its brackets goes out."""
         self._recovery.doubt(symbol)
