@@ -20,11 +20,12 @@ from patriot.kernel.ids import Ids
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore, MemoryLeases
 from patriot.market.ports import MarketVenue
 from patriot.orders.client_ids import client_order_id
+from patriot.orders.events import OrderCreated
 from patriot.orders.patience import DeskPatience
 from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.decider import RISK, RiskState
 from patriot.risk.events import risk_stream
-from patriot.services.account import LinkedAccount, put_to_work
+from patriot.services.account import EntryChecks, LinkedAccount, put_to_work
 from patriot.services.commands import full_bus
 from patriot.services.pace import LivePace, Pace
 from patriot.services.ports import Ports
@@ -37,6 +38,14 @@ from tests.orders.kit import ACCOUNT, ORDER_ID, PREFIX, USER
 
 AMPLE = EffectiveLimits(D(10**6), D(10**6), D(100), D("0.9"), D("0.9"))
 STOP, TARGET, ENTRY = (client_order_id(PREFIX, leg, 1) for leg in (Leg.STOP, Leg.TARGET, Leg.ENTRY))
+
+
+async def anything(_entry: OrderCreated) -> bool:
+    """Let an entry go out."""
+    return True
+
+
+FREE = EntryChecks(lambda _entry: 5, anything)
 
 
 class Alarm:
@@ -107,9 +116,7 @@ class Account:
             self.clock, ids, self.store, self.store.feed, MemoryCheckpoints(), self.leases, bus, venues, self.alarm
         )
         linked = LinkedAccount(ACCOUNT, USER, VenueId.BINANCE)
-        account = put_to_work(
-            ports, linked, ApiKey("key", "secret"), fence, self.pace, DeskPatience(), lambda _entry: 5
-        )
+        account = put_to_work(ports, linked, ApiKey("key", "secret"), fence, self.pace, DeskPatience(), FREE)
         self.worker, self.keeper = account.worker, account.worker.keeper
         self.worker.key.take(None)
         self.begun.set()

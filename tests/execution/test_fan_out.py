@@ -121,6 +121,7 @@ class Round:
         self.clock, self.steps, self.halts_asked = VirtualClock(), list[Step](), 0
         self.halt: HaltLevel | None = None
         self.halt_folded: HaltLevel | None = None
+        self.overtaken = False
         self.hands = {AccountId(UUID(int=100 + number)): hand for number, hand in enumerate(hands)}
         self.routed: set[tuple[SignalId, AccountId]] = set()
         self.records: dict[AccountId, tuple[float, RoutedAccount]] = {}
@@ -143,6 +144,7 @@ class Round:
             self._is_owned,
             self._put_off,
             self._halt_in_log,
+            lambda _signal: self.overtaken,
         )
         self.router = SignalRouter(self.book, needs, cast("Any", self), self.clock, self.steps.append)
 

@@ -25,6 +25,7 @@ from patriot.sim.engine import operations as sim_operations
 from patriot.simulation.loop import run_virtually
 from patriot.strategies.events import SignalAction
 from patriot.trading.terms import AccountId, Exchange, Leg, OrderId, OrderType, Side, StrategyId
+from tests.execution.kit import FREE
 from tests.services.paper import ALICE, BOB, RANGE, TREND, Paper
 
 pytestmark = pytest.mark.integration
@@ -239,7 +240,7 @@ def test_way_out_that_is_asked_for_before_the_log_was_read_is_not_forgotten() ->
         assert fence is not None
         key, account = await paper.vault.open(account_id), LinkedAccount(account_id, ALICE, Exchange.BINANCE)
         async with paper.plugged_in() as ports:
-            worker = put_to_work(ports, account, key, fence, LivePace(), DeskPatience(), lambda _entry: 5).worker
+            worker = put_to_work(ports, account, key, fence, LivePace(), DeskPatience(), FREE).worker
             asking = asyncio.create_task(worker.flatten("HALTED"))
             await paper.settle()
             assert not asking.done()

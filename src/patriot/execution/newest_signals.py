@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from patriot.execution.events import SignalRouted
 from patriot.strategies.events import SignalGenerated
-from patriot.trading.terms import AccountId, SignalId
+from patriot.trading.terms import AccountId, SignalId, StrategyId
 
 REMEMBERED = timedelta(minutes=10)  # of the exchange, before the newest; an account answers in half a minute
 
@@ -22,12 +22,14 @@ class NewestSignals:
 
     signals: dict[SignalId, SignalGenerated] = field(default_factory=dict)
     unanswered: dict[SignalId, list[AccountId]] = field(default_factory=dict)  # of those signals, the followers
+    last: dict[StrategyId, SignalId] = field(default_factory=dict)
 
     def apply(self, event: SignalEvent, followers: Sequence[AccountId]) -> None:
         """Take the next event of the log; `followers` of its strategy as the log has them then."""
         match event:
             case SignalGenerated():
                 self._forget_before(event)
+                self.last[event.strategy_id] = event.signal_id
                 if followers:
                     self.signals[event.signal_id] = event
                     self.unanswered[event.signal_id] = list(followers)
@@ -37,6 +39,10 @@ class NewestSignals:
                 self.unanswered[event.signal_id] = left
                 if not left:
                     self._forget(event.signal_id)
+
+    def overtaken(self, signal: SignalGenerated) -> bool:
+        """Tell whether its strategy has spoken since."""
+        return self.last.get(signal.strategy_id, signal.signal_id) != signal.signal_id
 
     def _forget_before(self, newest: SignalGenerated) -> None:
         for signal_id, signal in list(self.signals.items()):

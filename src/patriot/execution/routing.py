@@ -25,7 +25,7 @@ from patriot.kernel.bus import CommandBus
 from patriot.kernel.clock import Clock
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused, LeaseLost, StoreUnavailable
 from patriot.kernel.eventstore import Actor, ActorType, Context
-from patriot.kernel.money import ZERO
+from patriot.kernel.money import ZERO, round_to_tick
 from patriot.kernel.tasks import Lanes, when_stored
 from patriot.orders.commands import PlaceOrder
 from patriot.orders.events import OrderCreated, OrderDenied, entry_order_id
@@ -69,6 +69,7 @@ class RoutingNeeds:
     is_owned: Callable[[AccountId], Awaitable[bool]]  # whether any process works for an account
     later: Callable[[Callable[[], Awaitable[None]]], None]  # do something in the background
     halt_in_log: Callable[[UserId, AccountId, StrategyId], Awaitable[HaltLevel | None]]  # ahead of the tail
+    overtaken: Callable[[SignalGenerated], bool]  # whether its strategy has spoken since
 
 
 class Share(Protocol):
@@ -111,10 +112,9 @@ class SignalRouter:
     def go_on(self, newest: NewestSignals) -> None:
         """See, at a start, that shares are told of that an earlier process had left to others, and none has told of."""
         for signal in newest.signals.values():
-            for account_id in self._followers(signal):
-                if account_id in newest.unanswered[signal.signal_id]:
-                    share = self._share_of(signal, account_id)
-                    self._needs.later(partial(self._leave_to_owner, signal, account_id, share))
+            for account_id in newest.unanswered[signal.signal_id]:
+                share = self._share_of(signal, account_id)
+                self._needs.later(partial(self._leave_to_owner, signal, account_id, share))
 
     def _followers(self, signal: SignalGenerated) -> list[AccountId]:
         return [follower.account_id for follower in self._book.in_turn(signal.strategy_id, signal.signal_id)]
@@ -190,12 +190,14 @@ class SignalRouter:
     async def close_left_behind(self, signal: SignalGenerated) -> None:
         """Have positions closed of accounts that left the strategy: a start does not find that they owe an answer."""
         if signal.action is SignalAction.CLOSE:
-            left = [
-                account_id
-                for account_id, worker in self._needs.workers.items()
-                if worker.keeper.bracket_on(signal.symbol, signal.strategy_id) is not None
-            ]
-            await self._do_all(signal, sorted(set(left) - set(self._followers(signal))), late=False)
+            others = sorted(self._book.accounts.keys() - set(self._followers(signal)))
+            await asyncio.gather(*(when_stored(partial(self._close_left, signal, one)) for one in others))
+
+    async def _close_left(self, signal: SignalGenerated, account_id: AccountId) -> None:
+        group_id = await self._request_close(signal, account_id)
+        if group_id is not None:
+            routed = RoutedAccount(account_id, Routing.SENT, group_id, None, None)
+            await self._record(signal, routed, alone=False)
 
     async def _close(self, signal: SignalGenerated, account_id: AccountId, *, late: bool, alone: bool) -> RoutedAccount:
         """Have the position of one account closed, whatever its status: the way out is always open."""
@@ -236,6 +238,8 @@ class SignalRouter:
             return _skipped(follower, ReasonCode.SYMBOL_NOT_TRADED if told else ReasonCode.EXCHANGE_UNAVAILABLE)
         if self._clock.now() > min(signal.valid_until, signal.generated_at + MAX_SIGNAL_AGE):
             return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)
+        if late and self._needs.overtaken(signal):
+            return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)
         asked_at = self._clock.monotonic()
         if not await worker.is_ready(READY_SECONDS):
             return _skipped(follower, ReasonCode.EQUITY_UNKNOWN)
@@ -254,8 +258,11 @@ class SignalRouter:
             return _skipped(follower, ReasonCode.EXCHANGE_UNAVAILABLE)
         if equity is None:
             return _skipped(follower, ReasonCode.EQUITY_UNKNOWN)
-        if not self._still_follows(follower, signal):
+        strategy, prepared = self._book.strategies[signal.strategy_id], follower
+        follower = strategy.followers.get(prepared.account_id, prepared)  # as it is now: preparing took its time
+        if not self._may_still_enter(prepared, strategy):
             return _skipped(follower, ReasonCode.HALTED)
+        signal = _on_ticks(signal, instrument)
         quantity = self._quantity(signal, strategy, follower, equity, instrument)
         if quantity == ZERO:
             return _skipped(follower, ReasonCode.BELOW_MIN_NOTIONAL)
@@ -281,15 +288,25 @@ class SignalRouter:
             worker.enter(decided.events)
         else:
             await worker.enter_again(order_id)
-        halts = (self._needs.risk.halt_for(*owner), await self._needs.halt_in_log(*owner) if late else None)
-        if HaltLevel.H3 in halts or not self._still_follows(follower, signal):  # carried out before the entry was
-            await worker.close(signal.symbol, signal.strategy_id, ReasonCode.HALTED)
+        await self._catch_up_on_halts(signal, worker, owner, late)
         return RoutedAccount(follower.account_id, Routing.SENT, order_id, None, quantity)
 
-    def _still_follows(self, follower: Follower, signal: SignalGenerated) -> bool:
+    async def _catch_up_on_halts(
+        self, signal: SignalGenerated, worker: AccountWorker, owner: tuple[UserId, AccountId, StrategyId], late: bool
+    ) -> None:
+        """Carry out on an entry what was carried out just before it was there."""
+        halts = [self._needs.risk.halt_for(*owner), await self._needs.halt_in_log(*owner) if late else None]
+        stopped = self._book.strategies[signal.strategy_id].status is StrategyStatus.STOPPED
+        if HaltLevel.H2 in halts or HaltLevel.H3 in halts:
+            worker.cancel_entries(signal.strategy_id)
+        if HaltLevel.H3 in halts or stopped:
+            await worker.close(signal.symbol, signal.strategy_id, ReasonCode.HALTED)
+
+    def _may_still_enter(self, follower: Follower, strategy: FollowedStrategy) -> bool:
         """Tell whether nothing came while the entry was prepared that would have had it skipped."""
-        strategy, status = self._book.strategies[signal.strategy_id], self._book.accounts.get(follower.account_id)
-        return strategy.status is StrategyStatus.ACTIVE and status is AccountStatus.ACTIVE
+        now, status = strategy.followers.get(follower.account_id), self._book.accounts.get(follower.account_id)
+        follows = now is not None and now.assignment_id == follower.assignment_id
+        return follows and strategy.status is StrategyStatus.ACTIVE and status is AccountStatus.ACTIVE
 
     def _limits(self, follower: Follower, signal: SignalGenerated) -> EffectiveLimits:
         return self._needs.risk.limits_for(follower.user_id, follower.account_id, signal.strategy_id)
@@ -343,6 +360,16 @@ class SignalRouter:
             halt=risk.halt_for(*owner),
             at=self._clock.now(),
         )
+
+
+def _on_ticks(signal: SignalGenerated, instrument: Instrument) -> SignalGenerated:
+    """Return the signal with prices that the follower's exchange takes, which may not be where the strategy looks."""
+    stop, target, tick = signal.stop_price, signal.take_profit_price, instrument.tick_size
+    return replace(
+        signal,
+        stop_price=None if stop is None else round_to_tick(stop, tick),
+        take_profit_price=None if target is None else round_to_tick(target, tick),
+    )
 
 
 def _skipped(follower: Follower, reason: ReasonCode) -> RoutedAccount:

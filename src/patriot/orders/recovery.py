@@ -25,9 +25,10 @@ from patriot.trading.reports import OrderReport, VenueStatus
 from patriot.trading.terms import Leg, OrderId, Urgency
 
 T = TypeVar("T")
+RESTING, EXECUTIONS, PAST_ORDERS = "what rests in {}", "executions in {}", "past orders in {}"  # for a person
 
 
-class Ways(Protocol):
+class RecoveringDesk(Protocol):
     """What recovery asks of its desk."""
 
     on_read: Callable[[str, ExchangeRefused | None], None]
@@ -47,7 +48,7 @@ class OrderRecovery:
         taker: ReportTaker,
         inquiry: OrderInquiry,
         sender: OrderSender,
-        ways: "Ways",
+        desk: RecoveringDesk,
         clock: Clock,
         patience: DeskPatience,
         tasks: Background,
@@ -57,7 +58,7 @@ class OrderRecovery:
         self._taker = taker
         self._inquiry = inquiry
         self._sender = sender
-        self._ways = ways
+        self._desk = desk
         self._clock = clock
         self._patience = patience
         self._tasks = tasks
@@ -79,22 +80,30 @@ class OrderRecovery:
     async def _recover_symbol(self, symbol: str, takeover: bool) -> None:
         """Recover the orders of one symbol: no other waits for what the exchange tells of it."""
         self._note_legs_sent(symbol)
-        listed = await self._told(f"what rests in {symbol}", partial(self._list_resting, symbol))
+        listed = await self._told(RESTING.format(symbol), partial(self._list_resting, symbol))
         if listed is None:
             self._count_on_nothing(symbol)
+            self._resume_unsent(symbol)
             return
         if takeover and not self._known.is_covered(symbol, listed):
             await self.find_lost_legs(symbol)  # dearer than the list: it waits where every position has its stop
         await asyncio.gather(*(self._recover_order(one, listed) for one in self._known.under_way(symbol)))
+
+    def _resume_unsent(self, symbol: str) -> None:
+        for created in self._known.under_way(symbol):
+            if self._known[created.order_id].status in UNSENT:
+                self._tasks.start(self._desk.resume(created))  # being sent would have been written first
+            else:
+                self._cancel_again(created.order_id, created)
 
     async def _told(self, what: str, question: Callable[[], Awaitable[T]]) -> T | None:
         """Repeat a question until the exchange answers it; None where it refuses to, which is told."""
         try:
             answer = await self._inquiry.until_answered(question, final=(ExchangeRefused,))
         except ExchangeRefused as refusal:
-            self._ways.on_read(what, refusal)
+            self._desk.on_read(what, refusal)
             return None
-        self._ways.on_read(what, None)
+        self._desk.on_read(what, None)
         return answer
 
     def _note_legs_sent(self, symbol: str) -> None:
@@ -134,7 +143,12 @@ class OrderRecovery:
         if search or symbol in self._unsearched:
             await self.search(symbol, Urgency.NORMAL)
         trades = partial(self._inquiry.collect_trades, symbol, since, Urgency.NORMAL)
-        await self._told(f"executions in {symbol}", trades)
+        await self._told(EXECUTIONS.format(symbol), trades)
+
+    def forget(self, symbol: str) -> None:
+        """Take back what was told of a symbol that is not asked about any more."""
+        for what in (RESTING, EXECUTIONS, PAST_ORDERS):
+            self._desk.on_read(what.format(symbol), None)
 
     def doubt(self, symbol: str) -> None:
         """Have lost legs of a symbol found before the next leg of its brackets goes out."""
@@ -164,7 +178,7 @@ class OrderRecovery:
         them; it may refuse to.
         """
         recent = partial(self._venue.recent_orders, symbol, urgency=urgency)
-        reports = await self._told(f"past orders in {symbol}", recent)
+        reports = await self._told(PAST_ORDERS.format(symbol), recent)
         if reports is None:
             return False
         unknown: dict[str, str] = {}
@@ -199,13 +213,13 @@ class OrderRecovery:
         working = [  # before the list is asked for: what is accepted meanwhile need not be on it
             created for created in self._known.working(symbol) if not self._inquiry.is_watching(created.order_id)
         ]
-        what = f"what rests in {symbol}"
+        what = RESTING.format(symbol)
         try:
             listed = await self._list_resting(symbol, urgency)
         except ExchangeRefused as refusal:
-            self._ways.on_read(what, refusal)
+            self._desk.on_read(what, refusal)
             return
-        self._ways.on_read(what, None)
+        self._desk.on_read(what, None)
         missing = [created for created in working if created.client_order_id not in listed]
         await asyncio.gather(*(self._check_missing(created) for created in missing))
 
@@ -227,7 +241,7 @@ class OrderRecovery:
     async def _recover_order(self, created: OrderCreated, listed: set[str]) -> None:
         order_id = created.order_id
         if self._known[order_id].status in UNSENT:
-            self._tasks.start(self._ways.resume(created))  # never sent: being sent would have been written first
+            self._tasks.start(self._desk.resume(created))  # never sent: being sent would have been written first
             return
         if created.client_order_id not in listed and not self._inquiry.is_watching(order_id):
             await self._inquiry.find_again(created)

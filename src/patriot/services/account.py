@@ -1,6 +1,6 @@
 """Puts one account to work: session, desk, brackets, journal, ledger, all behind one fence. The one assembly of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -57,6 +57,14 @@ class WorkingAccount:
     fence: Fence
 
 
+@dataclass(frozen=True, slots=True)
+class EntryChecks:
+    """What is asked before an entry of an earlier life goes out."""
+
+    leverage_of: Callable[[OrderCreated], int | None]  # what it was sized for
+    may_enter: Callable[[OrderCreated], Awaitable[bool]]  # by halts, consent, and the states of strategy and account
+
+
 def put_to_work(
     ports: Ports,
     account: LinkedAccount,
@@ -64,9 +72,9 @@ def put_to_work(
     fence: Fence,
     pace: Pace,
     patience: DeskPatience,
-    leverage_of: Callable[[OrderCreated], int | None],
+    checks: EntryChecks,
 ) -> WorkingAccount:
-    """Return an account ready to run; `leverage_of` tells what an entry was sized for.
+    """Return an account ready to run.
 
     Errors: NotFound if its exchange is not plugged in.
     """
@@ -89,9 +97,9 @@ def put_to_work(
         return await ports.bus.dispatch(command, context, fence=fence)
 
     async def prepare_again(entry: OrderCreated) -> bool:
-        leverage = leverage_of(entry)
+        leverage = checks.leverage_of(entry)
         await worker.key.known()
-        if worker.key.problem is not None:
+        if worker.key.problem is not None or not await checks.may_enter(entry):
             return False
         try:
             if leverage is not None:
