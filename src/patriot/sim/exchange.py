@@ -4,7 +4,7 @@ Everything that changes it goes through apply(): applied, journaled, and only th
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from patriot.kernel.errors import HistoryDamaged
+from patriot.sim.closed_times import ClosedTimes
 from patriot.sim.engine.events import Result, VenueEvent
 from patriot.sim.engine.operations import CreateAccount, Operation, PassTime, SetPermissions
 from patriot.sim.engine.records import AccountView, AlgoOrder, Depth, Order
@@ -65,7 +66,16 @@ class DisconnectWindowSet(msgspec.Struct, frozen=True, tag=True):
     seconds: int
 
 
-ExchangeRecord = Applied | ListenKeyMade | DisconnectWindowSet  # what an exchange has the journal keep
+class ToldToWait(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Accounts were told to ask for nothing until a time of the venue."""
+
+    uids: tuple[int, ...]
+    at_ms: int
+    until_ms: int
+    venue: VenueName = VenueName.BINANCE
+
+
+ExchangeRecord = Applied | ListenKeyMade | DisconnectWindowSet | ToldToWait  # what an exchange has the journal keep
 
 
 class Keeper(Protocol):
@@ -73,6 +83,11 @@ class Keeper(Protocol):
 
     @property
     def now_ms(self) -> int: ...
+
+    @property
+    def speed(self) -> int:
+        """Seconds of this time in a real one; 0 for a time that is driven."""
+        ...
 
     def reach(self, at_ms: int) -> None:
         """Let the world's time be at least this."""
@@ -110,6 +125,7 @@ class Exchange:
         self.keys = KeyRing()
         self.listen_keys: dict[int, str] = {}  # the newest one handed out, by account
         self.disconnect_windows: dict[int, int] = {}  # seconds, by account
+        self.closed = ClosedTimes()  # by the venue's time
         self.settlements: list[Settlement] = []
         self.activity = 0  # state-changing requests accepted, and private messages sent
         self.skew_ms = 0  # how far the clock that clients see is ahead; a fault, not journaled
@@ -255,6 +271,25 @@ class Exchange:
         self._keeper.write(DisconnectWindowSet(uid, seconds))
         self.disconnect_windows[uid] = seconds
 
+    def tell_to_wait(self, uids: Iterable[int], seconds: int) -> None:
+        """Keep that accounts were told to ask for nothing in so many real seconds: a judge counts that against nobody.
+
+        Errors: JournalLost.
+        """
+        at_ms = self.now_ms
+        until_ms = at_ms + seconds * 1000 * self._keeper.speed
+        told = tuple(uids)
+        self.wire.close(told, seconds)
+        later = tuple(uid for uid in told if self.closed.ends(uid) < until_ms)
+        if later and until_ms > at_ms:  # a time that is driven stands still while they wait
+            record = ToldToWait(later, at_ms, until_ms, self.name)
+            self._keeper.write(record)
+            self._close(record)
+
+    def _close(self, record: ToldToWait) -> None:
+        for uid in record.uids:
+            self.closed.add(uid, record.at_ms, record.until_ms)
+
     def restore(self, record: ExchangeRecord) -> None:
         """Bring back what a journal holds; nothing is told and nothing is written.
 
@@ -265,6 +300,9 @@ class Exchange:
             return
         if isinstance(record, DisconnectWindowSet):
             self.disconnect_windows[record.uid] = record.seconds
+            return
+        if isinstance(record, ToldToWait):
+            self._close(record)
             return
         try:
             refusal = self.venue.apply(record.operation, record.at_ms).refusal

@@ -179,7 +179,7 @@ class SimServer:
         if speed is None:
             return
         began_ms, began = max(world.now_ms, self._begins_ms), self._clock.monotonic()
-        world.run_by(lambda: began_ms + int((self._clock.monotonic() - began) * 1000 * speed))
+        world.run_by(lambda: began_ms + int((self._clock.monotonic() - began) * 1000 * speed), speed)
         self._keep_running(self._drive(world, speed))
 
     async def _open_ports(self, world: World) -> None:

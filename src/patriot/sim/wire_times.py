@@ -1,4 +1,4 @@
-"""When executions happened and stops came and went, on a clock that runs on while the venue's own stands still.
+"""When executions happened, stops came and went, and accounts were closed out, on a clock that never stands still.
 
 For a judge of a stepped replay. Not part of the venue: neither journaled nor restored, so that after a restart nothing
 from before it has such a time.
@@ -7,6 +7,7 @@ from before it has such a time.
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
+from patriot.sim.closed_times import ClosedTimes
 from patriot.sim.engine.events import AlgoOrderUpdated, OrderUpdated, VenueEvent
 
 KEPT = 20_000  # of one account; the oldest are forgotten first
@@ -18,6 +19,7 @@ class WireTimes:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._noted: dict[int, dict[str, int]] = defaultdict(dict)
+        self._closed = ClosedTimes()
 
     def note(self, emitted: Iterable[VenueEvent]) -> None:
         """Note the time of what just happened; the first time of each thing stands."""
@@ -38,7 +40,16 @@ class WireTimes:
         if len(noted) > KEPT:
             del noted[next(iter(noted))]
 
+    def close(self, uids: Iterable[int], seconds: int) -> None:
+        """Note that accounts were told now to ask for nothing in so many seconds."""
+        now_ms = int(self._monotonic() * 1000)
+        for uid in uids:
+            self._closed.add(uid, now_ms, now_ms + seconds * 1000)
+
     def state(self) -> dict[str, object]:
-        """Return the times by account, and by `trade:`, `placed:` or `ended:` with the id of the trade or order."""
+        """Return the times by account, and by `trade:`, `placed:` or `ended:` with the id of the trade or order.
+
+        `closed` has the spans in which the venue took nothing, by account.
+        """
         accounts = {str(uid): dict(noted) for uid, noted in sorted(self._noted.items())}
-        return {"now": int(self._monotonic() * 1000), "accounts": accounts}
+        return {"now": int(self._monotonic() * 1000), "accounts": accounts, "closed": self._closed.state()}

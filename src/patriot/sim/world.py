@@ -20,6 +20,7 @@ from patriot.sim.exchange import (
     ExchangeRecord,
     ListenKeyMade,
     Settlement,
+    ToldToWait,
     VenueName,
 )
 from patriot.sim.journal import Journal
@@ -93,6 +94,7 @@ class World:
         self._settled_ms = feed.start_ms
         self._journaled = Advanced(0, feed.start_ms)
         self._live_now: Callable[[], int] | None = None
+        self._speed = 0
         self._moved: dict[str, MovePrice] = {}  # the feed's newest move, by symbol
         self._shocks = Shocks(venues.values())
 
@@ -102,6 +104,11 @@ class World:
     def now_ms(self) -> int:
         """The venues' time: where the clock was driven to, or, when it runs by itself, this very moment."""
         return max(self._now_ms, self._live_now()) if self._live_now is not None else self._now_ms
+
+    @property
+    def speed(self) -> int:
+        """Seconds of the venues' time in a real one; 0 while it is driven."""
+        return self._speed
 
     @property
     def ticks_played(self) -> int:
@@ -140,7 +147,7 @@ class World:
 
     def _restore(self, record: Record) -> None:
         match record:
-            case Applied():
+            case Applied() | ToldToWait():
                 self._now_ms = max(self._now_ms, record.at_ms)
                 self.exchanges[record.venue].restore(record)
             case Advanced():
@@ -173,9 +180,9 @@ class World:
         self._now_ms = max(self._now_ms, place.now_ms)
         self._journaled = place
 
-    def run_by(self, live_now: Callable[[], int]) -> None:
-        """Let the venues' time run by itself: the function tells it, and never runs backwards."""
-        self._live_now = live_now
+    def run_by(self, live_now: Callable[[], int], speed: int = 1) -> None:
+        """Let the venues' time run by itself, so fast: the function tells it, and never runs backwards."""
+        self._live_now, self._speed = live_now, speed
 
     def start(self, journal: Journal[Record] | None) -> None:
         """Begin to write the journal; show a first price of every symbol, so that the venues are open for trading.

@@ -39,6 +39,10 @@ class _Keeper:
     def now_ms(self) -> int:
         return to_epoch_ms(self._clock.now())
 
+    @property
+    def speed(self) -> int:
+        return 1
+
     def reach(self, at_ms: int) -> None:
         """Do nothing: this clock runs by itself."""
 

@@ -30,7 +30,7 @@ from patriot.sim.binance import (
 from patriot.sim.binance.context import FaceContext, Tape
 from patriot.sim.binance.endpoints import ENDPOINTS
 from patriot.sim.binance.exports import EXPORT_PATH, file_of
-from patriot.sim.binance.limits import LimitExceeded, Limits, RateLimiter
+from patriot.sim.binance.limits import TOO_MANY_ORDERS, LimitExceeded, Limits, RateLimiter
 from patriot.sim.binance.listen_keys import ListenKeys
 from patriot.sim.binance.order_socket import OrderSocket
 from patriot.sim.binance.requests import Call, RawRequest, authenticate, parse_parameters
@@ -40,9 +40,12 @@ from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.exchange import Exchange
 from patriot.sim.faults.requests import under_faults
 from patriot.sim.faults.rules import Faults
+from patriot.sim.keys import ApiKey
 from patriot.sim.world import JournalLost
 
 MAX_BODY_BYTES = 256 * 1024
+KEY_HEADER = "X-MBX-APIKEY"
+CLOSING_STATUSES = (429, 418)  # with a Retry-After: who asks on before it is over gets banned
 UNKNOWN_OUTCOME = b'{"code":-1000,"msg":"Unknown error, please check your request or try again later."}'
 ENDPOINT_MODULES = (  # imported for the endpoints they register
     account_rest,
@@ -91,6 +94,7 @@ class BinanceFace:
         self._faults = faults
         self._clock = clock
         self._limiter = RateLimiter(clock, limits)
+        self._askers: dict[int, str] = {}  # the address that an account asked from last
         self._order_socket = OrderSocket(self._context, self.hub, self._limiter, faults, clock, on_lost_journal)
         exchange.subscribe(self.hub.publish)
 
@@ -130,8 +134,17 @@ class BinanceFace:
         return handle
 
     async def _rest(self, request: web.Request) -> web.StreamResponse:
+        address, key = request.remote or "unknown", self._exchange.keys.find(request.headers.get(KEY_HEADER, ""))
+        if key is not None:
+            self._askers[key.uid] = address
         try:
-            return await under_faults(self._faults, self._exchange, request, lambda: self._execute(request))
+            answer = await under_faults(self._faults, self._exchange, request, lambda: self._execute(request))
+            if answer.status in CLOSING_STATUSES:
+                self._note_closed(answer, address, key)
+            return answer
+        except JournalLost as error:
+            self._on_lost_journal(error)
+            return _unknown_outcome()
         except Exception:
             log.exception("sim.request_failed", venue="binance", method=request.method, path=request.path)
             return _unknown_outcome()
@@ -141,7 +154,7 @@ class BinanceFace:
         headers: dict[str, str] = {}
         try:
             body = await self._body(request) if request.body_exists else ""
-            raw = RawRequest(query, body, request.headers.get("X-MBX-APIKEY"), request.headers.get("Host", ""))
+            raw = RawRequest(query, body, request.headers.get(KEY_HEADER), request.headers.get("Host", ""))
             answer = self._answer(request.method, path, request.remote or "unknown", raw, headers)
             return web.Response(body=_ENCODE(answer), content_type="application/json", headers=headers)
         except VenueRefusal as refusal:
@@ -149,6 +162,17 @@ class BinanceFace:
         except JournalLost as error:
             self._on_lost_journal(error)
             return _unknown_outcome()
+
+    def _note_closed(self, answer: web.StreamResponse, address: str, key: ApiKey | None) -> None:
+        """Note whom an answer closes out: too many orders their account, all else whoever asks from that address."""
+        seconds = answer.headers.get("Retry-After")
+        if seconds is None or not isinstance(answer, web.Response) or not isinstance(answer.body, bytes):
+            return
+        code = msgspec.json.decode(answer.body)["code"]
+        uids = [uid for uid, asks_from in self._askers.items() if asks_from == address]
+        if code == TOO_MANY_ORDERS and key is not None:
+            uids = [key.uid]
+        self._exchange.tell_to_wait(uids, int(seconds))
 
     async def _body(self, request: web.Request) -> str:
         try:

@@ -151,6 +151,7 @@ class Views:
         answer: Row = {
             "keys": {str(uid): _keys(e, uid) for e in world.exchanges.values() for uid in e.venue.uids},
             "wire_ms": world.wire.state(),
+            "closed_ms": {uid: spans for e in world.exchanges.values() for uid, spans in e.closed.state().items()},
             "now_ms": world.now_ms,
             "bars_played": world.bars_played,
             "bars_left": world.bars_left,
