@@ -7,6 +7,7 @@ import pytest
 from patriot.accounts.events import CredentialProblem, CredentialsRejected
 from patriot.judge.exchange_books import VenueAccount, read_venue
 from patriot.judge.log_evidence import LogEvidence
+from patriot.kernel.clock import from_epoch_ms
 from patriot.orders.events import OrderFilled, OrderRejected, OrderSubmissionUnknown, RejectStage
 from patriot.sim.engine.words import Side as VenueSide
 from patriot.trading.terms import Exchange, Leg, Side
@@ -98,6 +99,18 @@ def test_times_on_the_wire_are_read_with_their_trade_and_their_stop() -> None:
         (True, 8, 9)
     ]
     assert venue_account(desk).trades[0].wire_ms is None
+
+
+def test_closed_times_are_read_on_both_clocks() -> None:
+    desk = Desk()
+    uid, state = str(desk.uid), desk.venue.state()
+    wire = {"now": 11, "accounts": {}, "closed": {uid: [[3, 5], [7, 8]]}}
+
+    accounts, _ = read_venue({**state, "wire_ms": wire, "closed_ms": {uid: [[1_000, 2_500]]}})
+
+    assert accounts[desk.uid].wire_closed_ms == ((3, 5), (7, 8))
+    assert accounts[desk.uid].closed == ((from_epoch_ms(1_000), from_epoch_ms(2_500)),)
+    assert (venue_account(desk).closed, venue_account(desk).wire_closed_ms) == ((), ())
 
 
 def test_equity_and_mark_are_the_exchanges() -> None:

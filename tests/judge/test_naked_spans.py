@@ -12,6 +12,7 @@ from patriot.execution.events import PositionProtected, ProtectionFailed
 from patriot.judge.case import Case
 from patriot.judge.exchange_books import VenueAccount, VenueOrderRecord
 from patriot.judge.laws import (
+    max_excused_seconds,
     max_unprotected_seconds,
     never_naked,
 )
@@ -175,6 +176,86 @@ def test_stop_of_a_short_position_protects_it() -> None:
     )
 
     assert never_naked(case(account=mirrored)).ok
+
+
+# ------------------------------------------------------------------------------ told to ask for nothing (429, 418)
+
+
+def closed_out(gap: float, *spans: tuple[float, float]) -> VenueAccount:
+    """Return an account with a gap before its stop, on both clocks, and times in which the exchange took nothing."""
+    wire = on_the_wire(bought_ms=7_000, placed_ms=7_000 + round(gap * 1000))
+    return replace(
+        wire,
+        orders=(ENTRY, replace(wire.orders[1], created_at=NOON + seconds(gap))),
+        closed=tuple((NOON + seconds(begun), NOON + seconds(over)) for begun, over in spans),
+        wire_closed_ms=tuple((7_000 + round(begun * 1000), 7_000 + round(over * 1000)) for begun, over in spans),
+    )
+
+
+@pytest.mark.parametrize(
+    ("gap", "spans", "counted", "excused"),
+    [
+        (2.8, [(0.8, 1.8)], "1.8", "1"),
+        (3, [(-2, 1.5)], "1.5", "1.5"),  # half of it began before the position
+        (3, [(1.5, 9)], "1.5", "1.5"),  # and half of it goes on after the stop
+        (4, [(-1, 1), (1.5, 2), (3.5, 60)], "2", "2"),
+        (2, [(5, 60)], "2", "0"),
+    ],
+)
+def test_time_in_which_the_exchange_took_nothing_does_not_count(
+    gap: float, spans: list[tuple[float, float]], counted: str, excused: str
+) -> None:
+    found = case(account=closed_out(gap, *spans))
+
+    assert never_naked(found).ok
+    assert max_unprotected_seconds(found) == Decimal(counted)
+    assert max_excused_seconds(found) == Decimal(excused)
+
+
+@pytest.mark.parametrize(
+    ("gap", "spans"), [(2.001, [(-60, 0), (2.001, 60)]), (3.001, [(0, 1)]), (3.001, [(1, 2), (3.001, 4)])]
+)
+def test_what_is_left_beside_a_closed_time_is_seen_a_millisecond_above_two_seconds(
+    gap: float, spans: list[tuple[float, float]]
+) -> None:
+    found = case(account=closed_out(gap, *spans))
+
+    assert max_unprotected_seconds(found) == Decimal("2.001")
+    assert len(never_naked(found).problems) == 2, "by both clocks"
+
+
+def test_five_seconds_without_a_stop_break_law_2_though_the_first_of_them_was_closed() -> None:
+    found = never_naked(case(account=closed_out(5, (0, 1))))
+
+    said = f"account {ALICES}: no stop for 4 s on the exchange, not counting 1 s in which it took nothing"
+    assert found.problems == (said, said)
+
+
+@pytest.mark.parametrize("clock", ["closed", "wire_closed_ms"])
+def test_closed_time_excuses_on_its_own_clock_alone(clock: str) -> None:
+    account = replace(closed_out(2.8, (0.8, 1.8)), **{clock: ()})  # type: ignore[arg-type]  # one of two tuples
+
+    assert f"account {ALICES}: no stop for 2.8 s on the exchange" in never_naked(case(account=account)).problems
+
+
+def test_position_that_nobody_could_protect_at_any_time_is_excused_as_a_whole() -> None:
+    found = case(account=closed_out(30, (-1, 31)))
+
+    assert never_naked(found).ok
+    assert max_unprotected_seconds(found) == 0
+    assert max_excused_seconds(found) == 30
+
+
+@pytest.mark.parametrize(("recorded", "kept", "counted"), [("2.8", True, "1.8"), ("3.001", False, "2.001")])
+def test_recorded_time_without_a_stop_is_excused_as_well(recorded: str, kept: bool, counted: str) -> None:
+    """The platform measures until it knows of its stop: that may be later than the stop rests."""
+    slow = replace(PROTECTED, unprotected_seconds=Decimal(recorded))
+    found = case([*without(PROTECTED), slow], closed_out(0.3, (1, 2)))
+
+    assert never_naked(found).ok is kept
+    assert max_unprotected_seconds(found) == Decimal(counted)
+    told = f"{ENTRY_ID}: unprotected for {counted} s, not counting 1 s in which it took nothing"
+    assert (told in never_naked(found).problems) is not kept
 
 
 THEIRS = replace(BOUGHT, order_id="77", trade_id="9")  # no order of ours

@@ -173,6 +173,7 @@ async def test_sound_run_is_summed_up_to_the_last_digit(run: Run) -> None:
         "orders_on_exchange": 2,
         "duplicate_orders": 0,
         "max_unprotected_seconds": "0.02",
+        "max_excused_seconds": "0",
         "fills": 2,
         "equity_start": "1000",
         "equity_end": "980.40",

@@ -53,6 +53,7 @@ MEANINGS = {
     "orders_on_exchange": "counted on the exchange itself",
     "duplicate_orders": "orders beyond one per intent",
     "max_unprotected_seconds": "longest wait from a fill to its resting stop",
+    "max_excused_seconds": "most of one wait that is not counted: the exchange took nothing (429, 418)",
     "fills": "executions",
     "equity_start": "all accounts together, when linked",
     "equity_end": "by the exchange",

@@ -68,6 +68,8 @@ class VenueAccount:
     order_client_ids: dict[str, str]  # order id -> client id of the order that a client placed
     as_of: datetime
     wire_now_ms: int = 0  # of `as_of`, as `VenueTrade.wire_ms`
+    closed: tuple[tuple[datetime, datetime], ...] = ()  # disjoint spans in which it was told to ask for nothing
+    wire_closed_ms: tuple[tuple[int, int], ...] = ()  # the same, as `VenueTrade.wire_ms`
 
     def is_ours(self, trade: VenueTrade) -> bool:
         """Tell whether an execution is one of PATRIOT's orders, not a person's or the exchange's own."""
@@ -78,9 +80,13 @@ def read_venue(state: dict[str, Any]) -> tuple[dict[int, VenueAccount], dict[str
     """Return the accounts by uid and the mark prices by symbol, from the simulator's `/state`."""
     as_of = from_epoch_ms(state["now_ms"])
     keys, wire = state.get("keys", {}), state.get("wire_ms", NO_WIRE)  # an engine without sockets has neither
+    closed, wire_closed = state.get("closed_ms", {}), wire.get("closed", {})
     accounts = {
         int(uid): replace(
-            _account(account, keys.get(uid, []), wire["accounts"].get(uid, {}), as_of), wire_now_ms=wire["now"]
+            _account(account, keys.get(uid, []), wire["accounts"].get(uid, {}), as_of),
+            wire_now_ms=wire["now"],
+            closed=tuple((from_epoch_ms(begun), from_epoch_ms(over)) for begun, over in closed.get(uid, ())),
+            wire_closed_ms=tuple((begun, over) for begun, over in wire_closed.get(uid, ())),
         )
         for uid, account in state["accounts"].items()
     }

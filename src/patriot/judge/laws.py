@@ -10,10 +10,11 @@ from datetime import timedelta
 from decimal import Decimal, localcontext
 from itertools import pairwise
 
+from patriot.execution.events import PositionProtected
 from patriot.judge.case import Case, Verdict, verdict
 from patriot.judge.ends import came_to_rest, held_on_exchange, positions_are_the_exchanges
 from patriot.judge.exchange_books import VenueOrderRecord
-from patriot.judge.naked_spans import naked_seconds
+from patriot.judge.naked_spans import NakedSpan, less_closed, naked_spans
 from patriot.kernel.money import EXACT, ZERO
 from patriot.orders.client_ids import parse_client_order_id
 from patriot.orders.events import OrderCreated
@@ -77,17 +78,43 @@ def at_most_once(count: OrderCount) -> Verdict:
 
 
 def max_unprotected_seconds(case: Case) -> Decimal:
-    """Return the longest time that a position had no stop: as recorded, by exchange time and by the wire's clock."""
-    recorded = [event.unprotected_seconds for event in case.log.protected.values()]
-    on_exchange = [gap for account in case.venue.values() for gap in naked_seconds(account)]
-    return max([*recorded, *on_exchange], default=ZERO)
+    """Return the longest time that a position had no stop: as recorded, by exchange time and by the wire's clock.
+
+    What was excused of it does not count.
+    """
+    return max((span.seconds for span in _all_naked_spans(case)), default=ZERO)
+
+
+def max_excused_seconds(case: Case) -> Decimal:
+    """Return the most that was excused of one time without a stop, since the exchange took nothing."""
+    return max((span.excused_seconds for span in _all_naked_spans(case)), default=ZERO)
+
+
+def _all_naked_spans(case: Case) -> list[NakedSpan]:
+    recorded = [_recorded(case, event) for event in case.log.protected.values()]
+    return recorded + [span for account in case.venue.values() for span in naked_spans(account)]
+
+
+def _recorded(case: Case, event: PositionProtected) -> NakedSpan:
+    """Return what the platform measured: until it knew of the stop, which may be after the stop rested."""
+    account, seconds = case.venue.get(event.account_id), event.unprotected_seconds
+    if account is None:
+        return NakedSpan(seconds)
+    known_at = event.first_filled_at + timedelta(seconds=float(seconds))
+    return less_closed(seconds, account, event.first_filled_at, max(event.protected_at, known_at))
+
+
+def _excuse(span: NakedSpan) -> str:
+    """Return in words how much of a span is not counted."""
+    return f", not counting {span.excused_seconds} s in which it took nothing" if span.excused_seconds else ""
 
 
 def never_naked(case: Case) -> Verdict:
     """Law 2: a stop rests within two seconds of the first fill, and as long as the position stands.
 
     A position whose protection failed must have been closed. Besides the platform's own figure, every span is measured
-    from the exchange's records, by its own time and by the monotonic clock of a simulator since its last start.
+    from the exchange's records, by its own time and by the monotonic clock of a simulator since its last start. What
+    lies in a time in which the exchange had told the account to ask for nothing does not count.
     """
     entries = [c for c in case.log.intents.values() if c.leg is Leg.ENTRY]
     held, still_held = _held_in_log(case), held_on_exchange(case)
@@ -102,13 +129,13 @@ def never_naked(case: Case) -> Verdict:
             problems.append(f"{created.client_order_id}: protection failed and never closed")
         elif protected is None and not failed:
             problems.append(f"{created.client_order_id}: filled and never protected")
-        elif protected is not None and protected.unprotected_seconds > PROTECTION_LIMIT_SECONDS:
-            problems.append(f"{created.client_order_id}: unprotected for {protected.unprotected_seconds} s")
+        elif protected is not None and (span := _recorded(case, protected)).seconds > PROTECTION_LIMIT_SECONDS:
+            problems.append(f"{created.client_order_id}: unprotected for {span.seconds} s{_excuse(span)}")
     for account_id, account in case.venue.items():
         problems += [
-            f"account {account_id}: no stop for {gap} s on the exchange"
-            for gap in naked_seconds(account)
-            if gap > PROTECTION_LIMIT_SECONDS
+            f"account {account_id}: no stop for {span.seconds} s on the exchange{_excuse(span)}"
+            for span in naked_spans(account)
+            if span.seconds > PROTECTION_LIMIT_SECONDS
         ]
     return verdict(len(held), problems)
 

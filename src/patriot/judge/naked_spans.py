@@ -5,10 +5,14 @@ What a person holds beside it is not ours to protect, and what a person closed o
 The exchange's time stands still while a stepped replay answers, and then shows spans between steps only. The simulator
 notes the same changes on a monotonic clock of its own; what happened before its last start has no such time, and a span
 that began there is judged by the exchange's time alone.
+
+Whoever was answered 429 or 418 must ask for nothing until the Retry-After is over, and is not to blame for what no stop
+covers meanwhile: only the rest of a span counts. The simulator notes those times on both clocks.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from typing import Protocol, Self, TypeVar
@@ -29,15 +33,45 @@ T = TypeVar("T", bound=Time)
 Change = tuple[T, Decimal, Decimal, Decimal, Decimal]  # time; bought; by us; stops of longs; of shorts
 
 
-def naked_seconds(account: VenueAccount) -> list[Decimal]:
-    """Return the length of each span in which a position was not covered, as either clock has it."""
-    spans: list[Decimal] = []
+@dataclass(frozen=True, slots=True)
+class NakedSpan:
+    """How long a position was not covered while the exchange took orders, and while it took none."""
+
+    seconds: Decimal
+    excused_seconds: Decimal = ZERO
+
+
+def naked_spans(account: VenueAccount) -> list[NakedSpan]:
+    """Return each span in which a position was not covered, as either clock has it.
+
+    What lies in a time in which the exchange had told the account to ask for nothing is excused.
+    """
+    spans: list[NakedSpan] = []
     for symbol in sorted({trade.symbol for trade in account.trades}):
         exchange = _spans(_by_exchange(account, symbol), account.as_of)
-        spans += [Decimal(str((end - start).total_seconds())) for start, end in exchange]
-        wire = _spans(_by_wire(account, symbol), account.wire_now_ms)
-        spans += [Decimal(end - start) / 1000 for start, end in wire if start != BEFORE_START]
-    return [span for span in spans if span]
+        spans += [less_closed(seconds_of(end - start), account, start, end) for start, end in exchange]
+        wire = [one for one in _spans(_by_wire(account, symbol), account.wire_now_ms) if one[0] != BEFORE_START]
+        for start, end in wire:
+            closed_ms = sum(over - begun for begun, over in _within(account.wire_closed_ms, start, end))
+            spans.append(NakedSpan(Decimal(end - start - closed_ms) / 1000, Decimal(closed_ms) / 1000))
+    return [span for span in spans if span != NakedSpan(ZERO)]
+
+
+def less_closed(seconds: Decimal, account: VenueAccount, start: datetime, end: datetime) -> NakedSpan:
+    """Return how much of so many seconds without a stop, from start to end on the exchange's clock, is excused."""
+    closed = sum((seconds_of(over - begun) for begun, over in _within(account.closed, start, end)), ZERO)
+    return NakedSpan(max(seconds - closed, ZERO), min(closed, seconds))
+
+
+def seconds_of(length: timedelta) -> Decimal:
+    """Return a length of time in seconds, exactly."""
+    return Decimal(length // timedelta(microseconds=1)) / 1_000_000
+
+
+def _within(closed: Iterable[tuple[T, T]], start: T, end: T) -> list[tuple[T, T]]:
+    """Return the parts of disjoint spans that lie between two times."""
+    parts = [(max(begun, start), min(over, end)) for begun, over in closed]
+    return [(begun, over) for begun, over in parts if begun < over]
 
 
 def covers(order: VenueOrderRecord) -> bool:

@@ -16,6 +16,7 @@ from patriot.judge.laws import (
     LAWS,
     commands_were_durable,
     count_orders,
+    max_excused_seconds,
     max_unprotected_seconds,
     rights_beyond_trading,
     unexplained,
@@ -51,6 +52,7 @@ class Summary(msgspec.Struct):
     orders_on_exchange: int
     duplicate_orders: int
     max_unprotected_seconds: str
+    max_excused_seconds: str
     fills: int
     equity_start: str
     equity_end: str
@@ -153,6 +155,7 @@ async def judge_run(
         orders_on_exchange=count.on_exchange,
         duplicate_orders=count.duplicates,
         max_unprotected_seconds=plain(max_unprotected_seconds(case)),
+        max_excused_seconds=plain(max_excused_seconds(case)),
         fills=sum(len(account.fills) for account in log.accounts.values()),
         unexplained={str(account_id): _zero_as_zero(rest) for account_id, rest in unexplained(case).items()},
         invoices=len(proofs),
