@@ -1,19 +1,21 @@
 """The comparison at the end can fail: each test breaks one rule of a sound log or book, and sees that one told."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from patriot.execution.events import PROTECTION_STREAM_TYPE
+from patriot.execution.events import PROTECTION_STREAM_TYPE, RoutedAccount, Routing, SignalRouted, routing_stream
 from patriot.kernel.eventstore import Place, StreamKey
 from patriot.orders.client_ids import client_order_id
-from patriot.risk.events import ExposureReleased, ExposureReserved, risk_stream
+from patriot.risk.events import ExposureReleased, ExposureReserved, ReasonCode, risk_stream
 from patriot.sim.engine.operations import CancelAlgoOrder
 from patriot.simulation.loop import START
+from patriot.simulation.market import SYMBOLS
 from patriot.trading.terms import Leg
 from tests.orders.kit import RESERVED, D
 from tests.portfolio.facts import closed
-from tests.simulation.scene import ACCOUNT, GROUP, PREFIX, Scene
+from tests.simulation.scene import ACCOUNT, GROUP, PREFIX, SIGNAL, Scene
 
 pytestmark = pytest.mark.unit
 
@@ -92,3 +94,31 @@ async def test_checkpoint_beyond_the_log_is_told() -> None:
     assert await scene.conclude({"risk": newest, "execution": beyond}) == [
         f"law 10: checkpoint execution stands at {beyond}, the log ends at {newest}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("legs", "meant_after_seconds", "reason", "told"),
+    [
+        ((Leg.ENTRY,), 1, ReasonCode.NO_POSITION, True),
+        ((Leg.ENTRY,), -1, ReasonCode.NO_POSITION, False),
+        ((Leg.ENTRY, Leg.CLOSE), 1, ReasonCode.NO_POSITION, False),
+        ((), 1, ReasonCode.NO_POSITION, False),
+        ((Leg.ENTRY,), 1, None, False),
+    ],
+)
+async def test_close_that_is_told_to_find_nothing_is_told_if_the_exchange_held_it(
+    *, legs: tuple[Leg, ...], meant_after_seconds: int, reason: ReasonCode | None, told: bool
+) -> None:
+    scene = Scene()
+    for leg in legs:
+        scene.trade(leg)
+    share = RoutedAccount(ACCOUNT, Routing.SKIPPED if reason else Routing.SENT, None, reason, None)
+    strategy_id = next(one for one, symbol in SYMBOLS.items() if symbol == "BTCUSDT")
+    scene.judge.meant[SIGNAL] = START + timedelta(seconds=meant_after_seconds)
+    routed = SignalRouted(SIGNAL, strategy_id, (share,), START)
+    await scene.scribe.write(routing_stream(SIGNAL, ACCOUNT), START, routed)
+
+    found = await scene.conclude()
+
+    said = f"law 5: account {scene.uid} held BTCUSDT, and a close of its strategy was told to find nothing"
+    assert (said in found) is told

@@ -267,3 +267,78 @@ def test_stop_that_two_owners_send_is_told_unless_neither_could_know(
     scene.rest_stop()
 
     assert scene.judge.violations == (["law 1: 2 orders for the intent " + f"{PREFIX} s 1"] if told else [])
+
+
+@pytest.mark.parametrize(("fault", "told"), [(None, True), (Fault.STOP_CANCELED, True), (Fault.LEASE_MOVED, False)])
+def test_work_that_ended_without_a_fault_that_ends_it_is_no_excuse(*, fault: Fault | None, told: bool) -> None:
+    scene = Scene()
+    scene.trade(Leg.ENTRY)
+    scene.rest_stop()
+    scene.seconds = 100.0
+    scene.judge.look(AT_WORK, 0.0)
+    if fault is not None:
+        scene.judge.dice.note("plan 1", fault, "plan", 100.0, 100.0, scene.uid)
+    scene.cancel_stop()
+
+    for scene.seconds in (100.1, 102.5):
+        scene.judge.stir()
+        scene.judge.look({}, 0.0)
+
+    assert bool(scene.judge.violations) is told
+
+
+@pytest.mark.parametrize(("symbol", "told"), [("", True), ("ETHUSDT", True), ("BTCUSDT", False)])
+def test_refused_read_is_an_excuse_for_the_stop_of_its_symbol_alone(*, symbol: str, told: bool) -> None:
+    scene = Scene()
+    scene.trade(Leg.ENTRY)
+    until = 35.0 if symbol else 0.0
+    scene.judge.dice.note("refused read 0", Fault.READ_REFUSED, "GET", 0.0, until, scene.uid, symbol)
+
+    for scene.seconds in (0.0, 3.0):
+        scene.judge.look(AT_WORK, 0.0)
+
+    assert bool(scene.judge.violations) is told
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(10.0, False), (10.5, True)])
+def test_what_is_told_to_close_closes_in_its_time_although_a_read_is_refused(*, seconds: float, told: bool) -> None:
+    scene = Scene()
+    scene.trade(Leg.ENTRY)
+    scene.rest_stop()
+    scene.judge.told_to_close(["BTCUSDT"], "a halt that closes")
+    scene.judge.dice.note("refused read 0", Fault.READ_REFUSED, "GET", 0.0, 35.0, scene.uid, "BTCUSDT")
+
+    scene.seconds = seconds
+    scene.judge.look({}, 0.0)
+
+    said = f"law 5: account {scene.uid} still holds BTCUSDT more than 10.0 s after a halt that closes"
+    assert scene.judge.violations == ([said] if told else [])
+
+
+@pytest.mark.parametrize("fault", [Fault.KILL_AT_SEND, Fault.WEIGHT_SPENT])
+def test_way_out_may_take_longer_after_a_fault_that_holds_it_up(fault: Fault) -> None:
+    scene = Scene()
+    scene.trade(Leg.ENTRY)
+    scene.judge.told_to_close(["BTCUSDT"], "a halt that closes")
+    scene.judge.dice.note("kill", fault, "plan", 5.0, 5.0, scene.uid)
+
+    found = []
+    for scene.seconds in (55.0, 55.5):
+        scene.judge.look({}, None)
+        found.append(bool(scene.judge.violations))
+
+    assert found == [False, True]
+
+
+def test_position_that_was_closed_as_told_may_be_opened_again() -> None:
+    scene = Scene()
+    scene.trade(Leg.ENTRY)
+    scene.judge.told_to_close(["BTCUSDT"], "its strategy closed")
+    scene.trade(Leg.CLOSE)
+    assert not scene.judge.way_out.open
+
+    scene.trade(Leg.ENTRY, client_id_prefix(OrderId(SIGNAL)))
+    scene.seconds = 100.0
+    scene.judge.way_out.look(scene.seconds)
+
+    assert not [one for one in scene.judge.violations if one.startswith("law 5")]

@@ -1,4 +1,4 @@
-"""What an overloaded exchange takes, and what it turns away."""
+"""What an overloaded exchange takes and turns away, and which reads one refuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from patriot.simulation.tap import Wires
+from patriot.simulation.tap import RefusedRead, Wires
 from patriot.simulation.wire import Request
 
 pytestmark = pytest.mark.unit
@@ -37,3 +37,29 @@ def test_overloaded_exchange_takes_what_reduces_and_cancels_and_lets_streams_ope
 
 def test_overload_ends() -> None:
     assert not turned_away("GET", "/fapi/v1/order", {"origClientOrderId": "e1"}, now=5.0)
+
+
+@pytest.mark.parametrize(
+    ("uid", "method", "path", "parameters", "met"),
+    [
+        (1, "GET", "/fapi/v1/openOrders", {"symbol": "BTCUSDT"}, True),
+        (1, "GET", "/fapi/v1/openOrders", {"symbol": "ETHUSDT"}, False),
+        (1, "GET", "/fapi/v1/openOrders", {}, False),
+        (1, "DELETE", "/fapi/v1/openOrders", {"symbol": "BTCUSDT"}, False),
+        (1, "GET", "/fapi/v1/allOrders", {"symbol": "BTCUSDT"}, False),
+        (2, "GET", "/fapi/v1/openOrders", {"symbol": "BTCUSDT"}, False),
+    ],
+)
+def test_read_is_refused_of_one_account_and_symbol(
+    *, uid: int, method: str, path: str, parameters: dict[str, str], met: bool
+) -> None:
+    refused = RefusedRead("r", 1, "/fapi/v1/openOrders", "BTCUSDT", -1121, 60.0)
+
+    assert refused.meets(uid, Request(b"", method, path, parameters, {})) is met
+
+
+def test_read_of_an_account_is_refused_whatever_is_asked_for() -> None:
+    refused = RefusedRead("r", 1, "/fapi/v1/income", "", -1130, 60.0)
+
+    assert refused.meets(1, Request(b"", "GET", "/fapi/v1/income", {"symbol": "BTCUSDT"}, {}))
+    assert refused.meets(1, Request(b"", "GET", "/fapi/v1/income", {}, {}))

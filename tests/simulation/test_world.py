@@ -109,7 +109,7 @@ def test_books_are_looked_at_only_while_somebody_works_for_every_account(monkeyp
 
     def lose_lease(world: World) -> None:
         calm_down(world)
-        world.loop.create_task(world._move_lease(world.judge.clients[0], 25.0))
+        world.loop.create_task(world.plan.move_lease(world.judge.clients[0], 25.0))
 
     async def look(books: Books, *given: Any) -> None:
         workers = [process.worker(one.account_id) for process in world.processes for one in world.judge.clients]

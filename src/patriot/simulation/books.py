@@ -8,8 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from patriot.execution.events import PositionClosed
+from patriot.execution.events import PositionClosed, SignalRouted
 from patriot.kernel.bus import decode_all
+from patriot.kernel.clock import to_epoch_ms
 from patriot.kernel.eventstore import START, Envelope, Place
 from patriot.kernel.memory import MemoryEventStore
 from patriot.kernel.projection import Recorded
@@ -17,10 +18,11 @@ from patriot.orders.client_ids import parse_client_order_id
 from patriot.orders.decider import ORDER, OVER
 from patriot.orders.events import STREAM_TYPE, OrderApproved, OrderCreated, OrderFilled
 from patriot.risk.decider import RISK
-from patriot.risk.events import ExposureReleased, ExposureReserved, risk_stream
+from patriot.risk.events import ExposureReleased, ExposureReserved, ReasonCode, risk_stream
 from patriot.services.execution import ExecutionService
 from patriot.sim.engine.words import AlgoStatus
 from patriot.simulation.judge import Client, Halts, Judge
+from patriot.simulation.market import SYMBOLS
 from patriot.simulation.replay import Replay
 from patriot.simulation.venue import SimulatedVenue
 from patriot.trading.terms import Leg, OrderId
@@ -59,6 +61,7 @@ class Books:
             self._compare_brackets(client, mine, closed)
             await self._compare_reservations(client)
         self._compare_halts(orders, written, halts)
+        self._compare_closes(log)
         self._compare_checkpoints(log, checkpoints)
         replay = Replay(self._judge, self._store, log)
         for service in services:
@@ -88,6 +91,35 @@ class Books:
             approved = events[0].leg is Leg.ENTRY and any(isinstance(event, OrderApproved) for event in events)
             if approved and any(start <= written[order_id] <= end for start, end in halts):
                 self._judge.blame(5, f"entry {events[0].client_order_id} was approved while trading was halted")
+
+    def _compare_closes(self, log: Iterable[Envelope]) -> None:
+        """Let no strategy's close be told to find nothing where the exchange held a position of ours all the while."""
+        for envelope in log:
+            event = Recorded.of(envelope).event
+            if not isinstance(event, SignalRouted) or event.signal_id not in self._judge.meant:
+                continue
+            symbol, meant_at = SYMBOLS[event.strategy_id], self._judge.meant[event.signal_id]
+            dropped = {one.account_id for one in event.accounts if one.reason_code == ReasonCode.NO_POSITION}
+            for client in self._judge.clients:
+                if client.account_id in dropped and self._stood(client.uid, symbol, meant_at, envelope.recorded_at):
+                    self._judge.blame(
+                        5, f"account {client.uid} held {symbol}, and a close of its strategy was told to find nothing"
+                    )
+
+    def _stood(self, uid: int, symbol: str, start: datetime, end: datetime) -> bool:
+        """Tell whether a position of ours stood from one time to another, without a moment in between."""
+        held = ours = Decimal(0)
+        stood = False
+        for trade in self._venue.engine.trades(uid, symbol):
+            if trade.at_ms > to_epoch_ms(end):
+                break
+            if trade.at_ms > to_epoch_ms(start) and not stood:
+                return False
+            signed = trade.quantity if trade.side == "BUY" else -trade.quantity
+            held += signed
+            ours += signed if parse_client_order_id(trade.client_order_id) else 0
+            stood = held * ours > 0
+        return stood
 
     def _compare_fates(self, client: Client, orders: Orders) -> None:
         engine, judge = self._venue.engine, self._judge

@@ -53,6 +53,8 @@ class Fault(StrEnum):
     SETTINGS_CHANGED = "person changes leverage and margin"
     FOREIGN_ORDER = "person places an order"
     OVERLOADED = "overloaded: only what reduces is taken"
+    READ_REFUSED = "one read refused by code for long"
+    CLOCK_SET_BACK = "clock set back behind an entry"
 
 
 OF_REQUESTS = (
@@ -79,7 +81,11 @@ OF_STREAMS = (
 )
 OF_LISTS = (Fault.STALE,)
 OF_LIVES = (Fault.KILL_AT_SEND, Fault.KILL_AT_APPEND)
-DRAWN_TOGETHER = tuple(fault for fault in Fault if fault is not Fault.OVERLOADED)  # as planted faults' days need them
+ENDS_WORK = (*OF_LIVES, Fault.LEASE_MOVED, Fault.LEASE_LOST, Fault.STORE_AWAY, Fault.STORE_SLOW, Fault.STORE_FULL)
+HOLDS_UP_SIGNALS = (Fault.WEIGHT_SPENT, Fault.OVERLOADED)  # and what the log has behind them, halts included
+RESTART = "restart"  # the step of a kill that belongs to another fault
+DRAWN_APART = {Fault.OVERLOADED: 0.3, Fault.READ_REFUSED: 0.125, Fault.CLOCK_SET_BACK: 0.125}  # chance, by day
+DRAWN_TOGETHER = tuple(fault for fault in Fault if fault not in DRAWN_APART)  # as planted faults' days need them
 PLANNED = tuple(
     fault for fault in DRAWN_TOGETHER if fault not in (*OF_REQUESTS, *OF_STREAMS, *OF_LISTS, *OF_LIVES, Fault.LAGGING)
 )
@@ -115,8 +121,10 @@ def trouble_of(seed: int) -> Trouble:
     Few kinds with high chances meet each other at the same order, as many kinds with low ones hardly ever do.
     """
     trouble = _trouble_of(seed)
-    overloaded = trouble is not CALM and seeded(seed, "overloaded").random() < 0.3
-    return replace(trouble, kinds=trouble.kinds | {Fault.OVERLOADED}) if overloaded else trouble
+    if trouble is CALM:
+        return trouble
+    apart = {fault for fault, chance in DRAWN_APART.items() if seeded(seed, fault.name.lower()).random() < chance}
+    return replace(trouble, kinds=trouble.kinds | apart)
 
 
 def _trouble_of(seed: int) -> Trouble:
@@ -147,6 +155,7 @@ class Injection:
     at: float
     until: float
     uid: int | None
+    symbol: str = ""  # that it holds up alone; empty: all
 
 
 @dataclass(slots=True)
@@ -179,6 +188,8 @@ class Dice:
         possible = [fault for fault in faults if fault in self.trouble.kinds]
         return random.choice(possible) if possible else None
 
-    def note(self, name: str, fault: Fault, step: str, at: float, until: float, uid: int | None) -> None:
+    def note(
+        self, name: str, fault: Fault, step: str, at: float, until: float, uid: int | None, symbol: str = ""
+    ) -> None:
         """Record that a fault happened."""
-        self.injections.append(Injection(name, fault, step, at, until, uid))
+        self.injections.append(Injection(name, fault, step, at, until, uid, symbol))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -18,9 +18,10 @@ from patriot.sim.engine.events import Result
 from patriot.sim.engine.operations import MovePrice, Operation, PlaceAlgoOrder, PlaceOrder
 from patriot.sim.engine.venue import Venue
 from patriot.sim.engine.words import MarginType, OrderType
-from patriot.simulation.faults import Dice, Fault
+from patriot.simulation.faults import ENDS_WORK, HOLDS_UP_SIGNALS, RESTART, Dice, Fault, Injection
 from patriot.simulation.loop import Life
 from patriot.simulation.tap import ORDER_PATHS, client_id_of
+from patriot.simulation.way_out import WayOut
 from patriot.simulation.wire import Request
 from patriot.trading.terms import AccountId, Leg, SignalId
 
@@ -33,7 +34,6 @@ WORKING_WITHIN_SECONDS = 40.0  # a lease runs out, another process takes it, rea
 NOTICED_WITHIN_SECONDS = 15.0  # a lost lease, by its owner: its time to live and a little
 LOOKED_WITHIN_SECONDS = 30.0  # before an entry: what its settings are on the exchange
 UNSEEN_SECONDS = 0.1  # a request on its way to the exchange
-WAY_OUT_WITHIN_SECONDS = 10.0  # an emergency close that takes longer is no excuse any more
 # laxer than the desk: an id that PATRIOT should not have written counts too
 _OURS = re.compile("(?P<prefix>p[a-z2-7]{26})(?P<leg>[estcx])(?P<sequence>[0-9]+)")
 MADE_BY_FAULTS = (ExchangeError, LeaseLost, StoreUnavailable)  # all that trouble of a run makes a worker end with
@@ -71,18 +71,25 @@ class Judge:
     leases: Mapping[str, tuple[str, float]]  # name -> who got it last, and when
     hears: Callable[[int], bool] = lambda _uid: True  # whether the exchange tells an account anything
     signals: list[SignalId] = field(default_factory=list)
+    meant: dict[SignalId, datetime] = field(default_factory=dict)  # when each was generated, by a true clock
     violations: list[str] = field(default_factory=list)
     attempts: dict[str, list[Attempt]] = field(default_factory=lambda: defaultdict(list))
     looked: dict[tuple[int, str], float] = field(default_factory=dict)  # (uid, symbol): its settings asked for at
     placed: Counter[str] = field(default_factory=Counter)
     entered_by: dict[tuple[int, str], str] = field(default_factory=dict)  # (uid, symbol): who sent the newest entry
     naked_since: dict[tuple[int, str], float] = field(default_factory=dict)
+    steady_since: dict[AccountId, float] = field(default_factory=dict)  # at work, but for faults that end it
+    seen_at_work: dict[AccountId, float] = field(default_factory=dict)
     untold_until: dict[int, float] = field(default_factory=dict)  # uid: when it last could neither hear nor ask
     deaf_until: dict[int, float] = field(default_factory=dict)  # uid: when it last could not hear, and was naked
     longest_naked: float = 0.0
     overloaded: Callable[[], bool] = lambda: False  # whether the exchange answers no question
     listens: Callable[[int], bool] = lambda _uid: True  # whether an account has a stream that tells it something
     stirred: bool = True  # something happened on the exchange since the last look
+    way_out: WayOut = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.way_out = WayOut(self.engine, self._way_out_excused_until, self.blame)
 
     def stir(self) -> None:
         """Take note that something happened."""
@@ -106,6 +113,7 @@ class Judge:
 
     def applied(self, operation: Operation, _result: Result) -> None:
         """Count the orders of one intent (law 1)."""
+        self.way_out.settle()
         if not isinstance(operation, MovePrice):
             self.note(f"exchange: {operation}")
         match operation:
@@ -222,10 +230,12 @@ class Judge:
 
     def look(self, at_work: AtWork, working_since: float | None) -> None:
         """Measure how long each position has been without its stop (law 2). working_since: any process lives."""
+        now = self.now()
+        self._follow_work(at_work, now)
+        self.way_out.look(now)
         if not self.stirred and not self.naked_since:
             return
         self.stirred = False
-        now = self.now()
         for client in self.clients:
             for symbol in [instrument.symbol for instrument in self.engine.instruments]:
                 key = (client.uid, symbol)
@@ -233,9 +243,11 @@ class Judge:
                     self.naked_since.pop(key, None)
                     continue
                 acting = self.acting_since(client.account_id, at_work, self.entered_by.get(key, ""))
+                if (steady := self.steady_since.get(client.account_id)) is not None:
+                    acting = steady if acting is None else min(acting, steady)
                 if self.overloaded() and (acting is None or not self.listens(client.uid)):
                     self.untold_until[client.uid] = now
-                since = max(self.naked_since.setdefault(key, now), self._excused_until(client.uid))
+                since = max(self.naked_since.setdefault(key, now), self._excused_until(client.uid, symbol))
                 if self.hears(client.uid):
                     since = max(since, self.deaf_until.get(client.uid, 0.0))
                 else:
@@ -251,9 +263,38 @@ class Judge:
                         2, f"account {client.uid} {symbol} was without its stop for more than {allowed} s {whom}"
                     )
 
-    def _excused_until(self, uid: int) -> float:
-        faults = (one.until for one in self.dice.injections if one.uid in (None, uid))
+    def _follow_work(self, at_work: AtWork, now: float) -> None:
+        """Note since when each account is looked after: who left it without a fault that ends work is no excuse."""
+        for account_id in [client.account_id for client in self.clients]:
+            acting, known = self.acting_since(account_id, at_work), self.steady_since.get(account_id)
+            if known is None or (acting != known and self._may_end_work(self.seen_at_work[account_id])):
+                self.steady_since.pop(account_id, None)
+                if acting is not None:
+                    self.steady_since[account_id] = acting
+            if acting is not None:
+                self.seen_at_work[account_id] = now
+
+    def _may_end_work(self, at: float) -> bool:
+        """Tell whether a fault explains that work for an account ended at a time."""
+        return any(_ends_work(one) and one.at >= at - NOTICED_WITHIN_SECONDS for one in self.dice.injections)
+
+    def _excused_until(self, uid: int, symbol: str = "") -> float:
+        faults = (one.until for one in self.dice.injections if one.uid in (None, uid) and one.symbol in ("", symbol))
         return max(*faults, self.untold_until.get(uid, 0.0), 0.0)
+
+    def holders(self, symbol: str) -> list[int]:
+        """Return the accounts that hold a position of ours."""
+        held = (one.uid for one in self.clients if self.engine.positions(one.uid, symbol)[0].position.quantity)
+        return [uid for uid in held if self.ours(uid, symbol)]
+
+    def told_to_close(self, symbols: Iterable[str], why: str) -> None:
+        """Take down a wish to close what accounts hold of symbols; what holds them from then on is for `way_out`."""
+        self.way_out.wish([(uid, symbol) for symbol in symbols for uid in self.holders(symbol)], self.now(), why)
+
+    def _way_out_excused_until(self, uid: int) -> float:
+        """Return until when another fault than a refused read may hold up the way out of an account."""
+        causes = (one.at for one in self.dice.injections if _ends_work(one) or one.fault in HOLDS_UP_SIGNALS)
+        return max(self._excused_until(uid), max(causes, default=-WORKING_WITHIN_SECONDS) + WORKING_WITHIN_SECONDS)
 
     def _allowed_seconds(self, key: tuple[int, str], *, acting: bool) -> float:
         """Return how long a position may be without its stop: longer where only asking tells that it is."""
@@ -296,3 +337,7 @@ class Judge:
             ),
             ZERO,
         )
+
+
+def _ends_work(injection: Injection) -> bool:
+    return injection.fault in ENDS_WORK or injection.step == RESTART

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -97,16 +98,25 @@ def next_signal(venue: SimulatedVenue, random: Random, now: datetime, number: in
     near, far = (D(str(round(random.uniform(0.002, 0.015), 5))) for _ in range(2))
     stop, target = (venue.on_grid(symbol, moved) for moved in (price * (1 - sign * near), price * (1 + sign * far)))
     late = random.uniform(2, 9) if action is SignalAction.CLOSE and random.random() < 0.3 else 0.0
-    at = now - timedelta(seconds=late)
+    closing = closing_signal(venue, strategy_id, now - timedelta(seconds=late), number)
+    if action is SignalAction.CLOSE:
+        return closing
+    aimed = random.random() < 0.6
+    return replace(closing, action=action, stop_price=stop, take_profit_price=target if aimed else None)
+
+
+def closing_signal(venue: SimulatedVenue, strategy_id: StrategyId, at: datetime, number: int) -> SignalGenerated:
+    """Return the wish of a strategy to close."""
+    symbol = SYMBOLS[strategy_id]
     return SignalGenerated(
         signal_id=SignalId(derived_id("simulated signal", number)),
         strategy_id=strategy_id,
         exchange=Exchange.BINANCE,
         symbol=symbol,
-        action=action,
-        reference_price=price,
-        stop_price=None if action is SignalAction.CLOSE else stop,
-        take_profit_price=target if action is not SignalAction.CLOSE and random.random() < 0.6 else None,
+        action=SignalAction.CLOSE,
+        reference_price=venue.prices[symbol],
+        stop_price=None,
+        take_profit_price=None,
         confidence=D(1),
         indicators={},
         bar_closed_at=at,

@@ -66,6 +66,18 @@ _LIES = (
     (500, -2019),
     (502, -4003),
 )
+# Reads that an exchange may refuse for long and by name, as it does those of a symbol that it took off its list.
+READS_OF_SYMBOLS = (
+    "/fapi/v1/openOrders",
+    "/fapi/v1/openAlgoOrders",
+    "/fapi/v1/allOrders",
+    "/fapi/v1/allAlgoOrders",
+    "/fapi/v1/userTrades",
+    "/fapi/v1/symbolConfig",
+)
+READS_OF_ACCOUNTS = ("/fapi/v1/income", "/fapi/v1/accountConfig", "/fapi/v2/account")
+CODES_OF_SYMBOLS = (-1121, -1122, -4141)
+CODES_OF_ACCOUNTS = (-1099, -1102, -1109, -1130)
 _LIMITS = ((429, 1), (429, 3), (429, None), (418, 5), (403, None))
 
 

@@ -45,6 +45,23 @@ class Witness(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedRead:
+    """One kind of read that the exchange refuses an account, for a symbol or at all, until a time."""
+
+    name: str
+    uid: int
+    path: str
+    symbol: str  # empty: whichever is asked for
+    code: int
+    until: float
+
+    def meets(self, uid: int | None, request: Request) -> bool:
+        """Tell whether a request is of its kind."""
+        asked = (uid, request.method, request.path) == (self.uid, "GET", self.path)
+        return asked and self.symbol in ("", request.parameters.get("symbol", ""))
+
+
 @dataclass(slots=True)
 class Wires:
     """What all lines of a run share."""
@@ -61,6 +78,7 @@ class Wires:
     others_weight: int = 0  # that the exchange counts for others at the same address
     others_until: float = 0.0
     overloaded_until: float = 0.0
+    refused: list[RefusedRead] = field(default_factory=list)
 
     def with_weight_of_others(self, raw: bytes) -> bytes:
         """Return an answer that counts what others at the same address have asked for in this minute."""
@@ -83,6 +101,10 @@ class Wires:
             return False
         reduces = request.method == "POST" and request.parameters.get("reduceOnly") == "true"
         return not (request.path in ORDER_PATHS and (reduces or request.method == "DELETE"))
+
+    def refusals(self) -> list[RefusedRead]:
+        """Return which reads are refused now."""
+        return [one for one in self.refused if self.loop.time() < one.until]
 
     def between(self, line: Line) -> Tap:
         """Sit on a line."""
@@ -195,6 +217,8 @@ class Tap:
         if self._wires.turns_away(pending.request):
             self._answer(pending, *OVERLOADED, "application/json")
             return
+        if self._is_refused(pending):
+            return
         if random is None or pending.fault is None:
             line.up.hand_on(raw)
             return
@@ -222,6 +246,18 @@ class Tap:
                 self._answer(pending, status, body, content_type, headers)
             case _:  # what happens to the answer
                 line.up.hand_on(raw)
+
+    def _is_refused(self, pending: _Pending) -> bool:
+        """Refuse a read if its time has come: that holds up nothing but the symbol that the read was of."""
+        wires, request = self._wires, pending.request
+        refused = next((one for one in wires.refusals() if one.meets(pending.uid, request)), None)
+        if refused is None:
+            return False
+        now = wires.loop.time()
+        until = now + UNHEARD_SECONDS if refused.symbol else 0.0
+        wires.dice.note(refused.name, Fault.READ_REFUSED, pending.step, now, until, pending.uid, refused.symbol)
+        self._answer(pending, 400, _refusal(refused.code), "application/json")
+        return True
 
     def _answer(
         self,

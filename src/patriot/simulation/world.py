@@ -8,6 +8,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from math import inf
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -21,27 +22,26 @@ from patriot.kernel.eventstore import Context
 from patriot.kernel.ids import Ids, derived_id
 from patriot.kernel.memory import MemoryCheckpoints, MemoryEventStore
 from patriot.risk import streams as risk
-from patriot.risk.commands import HaltTrading, ResumeTrading
+from patriot.risk.commands import HaltTrading
 from patriot.risk.events import HaltLevel, Scope
 from patriot.services.execution import ExecutionService
 from patriot.services.plugged_in import ExchangeAddress
 from patriot.simulation.books import Books
-from patriot.simulation.faults import PLANNED, Dice, Fault, Trouble, trouble_of
+from patriot.simulation.faults import Dice, Fault, Trouble, trouble_of
 from patriot.simulation.judge import LOOK_SECONDS, AtWork, Client, Halts, Judge
 from patriot.simulation.loop import Life, VirtualClock, VirtualLoop, run_virtually, seeded
-from patriot.simulation.market import SYMBOLS, Person, Scribe, move_prices, next_signal
+from patriot.simulation.market import SYMBOLS, Person, Scribe, closing_signal, move_prices, next_signal
+from patriot.simulation.plan import Plan
 from patriot.simulation.process import Process, Shared
 from patriot.simulation.store import MovableLeases, StoreLine, Weather
-from patriot.simulation.tap import UNHEARD_SECONDS, Wires
+from patriot.simulation.tap import Wires
 from patriot.simulation.venue import SimulatedVenue
-from patriot.strategies.events import signal_stream
-from patriot.trading.terms import AccountId
+from patriot.strategies.events import SignalAction, SignalGenerated, signal_stream
+from patriot.trading.terms import AccountId, StrategyId
 
 START_SECONDS = 60.0
 QUIET_SECONDS = 200.0  # at most, until nothing is under way any more
 STANDING_SECONDS = 3.0  # that quiet has to last
-REPLICAS_THAT_CONTEND = 2
-REPLICA_SECONDS = 5.0  # until one that comes late waits for leases
 FINAL_HALT = "SIMULATION_ENDS"
 
 
@@ -83,8 +83,9 @@ class World:
     halts: Halts = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
     kills: int = 0
-    _halting: bool = False
-    _lines: dict[str, StoreLine] = field(default_factory=dict)  # of each process, by its name, to the store
+    trading_ends: float = inf
+    wrong_by: timedelta = timedelta()  # the machine's clock, of processes and strategies
+    lines: dict[str, StoreLine] = field(default_factory=dict)  # of each process, by its name, to the store
 
     def run(self) -> Judge:
         """Run to the end in virtual time, and return the judge with what it found."""
@@ -104,9 +105,10 @@ class World:
         await self._found()
         chores = [asyncio.create_task(work) for work in (self.venue.keep_house(), self._watch(), self._supervise())]
         await self._wait_for(lambda: not self._left_alone(), START_SECONDS)
-        planned = asyncio.create_task(self._bring_trouble())
-        await self._trade()
-        await planned
+        planned = asyncio.create_task(self.plan.bring())
+        if await self._trade():
+            await planned
+        planned.cancel()
         self._calm_down()
         quiet = await self._wind_up()
         if not quiet:
@@ -134,11 +136,11 @@ class World:
         self.dice = Dice(self.seed, self.trouble or trouble_of(self.seed), self.without)
         self.random = seeded(self.seed, "market")
         ids = Ids(self.clock, seeded(self.seed, "ids").randbytes)
-        self._replicas = self.shape.replicas
-        self._leases = MovableLeases(self.clock)
-        self.store = MemoryEventStore(self.clock, self._leases)
+        self.replicas = self.shape.replicas
+        self.leases = MovableLeases(self.clock)
+        self.store = MemoryEventStore(self.clock, self.leases)
         self._checkpoints = MemoryCheckpoints()
-        self._weather = Weather()
+        self.weather = Weather()
         self._world_context = copy_context()
         self.venue = SimulatedVenue(self.seed, self.clock)
         await self.venue.start()
@@ -148,12 +150,12 @@ class World:
             uid, key = self.venue.open_account(Decimal(10_000 + 1_000 * number))
             clients.append(Client(AccountId(UUID(int=100 + uid)), uid))
             await vault.store(clients[-1].account_id, 1, key)
-        venue, leases = self.venue, self._leases.given
+        venue, leases = self.venue, self.leases.given
         self.judge = Judge(venue.engine, clients, self.dice, self.loop.time, self.note, leases, venue.hears)
         self.venue.exchange.watch = self.judge.applied
         self.venue.exchange.subscribe(lambda _events: self.judge.stir())
         self._books = Books(self.judge, self.venue, self.store)
-        self._person = Person(self.venue)
+        self.person = Person(self.venue)
         self._scribe = Scribe(self.store, ids)
         self._bus = CommandBus(self.store, self.clock, ids)
         risk.register(self._bus)
@@ -161,7 +163,7 @@ class World:
         self._shared = Shared(
             self.store,
             self._checkpoints,
-            self._leases,
+            self.leases,
             vault,
             ExchangeAddress(self.venue.url, self.venue.ws_url),
             self._line_to_store,
@@ -170,7 +172,8 @@ class World:
             self.judge.wrote_unfenced,
             lambda life: seeded(self.seed, life.name),
         )
-        self._wires = Wires(
+        self.plan = Plan(self)
+        self.wires = Wires(
             loop=self.loop,
             dice=self.dice,
             witness=self.judge,
@@ -179,8 +182,8 @@ class World:
             may_kill=lambda _life: self._may_kill(),
             kill=self._kill,
         )
-        self.judge.overloaded, self.judge.listens = self._wires.is_overloaded, venue.listens
-        self.loop.network.between = self._wires.between
+        self.judge.overloaded, self.judge.listens = self.wires.is_overloaded, venue.listens
+        self.loop.network.between = self.wires.between
 
     # Processes --------------------------------------------------------------------------------------------------------
 
@@ -199,8 +202,8 @@ class World:
             return True
 
         random = seeded(self.seed, "store", life.name)
-        line = StoreLine(life, self._world_context, self._weather, random, doom, lambda: self._kill(life))
-        self._lines[life.name] = line
+        line = StoreLine(life, self._world_context, self.weather, random, doom, lambda: self._kill(life))
+        self.lines[life.name] = line
         return line
 
     def _may_kill(self) -> bool:
@@ -212,6 +215,18 @@ class World:
             self.note(f"{life.name} is killed")
             self.loop.end(life)
 
+    def kill_one(self, random: Random) -> None:
+        """Kill any of the processes."""
+        living = [process.life for process in self.processes if process.alive]
+        if living:
+            self._kill(random.choice(living))
+
+    def set_clock(self, change: timedelta) -> None:
+        """Step the machine's clock."""
+        self.wrong_by += change
+        for process in self.processes:
+            process.clock.wrong_by += change
+
     async def _supervise(self) -> None:
         """Start processes, and start them again when they are gone."""
         born, random = 0, seeded(self.seed, "supervisor")
@@ -220,9 +235,10 @@ class World:
                 if process.life.alive and process.task.done():
                     self._take_failure(process)
             living = [process for process in self.processes if process.alive]
-            for _ in range(self._replicas - len(living)):
+            for _ in range(self.replicas - len(living)):
                 born += 1
                 process = Process(Life(f"process {born}"), self._shared, self.service_type)
+                process.clock.wrong_by = self.wrong_by
                 self._skew(process, born)
                 self.processes.append(process)
                 self.note(f"{process.life.name} starts")
@@ -233,7 +249,7 @@ class World:
         random = self.dice.falls(name, 0.3)
         if random is not None and Fault.CLOCK_SKEWED in self.dice.trouble.kinds:
             seconds = random.choice((-8.0, -2.0, 2.0, 8.0))
-            process.clock.wrong_by = timedelta(seconds=seconds)
+            process.clock.wrong_by += timedelta(seconds=seconds)
             now = self.loop.time()
             self.dice.note(name, Fault.CLOCK_SKEWED, "start", now, now, 0)
             self.note(f"{process.life.name} has a clock wrong by {seconds} s")
@@ -258,133 +274,50 @@ class World:
             for _ in left:
                 self.judge.blame(2, "a process did not end within 30 s of being told to")
 
-    # Trouble by plan --------------------------------------------------------------------------------------------------
-
-    async def _bring_trouble(self) -> None:
-        trouble, shape = self.dice.trouble, self.shape
-        possible = [fault for fault in PLANNED if fault in trouble.kinds and fault is not Fault.CLOCK_SKEWED]
-        if shape is None:
-            return
-        plan = []
-        for kind, choice in (("plan", possible), ("overload", trouble.kinds & {Fault.OVERLOADED})):
-            for number in range(round(trouble.planned * shape.seconds / 40) if choice else 0):
-                name = f"{kind} {number}"
-                random = seeded(self.seed, name)
-                plan.append((random.uniform(1, shape.seconds), name, random.choice(list(choice)), random))
-        start = self.loop.time()
-        for at, name, fault, random in sorted(plan, key=lambda entry: entry[:2]):
-            await asyncio.sleep(max(0.0, start + at - self.loop.time()))
-            if name not in self.without:
-                await self._bring(name, fault, random)
-
-    async def _bring(self, name: str, fault: Fault, random: Random) -> None:
-        now, client = self.loop.time(), random.choice(self.judge.clients)
-        seconds, uid, what = 0.0, client.uid, ""
-        match fault:
-            case Fault.KEY_GONE:
-                self.venue.end_listen_key(uid)
-                seconds = UNHEARD_SECONDS
-            case Fault.FILL_IN_PARTS:
-                self.venue.fill_in_parts(random.choice(list(SYMBOLS.values())), random.randint(2, 4))
-            case Fault.LEASE_MOVED:
-                self.loop.create_task(self._move_lease(client, random.choice((0.5, 2.0, 4.0, 25.0))))
-            case Fault.LEASE_LOST:
-                self.loop.create_task(self._lose_lease(client, random))
-            case Fault.STORE_AWAY:
-                self._weather.away_until = now + random.uniform(0.5, 8)
-            case Fault.STORE_FULL:
-                self._weather.full_until = now + random.uniform(0.5, 8)
-            case Fault.STORE_SLOW:
-                self._weather.slow_until = now + random.uniform(2, 10)
-                self._weather.slow_seconds = random.choice((0.05, 0.3, 1.0))
-            case Fault.WEIGHT_SPENT:
-                self._wires.others_weight = random.randint(1_700, 2_200)
-                self._wires.others_until = now - now % 60 + 60
-            case Fault.OVERLOADED:
-                self._wires.overloaded_until = now + random.uniform(3, 20)
-            case Fault.CLOCK_STEP:
-                for process in self.processes[-1:]:
-                    process.clock.wrong_by += timedelta(seconds=random.choice((-8, -1.5, 1.5, 8)))
-            case Fault.HALT:
-                self.loop.create_task(self._halt_for(random.uniform(8, 15)))
-            case _:
-                what = self._person.act(fault, client, random)
-                if not what:
-                    return
-        self.note(f"{fault.value} {what}")
-        self.dice.note(name, fault, "plan", now, now + seconds, uid)
-
-    async def _move_lease(self, client: Client, seconds: float) -> None:
-        """Let somebody else have an account's lease for a while, without a word to its owner."""
-        name = f"account:{client.account_id}"
-        self._leases.take_away(name)
-        fence = await self._leases.give(name, "somebody else", "somebody else")
-        await asyncio.sleep(seconds)
-        if fence is not None:
-            await self._leases.release(fence, "somebody else")
-
-    async def _lose_lease(self, client: Client, random: Random) -> None:
-        """Let another replica have an account's lease while its owner hears nothing of it, and a strategy speak then.
-
-        The owner's renewals are lost, or hang, or it does not reach the store at all.
-        """
-        if self._replicas < REPLICAS_THAT_CONTEND:
-            self._replicas = REPLICAS_THAT_CONTEND
-            await asyncio.sleep(REPLICA_SECONDS)
-        name = f"account:{client.account_id}"
-        owner = self._lines.get(self._leases.given.get(name, ("", 0.0))[0])
-        if owner is None or self.dice.calm:
-            return
-        deaf_until = self.loop.time() + random.uniform(3, 8)
-        if random.random() < 0.3:
-            owner.cut_until = deaf_until
-        owner.renewals_lost_until, owner.renewals_hang = deaf_until, random.random() < 0.5
-        self._leases.take_away(name)
-        await asyncio.sleep(random.uniform(0, 3))
-        if not self.dice.calm:
-            await self._signal(random)
-
-    async def _halt_for(self, seconds: float) -> None:
-        """Halt and close everything for a while; the first seconds are the tail's to hear of it."""
-        if self._halting:
-            return
-        self._halting, start = True, self.clock.now()
-        await self._command(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, "MANUAL", start))
-        await asyncio.sleep(seconds)
-        self.halts.append((start + timedelta(seconds=4), self.clock.now()))
-        await self._command(ResumeTrading(Scope.GLOBAL, "", "MANUAL", self.clock.now()))
-        self._halting = False
-        self.note("halt ends")
-
-    async def _command(self, command: Any) -> None:
+    async def command(self, command: Any) -> None:
+        """Have a person's command carried out."""
         await self._bus.dispatch(command, Context(derived_id("operator", self.clock.now())))
 
     # The market -------------------------------------------------------------------------------------------------------
 
-    async def _trade(self) -> None:
+    async def _trade(self) -> bool:
+        """Let prices move and strategies speak; return whether the day was as long as it was meant to be."""
         shape, random = self.shape, self.random
         assert shape is not None  # noqa: S101  set before
-        end = self.loop.time() + shape.seconds
+        meant = self.trading_ends = self.loop.time() + shape.seconds
         next_at = self.loop.time() + 0.5
-        while self.loop.time() < end:
+        while self.loop.time() < self.trading_ends:
             await asyncio.sleep(random.uniform(0.2, 0.6))
             move_prices(self.venue, random, shape.jump)
             if self.loop.time() >= next_at:
                 next_at = self.loop.time() + random.expovariate(1 / shape.signal_every)
-                await self._signal(random)
+                await self.signal(random)
+        return self.trading_ends == meant
 
-    async def _signal(self, random: Random) -> None:
-        signal = next_signal(self.venue, random, self.clock.now(), len(self.judge.signals) + 1)
+    async def signal(self, random: Random) -> None:
+        """Let a strategy say what it likes."""
+        await self._say(next_signal(self.venue, random, self.clock.now() + self.wrong_by, len(self.judge.signals) + 1))
+
+    async def close(self, strategy_id: StrategyId) -> None:
+        """Let a strategy close what it holds."""
+        await self._say(
+            closing_signal(self.venue, strategy_id, self.clock.now() + self.wrong_by, len(self.judge.signals) + 1)
+        )
+
+    async def _say(self, signal: SignalGenerated) -> None:
         self.judge.signals.append(signal.signal_id)
+        meant_at = self.judge.meant[signal.signal_id] = signal.generated_at - self.wrong_by
         self.note(f"signal {signal.action} {signal.symbol} stop {signal.stop_price} target {signal.take_profit_price}")
         await self._scribe.write(signal_stream(signal.signal_id), signal.generated_at, signal)
+        if signal.action is SignalAction.CLOSE and meant_at == self.clock.now():
+            self.judge.told_to_close([signal.symbol], "its strategy closed")
 
     # The end ----------------------------------------------------------------------------------------------------------
 
     def _calm_down(self) -> None:
         self.dice.calm = True
-        self._weather.away_until = self._weather.full_until = self._weather.slow_until = 0.0
-        for way in self._lines.values():
+        self.weather.away_until = self.weather.full_until = self.weather.slow_until = 0.0
+        for way in self.lines.values():
             way.cut_until = way.renewals_lost_until = 0.0
         for line in list(self.loop.network.lines):
             if line.up.silent or line.down.silent:
@@ -393,8 +326,15 @@ class World:
 
     async def _wind_up(self) -> bool:
         """Wait for everybody to work, have everything closed, and wait until nothing is under way."""
-        await self._wait_for(lambda: not self._left_alone(), QUIET_SECONDS)
-        await self._command(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, FINAL_HALT, self.clock.now()))
+        refused = self.wires.refusals()
+        if not refused:
+            await self._wait_for(lambda: not self._left_alone(), QUIET_SECONDS)
+        await self.command(HaltTrading(Scope.GLOBAL, "", HaltLevel.H3, FINAL_HALT, self.clock.now()))
+        self.judge.told_to_close(SYMBOLS.values(), "a halt that closes")
+        if refused:
+            await self._wait_for(lambda: not self.judge.way_out.open, QUIET_SECONDS)
+            self.wires.refused.clear()
+            await self._wait_for(lambda: not self._left_alone(), QUIET_SECONDS)
         return await self._wait_for(lambda: not self._busy(), QUIET_SECONDS, STANDING_SECONDS)
 
     async def _wait_for(self, state: Callable[[], bool], seconds: float, standing: float = 0.0) -> bool:
