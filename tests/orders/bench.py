@@ -38,14 +38,18 @@ class Venue:
         self.canceling: list[Exception | None] = []
         self.asked: list[str] = []
         self.slow_finds = 0.0  # seconds until the answer to a query
+        self.slow_places = 0.0  # the same for an order
+        self.slow_snapshots = 0.0
         self.traded: list[TradeReport] = []
         self.lists_only: set[str] = set()  # known to lists, and not yet to queries
         self.positions: tuple[PositionReport, ...] = ()
+        self.urgencies: dict[str, set[Urgency]] = {}  # of the requests of each kind
         self._clock = VirtualClock()
         self._moments: list[tuple[float, str]] = []  # of all that was asked
 
-    def _ask(self, request: str) -> None:
+    def _ask(self, request: str, urgency: Urgency = Urgency.PROTECTION) -> None:
         self.asked.append(request)
+        self.urgencies.setdefault(request.split()[0], set()).add(urgency)
         self._moments.append((self._clock.monotonic(), request))
 
     def times(self, request: str) -> list[float]:
@@ -63,6 +67,7 @@ class Venue:
 
     async def place(self, order: VenueOrder, sent_at: object) -> OrderReport:
         self._ask(f"place {order.client_order_id[27:]}")
+        await asyncio.sleep(self.slow_places)
         trouble = self.placing.pop(0) if self.placing else None
         if trouble is not None:
             raise trouble
@@ -78,24 +83,25 @@ class Venue:
     async def find_order(
         self, symbol: str, client_order_id: str, *, conditional: bool, urgency: Urgency = Urgency.NORMAL
     ) -> OrderReport | None:
-        self._ask(f"find {client_order_id[27:]}")
+        self._ask(f"find {client_order_id[27:]}", urgency)
         await asyncio.sleep(self.slow_finds)
         return None if client_order_id in self.lists_only else self.orders.get(client_order_id)
 
     async def open_orders(self, symbol: str | None = None, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
-        self._ask(f"list {symbol}")
+        self._ask(f"list {symbol}", urgency)
         return [report for report in self.orders.values() if report.status is VenueStatus.NEW]
 
     async def recent_orders(self, symbol: str, *, urgency: Urgency = Urgency.NORMAL) -> list[OrderReport]:
-        self._ask(f"history {symbol}")
+        self._ask(f"history {symbol}", urgency)
         return list(self.orders.values())
 
     async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
-        self._ask("snapshot")
+        self._ask("snapshot", urgency)
+        await asyncio.sleep(self.slow_snapshots)
         return AccountSnapshot("USDT", D(0), D(0), D(0), self.positions, START)
 
     async def trades(self, symbol: str, since: datetime, *, urgency: Urgency = Urgency.NORMAL) -> list[TradeReport]:
-        self._ask(f"trades {symbol}")
+        self._ask(f"trades {symbol}", urgency)
         return [trade for trade in self.traded if trade.at >= since]
 
 
