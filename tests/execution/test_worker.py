@@ -387,10 +387,11 @@ def test_money_that_moved_is_booked_and_leaves_the_worker_at_work() -> None:
 
 @pytest.mark.parametrize(("deaf", "urgency"), [(False, Urgency.POSITION), (True, Urgency.PROTECTION)])
 def test_what_rests_is_asked_for_from_the_reserve_only_while_the_stream_owes_an_event(
-    deaf: bool, urgency: Urgency
+    deaf: bool, urgency: Urgency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def day() -> None:
         account = Account(Exchange(deaf=deaf))
+        monkeypatch.setattr(account.exchange, "reopen_stream", lambda _reason: None)  # what resumes asks by itself
         await account.start()
         await account.enter()
         await asyncio.sleep(1)
