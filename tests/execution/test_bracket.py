@@ -345,6 +345,16 @@ def test_no_stop_is_tried_beside_a_way_out_that_fails_while_the_fate_of_one_is_u
     assert play.steps == [Open(Leg.EMERGENCY, D(1))]
 
 
+def test_stop_that_was_replaced_is_canceled_though_a_way_out_is_under_way() -> None:
+    play = unprotected()
+    leaving = play.open(Leg.EMERGENCY, D(1), LegState.UNKNOWN)
+    replaced = play.open(Leg.STOP, D(1), LegState.RESTING)
+    play.fill(leaving, D("0.6"))
+    play.open(Leg.STOP, D("0.4"), LegState.RESTING)
+    canceled = [step.created.order_id for step in play.steps if isinstance(step, Cancel)]
+    assert canceled == [replaced]
+
+
 def test_stop_whose_cancel_is_on_its_way_covers_nothing() -> None:
     play = Play()
     play.enter("1")
@@ -356,3 +366,15 @@ def test_stop_whose_cancel_is_on_its_way_covers_nothing() -> None:
     play.open(Leg.TARGET, D(1), LegState.RESTING)
     play.fill(leg_order_id(ORDER_ID, Leg.TARGET, 1), D("0.4"))
     assert play.steps == [Open(Leg.STOP, D("0.6"))]
+
+
+def test_target_whose_cancel_is_on_its_way_counts_for_nothing() -> None:
+    play = Play()
+    play.enter("1")
+    play.fill(ORDER_ID, D("0.6"))
+    smaller = play.open(Leg.TARGET, D("0.6"), LegState.RESTING)
+    play.fill(ORDER_ID, D("0.4"))
+    play.open(Leg.TARGET, D(1), LegState.RESTING)
+    play.tell(RequestCancel(smaller, CancelReason.RESIZED, NOON))
+    play.fill(play.open(Leg.STOP, D(1), LegState.RESTING), D("0.4"))
+    assert play.steps == [Open(Leg.TARGET, D("0.6"))]

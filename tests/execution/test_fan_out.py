@@ -329,6 +329,14 @@ async def test_signals_of_a_strategy_are_served_one_after_the_other() -> None:
 
 
 @day
+async def test_signal_of_a_strategy_waits_for_every_follower_of_the_one_before() -> None:
+    slow, quick = Hand(prepares_in=3), Hand()
+    fan_out = Round([slow, quick])
+    await asyncio.gather(fan_out.route(), fan_out.route(signal_id=SignalId(UUID(int=5))))
+    assert (slow.entered_at, quick.entered_at) == ([3, 6], [0, 3])
+
+
+@day
 async def test_share_is_served_when_the_store_is_there_again() -> None:
     hand, other = Hand(), Hand()
     fan_out = Round([hand, other])

@@ -29,6 +29,7 @@ class Patchy(Exchange):
     away: bool = False
     unlisted: set[str] = field(default_factory=set)
     balance: str = "10000"
+    snapshots: list[Urgency] = field(default_factory=list)  # how urgently what is held was asked for
 
     async def reports(self) -> AsyncIterator[PrivateReport]:
         if self.away:
@@ -41,6 +42,7 @@ class Patchy(Exchange):
         return [report for report in found if report.client_order_id not in self.unlisted]
 
     async def snapshot(self, *, urgency: Urgency = Urgency.NORMAL) -> AccountSnapshot:
+        self.snapshots.append(urgency)
         return replace(await super().snapshot(urgency=urgency), wallet_balance=D(self.balance))
 
 
@@ -126,6 +128,44 @@ def test_position_that_is_gone_when_an_older_reading_of_it_is_looked_at_is_told_
         account.worker.look_at(earlier)
         await asyncio.sleep(5)
         assert account.alarm.names == []
+        await account.end()
+
+    run_virtually(day())
+
+
+# How urgently
+
+
+@pytest.mark.parametrize(("theirs", "urgency"), [(0, Urgency.BACKGROUND), (3, Urgency.POSITION)])
+def test_look_at_an_account_without_a_bracket_waits_behind_entries_unless_something_is_held(
+    theirs: int, urgency: Urgency
+) -> None:
+    async def day() -> None:
+        exchange = Patchy(positions={"BTCUSDT": D(theirs)})
+        account = Account(exchange)
+        await account.start()
+        await asyncio.sleep(40)
+        exchange.snapshots.clear()
+        await asyncio.sleep(320)
+        assert set(exchange.snapshots) == {urgency}
+        await account.end()
+
+    run_virtually(day())
+
+
+def test_position_that_nobody_explains_is_confirmed_as_urgently_as_one_of_ours() -> None:
+    async def day() -> None:
+        exchange = Patchy()
+        account = Account(exchange)
+        await account.start()
+        await asyncio.sleep(40)
+        exchange.trade("BTCUSDT", Side.BUY, D(3))
+        seen = await exchange.snapshot(urgency=Urgency.BACKGROUND)
+        exchange.snapshots.clear()
+        account.worker.look_at(seen)
+        await asyncio.sleep(5)
+        assert set(exchange.snapshots) == {Urgency.POSITION}
+        assert account.alarm.names == ["position.unexplained"]
         await account.end()
 
     run_virtually(day())
