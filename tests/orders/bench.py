@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from patriot.kernel.errors import ExchangeRefused
 from patriot.kernel.eventstore import Actor, ActorType
 from patriot.orders.client_ids import client_order_id, leg_order_id
 from patriot.orders.decider import ORDER, Status
@@ -44,6 +45,7 @@ class Venue:
         self.lists_only: set[str] = set()  # known to lists, and not yet to queries
         self.positions: tuple[PositionReport, ...] = ()
         self.urgencies: dict[str, set[Urgency]] = {}  # of the requests of each kind
+        self.refused: set[str] = set()  # requests that are refused with a code, as they stand in `asked`
         self._clock = VirtualClock()
         self._moments: list[tuple[float, str]] = []  # of all that was asked
 
@@ -51,6 +53,8 @@ class Venue:
         self.asked.append(request)
         self.urgencies.setdefault(request.split()[0], set()).add(urgency)
         self._moments.append((self._clock.monotonic(), request))
+        if request in self.refused:
+            raise ExchangeRefused(-1121, "Invalid symbol.")
 
     def times(self, request: str) -> list[float]:
         """Return when something was asked for."""
