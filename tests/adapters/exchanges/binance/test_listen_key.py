@@ -197,6 +197,18 @@ def test_key_that_the_venue_no_longer_has_need_not_be_deleted() -> None:
     assert scene.times(StreamLost) == []
 
 
+def test_key_that_was_opened_in_place_of_a_dead_one_is_not_deleted_when_its_socket_breaks() -> None:
+    async def script(scene: Scene) -> None:
+        scene.account.reopen_stream("an order was not told")
+        await asyncio.sleep(1)
+        await scene.venue.sockets[-1].close()
+        await asyncio.sleep(10)
+
+    scene = play(script)
+    assert scene.venue.methods() == ["POST", "DELETE", "POST", "POST"]
+    assert scene.venue.active == "key-2"
+
+
 def test_refusal_of_the_deletion_that_does_not_speak_of_the_api_key_keeps_no_stream_closed() -> None:
     async def script(scene: Scene) -> None:
         scene.venue.delete = lambda: web.json_response({"code": -1020, "msg": "Not supported."}, status=400)
