@@ -188,9 +188,9 @@ class Round:
         """Route a signal to buy that is so old; return the records in order of the accounts."""
         at = self.clock.now() - timedelta(seconds=age)
         fields: dict[str, Any] = {"stop_price": D(39_000), "take_profit_price": None, "action": SignalAction.BUY}
-        fields |= {"signal_id": SIGNAL, "valid_until": at + timedelta(minutes=15)} | changes
+        fields |= {"signal_id": SIGNAL, "strategy_id": STRATEGY, "valid_until": at + timedelta(minutes=15)} | changes
         signal = SignalGenerated(
-            strategy_id=STRATEGY, exchange=Exchange.BINANCE, symbol="BTCUSDT",
+            exchange=Exchange.BINANCE, symbol="BTCUSDT",
             reference_price=D(40_000), confidence=D(1), indicators={}, bar_closed_at=at, generated_at=at, **fields,
         )  # fmt: skip
         await self.router.route(signal, late=late)
@@ -334,6 +334,19 @@ async def test_signal_of_a_strategy_waits_for_every_follower_of_the_one_before()
     fan_out = Round([slow, quick])
     await asyncio.gather(fan_out.route(), fan_out.route(signal_id=SignalId(UUID(int=5))))
     assert (slow.entered_at, quick.entered_at) == ([3, 6], [0, 3])
+
+
+@day
+async def test_account_is_set_for_one_strategy_after_the_other_on_a_symbol() -> None:
+    hand, other = Hand(prepares_in=3), StrategyId(UUID(int=6))
+    fan_out = Round([hand])
+    fan_out.book.apply(
+        StrategyCreated(other, "o", "ema", Exchange.BINANCE, "BTCUSDT", "1m", {}, D("0.01"), D(5), D(1), START)
+    )
+    (account_id,) = fan_out.hands
+    fan_out.book.apply(StrategyAssigned(other, UUID(int=7), USER, account_id, D("0.5"), D(1), START, START))
+    await asyncio.gather(fan_out.route(), fan_out.route(signal_id=SignalId(UUID(int=5)), strategy_id=other))
+    assert hand.entered_at == [3, 6]
 
 
 @day

@@ -151,6 +151,17 @@ def test_stop_that_a_person_cancels_unheard_is_missed_by_the_look_at_a_silent_st
     assert len(scene.judge.violations) == 1
 
 
+def test_stop_that_is_canceled_for_another_account_excuses_nothing_here() -> None:
+    scene = Scene()
+    scene.deaf = True
+    scene.trade(Leg.ENTRY)
+    scene.judge.dice.note("plan 1", CANCELED, "plan", 0.0, 0.0, scene.uid + 1)
+
+    for scene.seconds in (0.0, 8.5):
+        scene.judge.look(AT_WORK, 0.0)
+    assert len(scene.judge.violations) == 1
+
+
 @pytest.mark.parametrize(("seconds", "told"), [(2.0, False), (2.5, True)])
 def test_account_that_hears_again_has_the_time_of_one_that_hears(*, seconds: float, told: bool) -> None:
     scene = Scene()
