@@ -74,6 +74,7 @@ class Hand:
     entered_at: list[float] = field(default_factory=list)
     prepared: list[tuple[str, int]] = field(default_factory=list)
     closed: list[tuple[str, StrategyId | None, str]] = field(default_factory=list)
+    canceled: list[StrategyId] = field(default_factory=list)
     placing: Callable[[], None] = lambda: None  # what happens meanwhile
 
     @property
@@ -108,6 +109,9 @@ class Hand:
 
     async def close(self, symbol: str, strategy_id: StrategyId | None, reason: str) -> None:
         self.closed.append((symbol, strategy_id, reason))
+
+    def cancel_entries(self, strategy_id: StrategyId) -> None:
+        self.canceled.append(strategy_id)
 
     def enter(self, events: object) -> None:
         self.entered_at.append(asyncio.get_running_loop().time())
@@ -292,20 +296,23 @@ async def test_order_has_the_size_side_and_leverage_that_its_account_is_given() 
 
 @pytest.mark.parametrize("late", [True, False])
 @pytest.mark.parametrize("folded", [True, False])
-async def test_entry_that_a_halt_has_just_missed_is_led_out(*, late: bool, folded: bool) -> None:
+@pytest.mark.parametrize("level", [HaltLevel.H1, HaltLevel.H2, HaltLevel.H3])
+async def test_entry_that_a_halt_has_just_missed_is_led_out(*, late: bool, folded: bool, level: HaltLevel) -> None:
     """The tail comes to a halt while an entry is being placed; of one that is late it was there before."""
     hand = Hand()
     fan_out = Round([hand])
 
     def halt() -> None:
         if folded:
-            fan_out.halt_folded = HaltLevel.H3
-        fan_out.halt = HaltLevel.H3
+            fan_out.halt_folded = level
+        fan_out.halt = level
 
     hand.placing = halt
     (routed,) = await fan_out.route(late=late)
     assert routed.routing is Routing.SENT
-    assert hand.closed == ([("BTCUSDT", STRATEGY, "HALTED")] if late or folded else [])
+    heard = late or folded
+    assert hand.closed == ([("BTCUSDT", STRATEGY, "HALTED")] if heard and level is HaltLevel.H3 else [])
+    assert hand.canceled == ([STRATEGY] if heard and level is not HaltLevel.H1 else [])
 
 
 @day

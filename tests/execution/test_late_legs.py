@@ -21,6 +21,10 @@ class Told:
     def __init__(self) -> None:
         self.refused: set[str] = set()
         self.searched: list[str] = []
+        self.heirs = 1
+
+    def inherit_no_more(self) -> None:
+        self.heirs -= 1
 
     async def search(self, symbol: str, urgency: Urgency, *, strays: bool) -> bool:
         self.searched.append(symbol)
@@ -41,6 +45,7 @@ async def test_look_that_was_refused_for_one_symbol_is_due_again_later_and_then_
     await late_legs.look()
     assert told.searched == ["BTCUSDT", "ETHUSDT"]
     done.append(late_legs.done)
+    assert told.heirs == 1
 
     told.refused.clear()
     assert not late_legs.is_due(begun + AGAIN_SECONDS - 1)
@@ -48,4 +53,5 @@ async def test_look_that_was_refused_for_one_symbol_is_due_again_later_and_then_
     await late_legs.look()
     done.append(late_legs.done)
     assert done == [False, True]
+    assert told.heirs == 0
     assert not late_legs.is_due(begun + 10 * AGAIN_SECONDS)

@@ -48,7 +48,16 @@ def test_signals_are_forgotten_once_all_have_told_or_nobody_followed() -> None:
     newest.apply(routed(1, OTHER), [ACCOUNT, OTHER])
     newest.apply(routed(1, ACCOUNT), [ACCOUNT, OTHER])
     newest.apply(routed(1, ACCOUNT), [ACCOUNT, OTHER])
-    assert newest == NewestSignals()
+    assert (newest.signals, newest.unanswered) == ({}, {})
+
+
+def test_signal_is_overtaken_by_the_next_one_of_its_strategy() -> None:
+    newest = NewestSignals()
+    newest.apply(signal(1), [ACCOUNT])
+    assert not newest.overtaken(signal(1))
+    newest.apply(signal(2), [])
+    assert newest.overtaken(signal(1))
+    assert not newest.overtaken(signal(2))
 
 
 def test_signals_are_kept_by_time_however_many_come_together() -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,7 @@ from patriot.sim.engine.operations import Operation, PlaceAlgoOrder, PlaceOrder
 from patriot.sim.faults.rules import RestFault, RestRule, Scope, Term
 from patriot.simulation.faults import CALM
 from patriot.simulation.loop import run_virtually
+from patriot.simulation.plan import Plan
 from patriot.simulation.world import Shape, World
 from patriot.trading.reports import AccountSettings, PrivateReport, StreamLost
 from patriot.trading.terms import OrderId, Urgency
@@ -175,7 +177,12 @@ class Attacked(World):
     fault = ""
     entered_at = stopped_at = float("inf")
 
-    async def _bring_trouble(self) -> None:
+    async def _found(self) -> None:
+        await super()._found()
+        self.plan = cast("Plan", self)
+
+    async def bring(self) -> None:
+        """Be the plan of trouble."""
         judged = self.venue.exchange.watch
 
         assert judged is not None

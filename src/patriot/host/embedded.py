@@ -54,6 +54,7 @@ SETTINGS = {
     "wal_compression": "on",
     "max_wal_size": "2GB",
     "max_connections": "100",
+    "idle_in_transaction_session_timeout": "10s",  # a person's forgotten session would hold up every reader of the log
     "jit": "off",  # short queries: compiling them costs more than it saves
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -89,10 +89,10 @@ class OrderDesk:
 
     def forget(self, group_id: OrderId) -> None:
         """Stop looking after a bracket that is over."""
-        entry = self.known.created(group_id)
+        symbols = self.known.open_symbols()
         self.known.forget(group_id)
-        if entry.symbol not in self.known.open_symbols():
-            self._recovery.forget(entry.symbol)
+        for symbol in set(symbols) - set(self.known.open_symbols()):
+            self._recovery.forget(symbol)
 
     async def submit(self, created: OrderCreated) -> None:
         """Send an approved entry and return when the exchange has answered, or is known not to answer."""

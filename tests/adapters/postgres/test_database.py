@@ -64,6 +64,23 @@ async def test_error_swallowed_inside_a_transaction_does_not_look_like_a_commit(
     assert await names(pool) == []
 
 
+async def test_transaction_whose_client_stands_still_is_ended_so_that_readers_of_the_log_go_on(pool: Database) -> None:
+    (limit,) = await pool.fetch("SELECT current_setting('idle_in_transaction_session_timeout') AS it")
+    assert limit["it"] == "10s"
+
+    async def stand_still() -> None:
+        async with pool.transaction() as sql:
+            await sql.execute("SET LOCAL idle_in_transaction_session_timeout = 20")
+            await sql.execute(INSERT, "a")
+            await pool.fetch("SELECT pg_sleep(0.3)")  # on another connection
+            await sql.execute(INSERT, "b")
+
+    with pytest.raises(StoreUnavailable):
+        await stand_still()
+    assert await names(pool) == []
+    await pool.execute(INSERT, "c")
+
+
 async def test_canceled_transaction_gives_its_connection_back(database: str) -> None:
     pool = await Database.connect(database, max_connections=1)
 

@@ -17,6 +17,7 @@ from patriot.kernel.sql import Row, Sql
 APP_ROLE = "patriot_app"
 CONNECT_TIMEOUT_SECONDS = 5.0
 COMMAND_TIMEOUT_SECONDS = 30.0
+IDLE_TRANSACTION = "10s"  # readers of the log wait for every transaction: one whose client stands still is ended
 
 Listener: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -24,6 +25,7 @@ _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.exceptions.OperatorInterventionError,  # shutting down, starting up, canceled by a deadline
     asyncpg.exceptions.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,  # we stood still for too long in the middle of one
     asyncpg.exceptions.ReadOnlySQLTransactionError,  # a standby, or a primary that became one
     asyncpg.InterfaceError,  # the connection or the pool is closed
     asyncpg.InternalClientError,  # the line broke in the middle of a message
@@ -79,7 +81,11 @@ class Database:
 
         Errors: StoreUnavailable if the server cannot be reached now.
         """
-        settings = {"application_name": name, "timezone": "UTC"} | ({"role": role} if role else {})
+        settings = {
+            "application_name": name,
+            "timezone": "UTC",
+            "idle_in_transaction_session_timeout": IDLE_TRANSACTION,
+        } | ({"role": role} if role else {})
         with kernel_errors():
             pool = await asyncpg.create_pool(
                 dsn,
