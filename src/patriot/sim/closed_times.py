@@ -1,4 +1,4 @@
-"""The spans in which the venue took nothing of an account: from a 429 or 418 until its Retry-After is over.
+"""The spans in which a fault had the venue take nothing of an account: from a 429 or 418 until its Retry-After is over.
 
 For a judge: who is told to come back later must not ask before, and so can protect nothing. On whichever clock the
 caller tells the time by, in milliseconds.

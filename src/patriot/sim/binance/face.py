@@ -30,7 +30,7 @@ from patriot.sim.binance import (
 from patriot.sim.binance.context import FaceContext, Tape
 from patriot.sim.binance.endpoints import ENDPOINTS
 from patriot.sim.binance.exports import EXPORT_PATH, file_of
-from patriot.sim.binance.limits import TOO_MANY_ORDERS, LimitExceeded, Limits, RateLimiter
+from patriot.sim.binance.limits import LimitExceeded, Limits, RateLimiter
 from patriot.sim.binance.listen_keys import ListenKeys
 from patriot.sim.binance.order_socket import OrderSocket
 from patriot.sim.binance.requests import Call, RawRequest, authenticate, parse_parameters
@@ -40,7 +40,6 @@ from patriot.sim.engine.events import VenueRefusal
 from patriot.sim.exchange import Exchange
 from patriot.sim.faults.requests import under_faults
 from patriot.sim.faults.rules import Faults
-from patriot.sim.keys import ApiKey
 from patriot.sim.world import JournalLost
 
 MAX_BODY_BYTES = 256 * 1024
@@ -137,10 +136,16 @@ class BinanceFace:
         address, key = request.remote or "unknown", self._exchange.keys.find(request.headers.get(KEY_HEADER, ""))
         if key is not None:
             self._askers[key.uid] = address
+        own_answers: list[web.StreamResponse] = []
+
+        async def execute() -> web.StreamResponse:
+            own_answers.append(await self._execute(request))
+            return own_answers[-1]
+
         try:
-            answer = await under_faults(self._faults, self._exchange, request, lambda: self._execute(request))
-            if answer.status in CLOSING_STATUSES:
-                self._note_closed(answer, address, key)
+            answer = await under_faults(self._faults, self._exchange, request, execute)
+            if answer.status in CLOSING_STATUSES and answer not in own_answers:
+                self._note_closed(answer, address)
             return answer
         except JournalLost as error:
             self._on_lost_journal(error)
@@ -163,16 +168,12 @@ class BinanceFace:
             self._on_lost_journal(error)
             return _unknown_outcome()
 
-    def _note_closed(self, answer: web.StreamResponse, address: str, key: ApiKey | None) -> None:
-        """Note whom an answer closes out: too many orders their account, all else whoever asks from that address."""
+    def _note_closed(self, answer: web.StreamResponse, address: str) -> None:
+        """Note whom a fault closes out: whoever asks from that address. Who spends too much has itself to blame."""
         seconds = answer.headers.get("Retry-After")
-        if seconds is None or not isinstance(answer, web.Response) or not isinstance(answer.body, bytes):
-            return
-        code = msgspec.json.decode(answer.body)["code"]
-        uids = [uid for uid, asks_from in self._askers.items() if asks_from == address]
-        if code == TOO_MANY_ORDERS and key is not None:
-            uids = [key.uid]
-        self._exchange.tell_to_wait(uids, int(seconds))
+        if seconds is not None:
+            uids = [uid for uid, asks_from in self._askers.items() if asks_from == address]
+            self._exchange.tell_to_wait(uids, int(seconds))
 
     async def _body(self, request: web.Request) -> str:
         try:

@@ -21,7 +21,6 @@ TOLERATED_REFUSALS = 20  # requests of an address above the ceiling in one windo
 FIRST_BAN_SECONDS = 120
 LONGEST_BAN_SECONDS = 259_200  # three days
 BANS_FORGOTTEN_SECONDS = 259_200  # after so long without one, the next ban is a first one again
-TOO_MANY_ORDERS = -1015  # of an account; all else is counted by address
 
 
 class Pool(StrEnum):
@@ -172,5 +171,5 @@ class RateLimiter:
         ):
             if ceiling is not None and used > ceiling:
                 words = f"Too many new orders; current limit is {ceiling} orders per {words}."
-                raise LimitExceeded(TOO_MANY_ORDERS, words, window.seconds_left())
+                raise LimitExceeded(-1015, words, window.seconds_left())
         return used_10s, used_1m
