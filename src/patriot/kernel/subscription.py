@@ -29,7 +29,6 @@ class Tail(ABC):
         self._loaded: Place | None = None
         self._skipped = 0
         self._step_lock = asyncio.Lock()
-        self._moved = asyncio.Event()  # set, and replaced, with each step
 
     @property
     def place(self) -> Place:
@@ -71,14 +70,7 @@ class Tail(ABC):
             page = await self._feed.read(self._loaded, BATCH_EVENTS)
             if page.events:
                 await self._pass(page)
-            self._moved.set()
-            self._moved = asyncio.Event()
             return len(page.events)
-
-    async def passed(self, place: Place) -> None:
-        """Return when everything up to a place has been handled."""
-        while not self._feed.reached(self.place, place):
-            await self._moved.wait()
 
     def _wanted(self, batch: list[Envelope]) -> list[Recorded]:
         types = self._event_types

@@ -21,6 +21,7 @@ from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import CommandRefused, ExchangeError, ExchangeRefused
 from patriot.kernel.eventstore import Actor, Context, Fence
 from patriot.kernel.patience import patiently
+from patriot.kernel.tasks import when_stored
 from patriot.orders.client_ids import group_of, parse_client_order_id
 from patriot.orders.commands import PlaceOrder, RecordFill
 from patriot.orders.desk import OrderDesk
@@ -62,7 +63,7 @@ class EntryChecks:
     """What is asked before an entry of an earlier life goes out."""
 
     leverage_of: Callable[[OrderCreated], int | None]  # what it was sized for
-    may_enter: Callable[[OrderCreated], Awaitable[bool]]  # by halts, consent, and the states of strategy and account
+    may_enter: Callable[[OrderCreated], Awaitable[bool]]  # by the log; errors: StoreUnavailable
 
 
 def put_to_work(
@@ -99,7 +100,7 @@ def put_to_work(
     async def prepare_again(entry: OrderCreated) -> bool:
         leverage = checks.leverage_of(entry)
         await worker.key.known()
-        if worker.key.problem is not None or not await checks.may_enter(entry):
+        if worker.key.problem is not None or not await when_stored(partial(checks.may_enter, entry)):
             return False
         try:
             if leverage is not None:

@@ -42,7 +42,7 @@ from patriot.services.engine import Engine
 from patriot.services.execution_fold import EVENT_TYPES, ExecutionFold
 from patriot.services.pace import Pace
 from patriot.services.ports import Ports
-from patriot.services.risk_facts import WatchedRisk, halt_in_log
+from patriot.services.risk_facts import WatchedRisk, halt_in_log, may_still_enter
 from patriot.strategies.commands import UnassignStrategy
 from patriot.strategies.events import SignalGenerated, StrategyAssigned, StrategyStatus, StrategyStopped
 from patriot.trading.terms import AccountId, Instrument, StrategyId, VenueId
@@ -74,7 +74,6 @@ class ExecutionService(Engine):
         keep = Keep(ports.snapshots, ExecutionFold, lambda: self._known, self._take_up)
         self.tail = PolicyRunner(ports.feed, ports.checkpoints, TAIL, EVENT_TYPES, self._fold, self._react, keep)
         self.started = asyncio.Event()
-        self._at_start = asyncio.Event()  # what the log held when this process began is folded
 
     @property
     def workers(self) -> dict[AccountId, AccountWorker]:
@@ -108,18 +107,12 @@ class ExecutionService(Engine):
             async with asyncio.TaskGroup() as group:
                 group.create_task(without_end(self.tail.run, "the tail of execution"))
                 group.create_task(without_end(self.fleet.failed, "the fleet"))
-                group.create_task(self._tell_when_at_start())
                 group.create_task(without_end(self._routes.failed, "signals on their way"))
                 group.create_task(_until_done(learning))
         finally:
             learning.cancel()
             await self._routes.close()
             await self.fleet.close()
-
-    async def _tell_when_at_start(self) -> None:
-        """Note that the tail has folded all that the log held when this process began."""
-        await self.tail.passed(self._began_at)
-        self._at_start.set()
 
     async def _learn_instruments(self, venue_id: VenueId) -> None:
         """Ask what a venue trades until it says so: only entries need to know."""
@@ -229,18 +222,8 @@ class ExecutionService(Engine):
     async def _put_to_work(self, account_id: AccountId, fence: Fence) -> AccountAtWork:
         key = await self._vault.open(account_id)
         linked = self._known.linked[account_id]
-        ways = EntryChecks(self._leverage_of, self._may_enter)
-        return put_to_work(self._ports, linked, key, fence, self._pace, self._patience, ways)
-
-    async def _may_enter(self, entry: OrderCreated) -> bool:
-        """Tell whether an entry that was placed before may go out now: nothing forbids it that the log holds by now."""
-        await self._at_start.wait()
-        strategy_id, book = entry.strategy_id, self._known.book
-        if strategy_id is None or (strategy := book.strategies.get(strategy_id)) is None:
-            return True
-        follows = entry.account_id in strategy.followers and book.accounts[entry.account_id] is AccountStatus.ACTIVE
-        halt = await when_stored(partial(halt_in_log, self._ports.store, entry.user_id, entry.account_id, strategy_id))
-        return follows and strategy.status is StrategyStatus.ACTIVE and halt is None
+        checks = EntryChecks(self._leverage_of, partial(may_still_enter, self._ports.store))
+        return put_to_work(self._ports, linked, key, fence, self._pace, self._patience, checks)
 
     def _leverage_of(self, entry: OrderCreated) -> int | None:
         followed = self._known.book.strategies.get(entry.strategy_id) if entry.strategy_id is not None else None

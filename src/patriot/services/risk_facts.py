@@ -2,12 +2,16 @@
 
 from decimal import Decimal
 
+from patriot.accounts.events import AccountStatus, account_stream
+from patriot.execution.followers import BookEvent, FollowerBook
 from patriot.kernel.bus import decode_all
 from patriot.kernel.eventstore import EventStore
+from patriot.orders.events import OrderCreated
 from patriot.risk.commands import AccountRisk, EffectiveLimits
 from patriot.risk.events import HaltLevel, halt_stream
 from patriot.risk.halts import HALT, scopes_over, strongest
 from patriot.risk.policies import RiskWatch
+from patriot.strategies.events import StrategyStatus, strategy_stream
 from patriot.trading.terms import AccountId, StrategyId, UserId
 
 
@@ -36,3 +40,21 @@ async def halt_in_log(
     """Return the strongest halt of all scopes that the log holds by now, however far a tail has come."""
     streams = [halt_stream(*scope) for scope in scopes_over(user_id, account_id, strategy_id)]
     return strongest([HALT.fold(decode_all(await store.read_stream(stream))).level for stream in streams])
+
+
+async def may_still_enter(store: EventStore, entry: OrderCreated) -> bool:
+    """Tell whether nothing that the log holds by now forbids an entry that was placed before.
+
+    A halt, the states of strategy and account, or that the account follows no more. Errors: StoreUnavailable.
+    """
+    if entry.strategy_id is None:
+        return True
+    book = FollowerBook()
+    for stream in (account_stream(entry.account_id), strategy_stream(entry.strategy_id)):
+        for event in decode_all(await store.read_stream(stream)):
+            if isinstance(event, BookEvent):
+                book.apply(event)
+    strategy = book.strategies[entry.strategy_id]
+    follows = entry.account_id in strategy.followers and strategy.status is StrategyStatus.ACTIVE
+    active = book.accounts[entry.account_id] is AccountStatus.ACTIVE
+    return follows and active and await halt_in_log(store, entry.user_id, entry.account_id, entry.strategy_id) is None
