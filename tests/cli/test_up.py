@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from patriot.host.data_folder import DataFolder
+from patriot.trading.steps import Step
 from tests.cli.kit import Started, answer, eventually, free_port, patriot
 
 pytestmark = pytest.mark.slow
@@ -123,6 +124,19 @@ async def test_platform_that_was_killed_goes_on_and_leaves_a_server_that_down_en
     assert "ended PostgreSQL that was left behind" in patriot("down", str(home), home=home).stdout
     assert patriot("down", str(home), home=home).stdout == f"nothing runs on {home}\n"
     assert patriot("verify", str(home), home=home).returncode == 0
+
+
+async def test_platform_that_was_killed_while_its_clients_were_linked_has_them_all_at_the_next_start(
+    home: Path, start: Start
+) -> None:
+    port = str(free_port())
+    killed = start("up", "--accounts", "3", "--lively", PATRIOT_PORT=port, PATRIOT_KILL_AT=f"{Step.ACCOUNT_LINKED}:2")
+    assert await killed.ended() == -signal.SIGKILL
+    again = start("up", PATRIOT_PORT=port)
+    await again.says("running: Ctrl-C")
+    assert "accounts    3" in again.said
+    metrics = f"http://127.0.0.1:{port}/metrics"
+    await eventually(lambda: 'patriot_accounts{of="in_step"} 3.0' in answer(metrics)[1], again)
 
 
 async def test_platform_ends_cleanly_on_ctrl_c(home: Path, start: Start) -> None:

@@ -11,8 +11,9 @@ from patriot.accounts.ports import ApiKey, KeyVault
 from patriot.adapters.simulator.control import SimAccount, SimControl
 from patriot.billing.commands import AgreeTerms
 from patriot.billing.period import period_of
+from patriot.host.folder_database import linked_accounts
 from patriot.host.paper_clients import FEE_RATE, DemoPlan, PlannedClient, PlannedStrategy
-from patriot.kernel.errors import CommandRefused
+from patriot.kernel.errors import CommandRefused, NotFound, StartupError
 from patriot.kernel.eventstore import Actor, ActorType, Context
 from patriot.kernel.ids import derived_id
 from patriot.services.ports import Ports
@@ -39,9 +40,12 @@ class LinkedClient(msgspec.Struct, frozen=True):
 class _Onboarding:
     """One operator setting everything up, at the venue's time."""
 
-    def __init__(self, ports: Ports, vault: KeyVault, control: SimControl) -> None:
+    def __init__(self, ports: Ports, vault: KeyVault, control: SimControl, linked: frozenset[AccountId]) -> None:
         self._ports = ports
+        self._vault = vault
         self._control = control
+        self._linked = linked
+        self._uids: dict[str, int] = {}  # by API key, of accounts that an earlier try opened
         self._operator = Actor(ActorType.ADMIN, "operator")
         venue = ports.venue(Exchange.BINANCE)
         self._linking = AccountLinking(
@@ -72,17 +76,38 @@ class _Onboarding:
         await self._ports.bus.dispatch(command, self._context(strategy.strategy_id))
 
     async def link(self, client: PlannedClient) -> LinkedClient:
-        """Link a client's account; a key with too many rights is offered first by some, and must be refused."""
+        """Link a client's account, once; a key with too many rights is offered first by some, and must be refused."""
         await self.register(client.user_id, Role.USER)
+        account_id = _account_of(client)
+        account = await self._kept(account_id)
+        if account is None:
+            await self._offer_too_much(client)
+            account = await self._control.open_account(client.balance, TRADE_ONLY)
+        if account_id not in self._linked:
+            await self._link(client, account_id, account)
+        return LinkedClient(client.number, client.user_id, account_id, account.uid)
+
+    async def _kept(self, account_id: AccountId) -> SimAccount | None:
+        """Return the account whose key was sealed by a try that was broken off: another one must not take its place."""
+        try:
+            key = await self._vault.open(account_id)
+        except NotFound:
+            return None
+        if not self._uids:
+            shown = (await self._control.state())["keys"]
+            self._uids = {one["api_key"]: int(uid) for uid, keys in shown.items() for one in keys}
+        if key.api_key not in self._uids:
+            raise StartupError(
+                f"account {account_id}: the simulated exchange does not know its key: begin anew"
+            )
+        return SimAccount(self._uids[key.api_key], key.api_key, key.api_secret)
+
+    async def _offer_too_much(self, client: PlannedClient) -> None:
         if client.offers_withdraw_key:
             offered = await self._control.open_account(client.balance, TOO_MUCH)
             with suppress(CommandRefused):
                 await self._link(client, AccountId(derived_id("demo-refused", client.user_id)), offered)
                 raise AssertionError("a key with withdraw right was taken")
-        account = await self._control.open_account(client.balance, TRADE_ONLY)
-        account_id = AccountId(derived_id("demo-account", client.user_id))
-        await self._link(client, account_id, account)
-        return LinkedClient(client.number, client.user_id, account_id, account.uid)
 
     async def _link(self, client: PlannedClient, account_id: AccountId, account: SimAccount) -> None:
         wish = LinkWish(account_id, client.user_id, Exchange.BINANCE, Environment.SIM, "USDT", 0)
@@ -109,14 +134,22 @@ class _Onboarding:
             await self._ports.bus.dispatch(command, context)
 
 
+def _account_of(client: PlannedClient) -> AccountId:
+    return AccountId(derived_id("demo-account", client.user_id))
+
+
 async def onboard(plan: DemoPlan, ports: Ports, vault: KeyVault, control: SimControl) -> list[LinkedClient]:
-    """Set the plan up and return its clients as they were linked, in the order of the plan."""
-    work = _Onboarding(ports, vault, control)
+    """Set the plan up and return its clients as they were linked, in the order of the plan.
+
+    Goes on where an earlier try was broken off: whoever is linked already, or has a sealed key, keeps account and key.
+    """
+    linked = frozenset([one.account_id async for one in linked_accounts(ports.feed)])
+    work = _Onboarding(ports, vault, control, linked)
     await work.register(UserId(derived_id("demo-operator")), Role.ADMIN)
     for strategy in plan.strategies:
         await work.create_strategy(strategy)
-    linked = []
+    clients = []
     for client in plan.clients:
-        linked.append(await work.link(client))
-        await work.subscribe(client, AccountId(linked[-1].account_id))
-    return linked
+        clients.append(await work.link(client))
+        await work.subscribe(client, _account_of(client))
+    return clients

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
+from msgspec.structs import replace
 
 from patriot.adapters.runners import SubprocessRunners
 from patriot.adapters.simulator.control import SimControl
@@ -60,11 +61,13 @@ class UpOptions:
 
 
 class SetUp(msgspec.Struct, frozen=True):
-    """What the simulator of a folder must be told again at the next start."""
+    """What a folder began with: what its simulator is told at each start, and how many paper clients it is to have."""
 
     seed: int
     recording: str | None
-    accounts: int = 0
+    accounts: int = 0  # paper clients that are set up
+    wanted: int = 0  # those that were begun with: more than `accounts` where setting them up was broken off
+    lively: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +164,20 @@ class Up:
         return SimSpec(self._folder.sim, self._folder.sim_token(), options.seed, speed, asked)
 
     async def _onboard(self, ports: Ports, vault: Vault, venue: _Venue) -> int:
-        """Set up the paper clients of a new folder, once; return how many accounts there are."""
+        """Set up the paper clients of a new folder, also where that was broken off; return how many accounts there are.
+
+        What was begun with is set up to the end, whatever is asked for now: no client is left without his strategies.
+        """
         options, path = self._options, self._folder.path / SET_UP_FILE
-        if options.accounts > 0 and venue.control is not None and path.exists():
+        if venue.control is not None and path.exists():
             set_up = msgspec.json.decode(path.read_bytes(), type=SetUp)
-            if set_up.accounts == 0:
-                plan = make_plan(options.accounts, set_up.seed, None, lively=options.lively)
+            if set_up.accounts == set_up.wanted == 0 and options.accounts > 0:
+                set_up = replace(set_up, wanted=options.accounts, lively=options.lively)
+                path.write_bytes(msgspec.json.encode(set_up))
+            if set_up.accounts < set_up.wanted:
+                plan = make_plan(set_up.wanted, set_up.seed, None, lively=set_up.lively)
                 await onboard(plan, ports, vault, venue.control)
-                path.write_bytes(msgspec.json.encode(msgspec.structs.replace(set_up, accounts=options.accounts)))
+                path.write_bytes(msgspec.json.encode(replace(set_up, accounts=set_up.wanted)))
         return len([account async for account in linked_accounts(ports.feed)])
 
 
