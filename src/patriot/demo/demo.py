@@ -28,6 +28,7 @@ from patriot.host.keepers import PostgresKeeper
 from patriot.host.onboarding import LinkedClient, onboard
 from patriot.host.paper_clients import DemoPlan, PlannedTransfer, make_plan, planned_transfers
 from patriot.host.root_file import RootFile
+from patriot.host.set_up_file import read_set_up, write_set_up
 from patriot.host.sim_process import SimProcess, SimSpec
 from patriot.kernel.clock import ReplayClock
 from patriot.kernel.errors import StartupError
@@ -198,7 +199,7 @@ class Demo:
         options, path = self._options, self._folder.path / SET_UP_FILE
         recording = str(options.recording) if options.recording else None
         if self._resumed:
-            set_up = msgspec.json.decode(path.read_bytes(), type=SetUp)
+            set_up = read_set_up(path, SetUp)
             asked = (options.seed, options.accounts, recording, options.days)
             if asked != (set_up.seed, set_up.accounts, set_up.recording, set_up.days):
                 raise StartupError(f"--resume: this data folder holds another demo: {path}")
@@ -215,9 +216,7 @@ class Demo:
             _end_of(health, options.days),
             linked,
         )
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_bytes(msgspec.json.encode(set_up))
-        unfinished.replace(path)
+        write_set_up(path, set_up)
         return set_up
 
 

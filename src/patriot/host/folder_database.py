@@ -17,6 +17,7 @@ from patriot.adapters.postgres.migrate import migrate
 from patriot.adapters.vault import MasterKey, load_master_key
 from patriot.host.data_folder import DataFolder
 from patriot.host.embedded import EmbeddedPostgres
+from patriot.host.set_up_file import read_set_up
 from patriot.host.settings import Settings
 from patriot.host.sim_process import SimSpec
 from patriot.kernel.bus import CommandBus
@@ -73,11 +74,14 @@ def chosen_folder(settings: Settings, named: Path | None = None) -> DataFolder:
 
 
 def simulator_of(folder: DataFolder, speed: str) -> SimSpec | None:
-    """Return how to bring the folder's simulator back from its journal, None if it never had one."""
+    """Return how to bring the folder's simulator back from its journal, None if it never had one.
+
+    Errors: StartupError for a damaged set-up file, naming it.
+    """
     for name in SET_UP_FILES:
         path = folder.path / name
         if path.exists() and folder.sim.exists():
-            played = msgspec.json.decode(path.read_bytes(), type=_Played)
+            played = read_set_up(path, _Played)
             data = Path(played.recording) if played.recording else None
             return SimSpec(folder.sim, folder.sim_token(), played.seed, speed, data)
     return None

@@ -97,9 +97,7 @@ class _Onboarding:
             shown = (await self._control.state())["keys"]
             self._uids = {one["api_key"]: int(uid) for uid, keys in shown.items() for one in keys}
         if key.api_key not in self._uids:
-            raise StartupError(
-                f"account {account_id}: the simulated exchange does not know its key: begin anew"
-            )
+            raise StartupError(f"account {account_id}: the simulated exchange does not know its key: begin anew")
         return SimAccount(self._uids[key.api_key], key.api_key, key.api_secret)
 
     async def _offer_too_much(self, client: PlannedClient) -> None:

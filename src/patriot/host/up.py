@@ -29,6 +29,7 @@ from patriot.host.onboarding import onboard
 from patriot.host.paper_clients import make_plan
 from patriot.host.root_file import RootFile
 from patriot.host.self_report import Inside, SelfReport
+from patriot.host.set_up_file import read_set_up, write_set_up
 from patriot.host.settings import Settings
 from patriot.host.sim_process import SimProcess, SimSpec
 from patriot.host.venue_clock import VenueClock
@@ -160,7 +161,7 @@ class Up:
             if asked is not None and asked != known.data:
                 raise StartupError(f"--data: {self._folder.path} trades on {known.data or 'the price model'} already")
             return known
-        path.write_bytes(msgspec.json.encode(SetUp(options.seed, str(asked) if asked else None)))
+        write_set_up(path, SetUp(options.seed, str(asked) if asked else None))
         return SimSpec(self._folder.sim, self._folder.sim_token(), options.seed, speed, asked)
 
     async def _onboard(self, ports: Ports, vault: Vault, venue: _Venue) -> int:
@@ -170,14 +171,14 @@ class Up:
         """
         options, path = self._options, self._folder.path / SET_UP_FILE
         if venue.control is not None and path.exists():
-            set_up = msgspec.json.decode(path.read_bytes(), type=SetUp)
+            set_up = read_set_up(path, SetUp)
             if set_up.accounts == set_up.wanted == 0 and options.accounts > 0:
                 set_up = replace(set_up, wanted=options.accounts, lively=options.lively)
-                path.write_bytes(msgspec.json.encode(set_up))
+                write_set_up(path, set_up)
             if set_up.accounts < set_up.wanted:
                 plan = make_plan(set_up.wanted, set_up.seed, None, lively=set_up.lively)
                 await onboard(plan, ports, vault, venue.control)
-                path.write_bytes(msgspec.json.encode(replace(set_up, accounts=set_up.wanted)))
+                write_set_up(path, replace(set_up, accounts=set_up.wanted))
         return len([account async for account in linked_accounts(ports.feed)])
 
 
