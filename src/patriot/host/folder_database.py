@@ -106,7 +106,7 @@ async def started_server(folder: DataFolder, settings: Settings) -> AsyncIterato
 async def server_of(folder: DataFolder, settings: Settings) -> AsyncIterator[str]:
     """Give the address of the database that runs on a folder; where none runs, of one for the time of the block.
 
-    Errors: StartupError for a folder that no platform has run on.
+    Errors: StartupError for a folder that no platform has run on, and while the database of a running one is down.
     """
     if settings.database_url:
         yield settings.database_url
@@ -117,6 +117,12 @@ async def server_of(folder: DataFolder, settings: Settings) -> AsyncIterator[str
     if running is not None:
         yield running.dsn
         return
+    if (platform := folder.owner()) is not None:
+        raise StartupError(
+            f"the database of {folder.path} cannot be reached, and nothing was changed: positions keep their stops, "
+            f"and the platform that runs on it (pid {platform}) starts its database again; try again in a moment, with "
+            "DATABASE_URL if the platform was given one"
+        )
     lock = folder.lock()
     try:
         async with started_server(folder, settings) as dsn:
