@@ -1,9 +1,12 @@
 """What `patriot halt` answers, and what `patriot halts` lists: what stands after the act, whoever raised it."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from patriot.host.data_folder import DataFolder
@@ -80,6 +83,33 @@ async def test_lift_everywhere_says_that_narrower_halts_stand(opened: FolderData
     assert await everywhere(opened, None) == (
         "GLOBAL: trading goes on; other halts stand (1): `patriot halts` lists them"
     )
+
+
+@asynccontextmanager
+async def open_write(database: str) -> AsyncIterator[None]:
+    """Hold a write open, which holds back every reader of the log."""
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT pg_current_xact_id()")
+        yield
+    finally:
+        await connection.close()
+
+
+async def test_halt_that_readers_do_not_see_yet_says_so(opened: FolderDatabase, database: str) -> None:
+    unread = "recorded and not read yet, nor by the platform: a write that is open in the database holds readers back"
+    async with open_write(database):
+        assert await account(opened, H2) == f"halted at H2; {unread}"
+        assert await account(opened, None) == f"its own halts are lifted; {unread}"
+    assert await account(opened, None) == "nothing was halted"
+
+
+async def test_halt_waits_a_moment_for_readers(opened: FolderDatabase, database: str) -> None:
+    async with open_write(database):
+        said = asyncio.create_task(account(opened, H2))
+        await asyncio.sleep(0.3)
+    assert await said == "halted at H2"
 
 
 async def test_halts_in_force_are_listed_the_widest_first(opened: FolderDatabase) -> None:

@@ -3,6 +3,7 @@
 What stands is read from the log too, so that an answer never says that trading goes on where another halt covers it.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,18 +15,20 @@ from patriot.host.folder_database import FolderDatabase
 from patriot.kernel.bus import decode_all
 from patriot.kernel.codec import EVENTS
 from patriot.kernel.errors import NotFound
-from patriot.kernel.eventstore import START, Actor, ActorType, Context, Envelope, StreamKey
+from patriot.kernel.eventstore import START, Actor, ActorType, Context, Envelope, Place, StreamKey
 from patriot.kernel.feed import LogFeed
 from patriot.kernel.ids import Ids
 from patriot.kernel.projection import Recorded
 from patriot.risk.commands import HaltCommand, HaltTrading, ResumeTrading
 from patriot.risk.events import HaltEvent, HaltLevel, Scope, TradingHalted, TradingResumed, halt_stream
-from patriot.risk.halts import HaltBook
+from patriot.risk.halts import HALT, HaltBook
 from patriot.strategies.events import STREAM_TYPE as STRATEGY_STREAM
 from patriot.users.events import STREAM_TYPE as USER_STREAM
 
 OPERATOR = Actor(ActorType.ADMIN, "operator")  # whoever can use this machine; never a person's name
 STREAMS = {Scope.USER: USER_STREAM, Scope.ACCOUNT: ACCOUNT_STREAM, Scope.STRATEGY: STRATEGY_STREAM}
+READ_SECONDS, POLL_SECONDS = 2.0, 0.05  # longer than any append of a platform
+UNREAD = "recorded and not read yet, nor by the platform: a write that is open in the database holds readers back"
 HALTS = frozenset(EVENTS.name_of_class(one) for one in (TradingHalted, TradingResumed))
 
 
@@ -52,9 +55,10 @@ class HaltWish:
 
 async def halts_in_force(feed: LogFeed) -> list[HaltInForce]:
     """Return every halt that stands, from the log, the widest first."""
+    book, _ = await _read(feed)
     return [
         HaltInForce(scope, reference, one.level, reason, one.halted_at)
-        for scope, reference, reason, one in (await _read(feed)).in_force()
+        for scope, reference, reason, one in book.in_force()
     ]
 
 
@@ -77,23 +81,46 @@ async def carry_out(opened: FolderDatabase, wish: HaltWish) -> str:
         else HaltTrading(wish.scope, wish.reference, wish.level, wish.reason_code, at)
     )
     decided = await opened.bus.dispatch(command, Context(Ids(opened.clock).new(), actor=OPERATOR))
-    return _answer(wish, await _read(opened.store.feed), _wider(wish, known), changed=bool(decided.events))
+    own = await opened.store.read_stream(halt_stream(wish.scope, wish.reference))
+    book, seen = await _read_up_to(opened, own[-1].place if own else START)
+    after = _After(bool(decided.events), HALT.fold(decode_all(own)).level, seen, book)
+    return _answer(wish, after, _wider(wish, known))
 
 
-def _answer(wish: HaltWish, book: HaltBook, wider: Sequence[tuple[Scope, str]], *, changed: bool) -> str:
-    stands = book.halt_of(wish.scope, wish.reference).level
+@dataclass(frozen=True, slots=True)
+class _After:
+    """What a wish did, what stands for its own scope, whether readers of the log have it, and what they have."""
+
+    changed: bool
+    stands: HaltLevel | None
+    seen: bool
+    book: HaltBook
+
+
+async def _read_up_to(opened: FolderDatabase, own: Place) -> tuple[HaltBook, bool]:
+    """Return what readers have, and whether it goes as far as a place: any open write holds them back."""
+    feed, until = opened.store.feed, opened.clock.monotonic() + READ_SECONDS
+    book, place = await _read(feed)
+    while not (seen := feed.reached(place, own)) and opened.clock.monotonic() < until:
+        await asyncio.sleep(POLL_SECONDS)
+        book, place = await _read(feed)
+    return book, seen
+
+
+def _answer(wish: HaltWish, after: _After, wider: Sequence[tuple[Scope, str]]) -> str:
+    book, stands = after.book, after.stands
     above = [f"{_named(*scope)} is halted at {level}" for scope in wider if (level := book.halt_of(*scope).level)]
     concerned = {(wish.scope, wish.reference), *wider}
     others = len({one[:2] for one in book.in_force()} - concerned)
     if wish.level is None:
-        freed = "its own halts are lifted" if above else "trading goes on"
-        said = [freed if changed else "nothing was halted", *above]
+        freed = "its own halts are lifted" if above or not after.seen else "trading goes on"
+        said = [freed if after.changed else "nothing was halted", *above]
         said += [f"other halts stand ({others}): `patriot halts` lists them"] if others else []
-    elif not changed:
+    elif not after.changed:
         said = [f"was halted at {stands} already" if stands is wish.level else f"stays halted at {stands}", *above]
     else:
         said = [f"halted at {wish.level}", *([] if stands is wish.level else [f"{stands} stands"]), *above]
-    return f"{_named(wish.scope, wish.reference)}: {'; '.join(said)}"
+    return f"{_named(wish.scope, wish.reference)}: {'; '.join(said if after.seen else [*said, UNREAD])}"
 
 
 def _named(scope: Scope, reference: str) -> str:
@@ -108,11 +135,11 @@ def _wider(wish: HaltWish, known: list[Envelope]) -> list[tuple[Scope, str]]:
     return [(Scope.GLOBAL, ""), *((Scope.USER, str(owner)) for owner in owners[-1:])]
 
 
-async def _read(feed: LogFeed) -> HaltBook:
+async def _read(feed: LogFeed) -> tuple[HaltBook, Place]:
     book, place = HaltBook(), START
     while (page := await feed.read(place, event_types=HALTS)).events:
         for envelope in page.events:
             event: HaltEvent = Recorded.of(envelope).event
             book.apply(event)
         place = page.next
-    return book
+    return book, place
