@@ -35,11 +35,11 @@ def folder(tmp_path: Path) -> DemoFolder:
     return DemoFolder(tmp_path / "home", str(RECORDED))
 
 
-def refused(folder: DemoFolder) -> str:
+def refused(folder: DemoFolder, *options: str) -> str:
     """Return the one sentence that a run ends with; it must have changed nothing."""
     before = sorted(folder.home.rglob("*"))
     days = ["--days", str(folder.days)] if folder.days else []
-    words = ["demo", "--data", folder.data, "--accounts", str(folder.accounts), *days]
+    words = ["demo", "--data", folder.data, "--accounts", str(folder.accounts), *days, *options]
     ended = CliRunner().invoke(app, words, env={"PATRIOT_HOME": str(folder.home)})
     assert ended.exit_code == 2, ended.output
     assert sorted(folder.home.rglob("*")) == before
@@ -85,3 +85,17 @@ def test_number_of_accounts_out_of_range_is_refused(accounts: int, folder: DemoF
 
 def test_negative_number_of_days_is_refused(folder: DemoFolder) -> None:
     assert "--days: expected at least 1" in refused(replace(folder, days=-1))
+
+
+@pytest.mark.parametrize("path", ["/proc/nope/x.json", "/proc", "/dev/null/x.json"])
+def test_summary_that_cannot_be_written_is_refused_before_the_run(path: str, folder: DemoFolder) -> None:
+    assert refused(folder, "--json", path).startswith(f"patriot: --json: {path} cannot be written: ")
+
+
+def test_resume_where_no_demo_was_begun_is_refused(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(app, ["demo", "--resume", "--accounts", "1"], env={"PATRIOT_HOME": str(tmp_path)})
+    assert ended.exit_code == 2
+    assert (
+        ended.output == f"patriot: --resume: no demo is under way in {tmp_path / 'demo'}: begin it without --resume\n"
+    )
+    assert list(tmp_path.iterdir()) == []

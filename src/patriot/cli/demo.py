@@ -17,6 +17,7 @@ from patriot.cli.running import run
 from patriot.demo.demo import Demo, DemoOptions, DemoProgress, Finished, wipe
 from patriot.host.crash import crash_from_environment
 from patriot.host.data_folder import DataFolder
+from patriot.host.folder_database import holds_data
 from patriot.host.logs import log_to
 from patriot.host.paper_clients import SYMBOL
 from patriot.host.settings import Settings
@@ -106,6 +107,10 @@ async def _demo(
     played = None if data == MODEL else recording(data)
     settings = Settings.read()
     folder = DataFolder(settings.home / "demo")
+    if resume and not (holds_data(folder) or folder.sim.exists()):
+        raise InvalidInput("--resume", f"no demo is under way in {folder.path}: begin it without --resume")
+    if json is not None:
+        _check_writable(json)
     log_to(folder.log, settings.log_level)
     console = Console()
     console.print(f"data folder {folder.path}", highlight=False)
@@ -135,7 +140,6 @@ async def _demo(
     summary = await _watched(work, progress, console)
     text = msgspec.json.format(msgspec.json.encode(summary))
     results = json or folder.results
-    results.parent.mkdir(parents=True, exist_ok=True)
     results.write_bytes(text)
     show(console, summary)
     console.print(f"summary     {results}", highlight=False)
@@ -145,6 +149,18 @@ async def _demo(
         await wipe(folder)
     if not summary.all_laws_hold:
         raise typer.Exit(1)
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a summary's path that no summary can be written to: after the run it would be too late."""
+    there = path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()
+    except OSError as error:
+        raise InvalidInput("--json", f"{path} cannot be written: {error.strerror}") from error
+    if not there:
+        path.unlink()
 
 
 def recording(data: str) -> Path:
