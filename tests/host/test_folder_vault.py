@@ -50,7 +50,7 @@ async def test_first_start_makes_a_master_key_and_the_next_one_opens_with_it(sql
 async def test_missing_master_key_beside_sealed_keys_is_not_made_anew(sql: Database, folder: DataFolder) -> None:
     await (await open_folder_vault(folder, None, sql)).vault.store(ONE, 1, KEY)
     folder.master_key.unlink()
-    with pytest.raises(StartupError, match=f"^{folder.master_key} is missing, and the keys of 1 .*your backup"):
+    with pytest.raises(StartupError, match=f"^{folder.master_key} is missing, and the keys of 1 account .*your backup"):
         await open_folder_vault(folder, None, sql)
     assert not folder.master_key.exists()
 
@@ -60,8 +60,16 @@ async def test_master_key_that_opens_nothing_is_named(given: str | None, sql: Da
     await Vault(PostgresShelf(sql), MasterKey(b"m" * 32)).store(ONE, 1, KEY)
     load_master_key(folder.master_key, None)
     source = "PATRIOT_MASTER_KEY" if given else str(folder.master_key)
-    with pytest.raises(StartupError, match=f"^{source} opens none of the sealed keys of 1 accounts: put the right"):
+    with pytest.raises(StartupError, match=f"^{source} opens none of the sealed keys of 1 account: put the right"):
         await open_folder_vault(folder, given, sql)
+
+
+async def test_master_key_that_opens_neither_of_two_keys_counts_them(sql: Database, folder: DataFolder) -> None:
+    for account_id in (ONE, TWO):
+        await Vault(PostgresShelf(sql), MasterKey(b"m" * 32)).store(account_id, 1, KEY)
+    load_master_key(folder.master_key, None)
+    with pytest.raises(StartupError, match="opens none of the sealed keys of 2 accounts: put the right"):
+        await open_folder_vault(folder, None, sql)
 
 
 async def test_one_key_of_two_that_does_not_open_is_told_and_keeps_nobody(sql: Database, folder: DataFolder) -> None:

@@ -26,7 +26,7 @@ async def open_folder_vault(folder: DataFolder, from_environment: str | None, sq
     sealed = await shelf.newest()
     if sealed and not from_environment and not folder.master_key.exists():
         raise StartupError(
-            f"{folder.master_key} is missing, and the keys of {len(sealed)} accounts are sealed with it: "
+            f"{folder.master_key} is missing, and the keys of {_accounts(len(sealed))} are sealed with it: "
             f"put it back from your backup, or set {MASTER_KEY_VARIABLE} to what it held"
         )
     vault = Vault(shelf, load_master_key(folder.master_key, from_environment))
@@ -34,7 +34,11 @@ async def open_folder_vault(folder: DataFolder, from_environment: str | None, sq
     if sealed and len(unopened) == len(sealed):
         source = MASTER_KEY_VARIABLE if from_environment else folder.master_key
         raise StartupError(
-            f"{source} opens none of the sealed keys of {len(sealed)} accounts: put the right master key back from "
+            f"{source} opens none of the sealed keys of {_accounts(len(sealed))}: put the right master key back from "
             "your backup"
         )
     return FolderVault(vault, tuple(unopened))
+
+
+def _accounts(count: int) -> str:
+    return "1 account" if count == 1 else f"{count} accounts"
