@@ -1,5 +1,6 @@
 """A process says in words what does not work, and counts what happened."""
 
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -8,7 +9,9 @@ import pytest
 
 from patriot.host.health import health_app
 from patriot.host.self_report import MAX_LAG_EVENTS, Inside, SelfReport
+from patriot.kernel.clock import FakeClock
 from patriot.kernel.errors import ExchangeUnavailable, StoreUnavailable
+from patriot.kernel.subscription import Tail as KernelTail
 from patriot.services.execution import ExecutionService
 from patriot.services.plugged_in import PluggedIn
 
@@ -45,6 +48,9 @@ class Feed:
 
     def distance(self, place: int, newest: int) -> int:
         return newest - place
+
+    def reached(self, place: int, target: int) -> bool:
+        return place >= target
 
 
 class Tail:
@@ -90,6 +96,7 @@ class Plugged:
         self.venues = {"BINANCE": market}
         self.alerts = self
         self.raised = 3
+        self.clock = FakeClock()
 
 
 async def told(path: str, *, feed: Feed | None = None, market: Market | None = None, **inside: Any) -> httpx.Response:
@@ -130,6 +137,39 @@ async def test_what_does_not_work_is_said_in_words(check: str, words: str, wrong
     answer = await told("/ready", **wrong)
     assert answer.status_code == 503
     assert words in answer.json()["checks"][check]
+
+
+class Watched:
+    """A report on one tail that is asked again and again while time passes."""
+
+    def __init__(self, place: int) -> None:
+        self.tail = Tail(place)
+        self._plugged = Plugged(Feed(), Market())
+        inside = Inside(tails=lambda: [cast(KernelTail, self.tail)])
+        self._check = SelfReport(cast(PluggedIn, self._plugged), inside).checks["tails"]
+
+    async def after(self, seconds: float) -> str:
+        self._plugged.clock.advance(timedelta(seconds=seconds))
+        return await self._check()
+
+
+async def test_tail_that_stands_behind_the_log_is_told_after_half_a_minute() -> None:
+    watched = Watched(1_998)
+    assert await watched.after(0) == ""
+    assert await watched.after(30) == ""
+    assert await watched.after(1) == "risk is behind and has stood still for 31 s"
+    watched.tail.place = 1_999
+    assert await watched.after(60) == ""
+    assert await watched.after(31) == "risk is behind and has stood still for 31 s"
+    watched.tail.place = 2_000
+    assert await watched.after(0) == ""
+
+
+async def test_tail_at_the_end_of_the_log_stands_still_for_as_long_as_nothing_happens() -> None:
+    watched = Watched(2_000)
+    assert [await watched.after(3_600) for _ in range(3)] == ["", "", ""]
+    watched.tail.place = 1_999  # something happened since the last look, not an hour ago
+    assert await watched.after(3_600) == ""
 
 
 async def test_account_that_is_not_in_step_is_noted_with_its_reason_and_others_go_on() -> None:

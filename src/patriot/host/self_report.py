@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from patriot.host.health import ByName, Check
 from patriot.host.logs import lines_logged
+from patriot.kernel.eventstore import Place
 from patriot.kernel.subscription import Tail
 from patriot.services.execution import ExecutionService
 from patriot.services.plugged_in import PluggedIn
 
 UNSETTLED = frozenset({"starting", "desk", "brackets", "journal"})  # of `AccountWorker.busy`
 MAX_LAG_EVENTS = 1_000  # further behind than two batches: what is shown or decided is old
+MAX_STILL_SECONDS = 30.0  # behind without having moved: no batch takes as long, so it hangs, however little happens
 
 
 def accounts_of(execution: ExecutionService) -> dict[str, float]:
@@ -48,6 +50,7 @@ class SelfReport:
     def __init__(self, plugged: PluggedIn, inside: Inside) -> None:
         self._plugged = plugged
         self._inside = inside
+        self._stood: dict[str, tuple[Place, float]] = {}  # tails that were behind at the last look, where, since when
 
     @property
     def checks(self) -> dict[str, Check]:
@@ -113,10 +116,25 @@ class SelfReport:
         return ""
 
     async def _caught_up(self) -> str:
-        behind = {name: lag for name, lag in (await self._lags()).items() if lag > MAX_LAG_EVENTS}
-        return ", ".join(f"{name} is {lag:.0f} events behind" for name, lag in behind.items())
+        lags, still = await self._lags(), await self._still()
+        far = [f"{name} is {lag:.0f} events behind" for name, lag in lags.items() if lag > MAX_LAG_EVENTS]
+        for name, seconds in still.items():
+            if seconds > MAX_STILL_SECONDS:
+                far.append(f"{name} is behind and has stood still for {seconds:.0f} s")
+        return ", ".join(far)
 
     async def _lags(self) -> dict[str, float]:
         feed = self._plugged.ports.feed
         newest = await feed.newest()
         return {tail.name: float(feed.distance(tail.place, newest)) for tail in self._inside.tails()}
+
+    async def _still(self) -> dict[str, float]:
+        """Return for how long each tail that is behind has not moved, as far as was looked."""
+        feed, now = self._plugged.ports.feed, self._plugged.ports.clock.monotonic()
+        newest = await feed.newest()
+        before, self._stood = self._stood, {}
+        for tail in self._inside.tails():
+            if not feed.reached(tail.place, newest):
+                place, since = before.get(tail.name, (tail.place, now))
+                self._stood[tail.name] = (tail.place, since if place == tail.place else now)
+        return {name: now - since for name, (_, since) in self._stood.items()}
