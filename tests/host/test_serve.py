@@ -11,20 +11,22 @@ from uuid import UUID
 
 import pytest
 
+from patriot.accounts.ports import ApiKey
+from patriot.adapters.vault import MasterKey, PostgresShelf, Vault, load_master_key
 from patriot.host.data_folder import DataFolder
 from patriot.host.exchange import SIM_ADDRESS
 from patriot.host.root_file import RootFile
 from patriot.host.serve import ServeOptions, serve_service
 from patriot.host.settings import Settings
 from patriot.kernel.clock import SystemClock
-from patriot.kernel.errors import EndedByItself, PatriotError, StoreUnavailable
+from patriot.kernel.errors import EndedByItself, NotFound, PatriotError, StoreUnavailable
 from patriot.kernel.eventstore import Context
 from patriot.risk.events import Scope
 from patriot.risk.limits import set_limit
 from patriot.services.engine import Engine
 from patriot.services.plugged_in import plug_in
-from patriot.services.table import TABLE, Role, Service
-from patriot.trading.terms import UserId
+from patriot.services.table import TABLE, Role, Service, Supplies
+from patriot.trading.terms import AccountId, UserId
 from patriot.users.commands import RegisterUser
 from patriot.users.events import RiskProfile
 from patriot.users.events import Role as UserRole
@@ -152,3 +154,51 @@ async def test_ledger_publishes_a_root_at_its_start_and_at_its_end(database: str
         async with asyncio.timeout(20):
             await serving
         assert len(roots.lines()) == 2
+
+
+async def test_service_that_signs_has_the_vault_of_its_folder_and_starts_though_one_key_does_not_open(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = AccountId(UUID(int=1)), AccountId(UUID(int=2))
+    given, ended = list[Supplies](), asyncio.Event()
+
+    def build(supplies: Supplies) -> Engine:
+        given.append(supplies)
+        return Told(goes_on)
+
+    monkeypatch.setitem(TABLE, Service.EXECUTION, replace(TABLE[Service.EXECUTION], build=build))
+    options = ServeOptions(
+        Service.EXECUTION,
+        Role.WORKER,
+        DataFolder(tmp_path),
+        Settings(home=tmp_path, database_url=database),
+        free_port(),
+    )
+    async with plug_in(database, SIM_ADDRESS, SystemClock()) as plugged:
+        shelf, key = PostgresShelf(plugged.database), ApiKey("key", "secret")
+        await Vault(shelf, load_master_key(options.folder.master_key, None)).store(ours, 1, key)
+        await Vault(shelf, MasterKey(bytes(32))).store(theirs, 1, key)
+        serving = asyncio.create_task(serve_service(options, lambda _: None, ended))
+        await eventually(lambda: serving.done() or bool(given), 20)
+        vault = given[0].open_vault()
+        assert await vault.open(ours) == key
+        with pytest.raises(NotFound):
+            await vault.open(theirs)
+        ended.set()
+        async with asyncio.timeout(20):
+            await serving
+
+
+async def test_service_that_signs_nothing_has_no_vault(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(supplies: Supplies) -> Engine:
+        supplies.open_vault()
+        return Told(goes_on)
+
+    monkeypatch.setitem(TABLE, Service.RISK, replace(TABLE[Service.RISK], build=build))
+    settings = Settings(home=tmp_path, database_url=database)
+    options = ServeOptions(Service.RISK, Role.WORKER, DataFolder(tmp_path), settings, free_port())
+    with pytest.raises(AssertionError, match="risk does not sign"):
+        await serve_service(options, lambda _: None, asyncio.Event())
+    assert not options.folder.master_key.exists()
