@@ -238,8 +238,6 @@ class SignalRouter:
             return _skipped(follower, ReasonCode.SYMBOL_NOT_TRADED if told else ReasonCode.EXCHANGE_UNAVAILABLE)
         if self._clock.now() > min(signal.valid_until, signal.generated_at + MAX_SIGNAL_AGE):
             return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)
-        if late and self._needs.overtaken(signal):
-            return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)
         asked_at = self._clock.monotonic()
         if not await worker.is_ready(READY_SECONDS):
             return _skipped(follower, ReasonCode.EQUITY_UNKNOWN)
@@ -262,6 +260,8 @@ class SignalRouter:
         follower = strategy.followers.get(prepared.account_id, prepared)  # as it is now: preparing took its time
         if not self._may_still_enter(prepared, strategy):
             return _skipped(follower, ReasonCode.HALTED)
+        if late and self._needs.overtaken(signal):
+            return _skipped(follower, ReasonCode.SIGNAL_EXPIRED)
         signal = _on_ticks(signal, instrument)
         quantity = self._quantity(signal, strategy, follower, equity, instrument)
         if quantity == ZERO:

@@ -54,7 +54,9 @@ async def may_still_enter(store: EventStore, entry: OrderCreated) -> bool:
         for event in decode_all(await store.read_stream(stream)):
             if isinstance(event, BookEvent):
                 book.apply(event)
-    strategy = book.strategies[entry.strategy_id]
-    follows = entry.account_id in strategy.followers and strategy.status is StrategyStatus.ACTIVE
-    active = book.accounts[entry.account_id] is AccountStatus.ACTIVE
-    return follows and active and await halt_in_log(store, entry.user_id, entry.account_id, entry.strategy_id) is None
+    strategy = book.strategies.get(entry.strategy_id)
+    if strategy is None or strategy.status is not StrategyStatus.ACTIVE or entry.account_id not in strategy.followers:
+        return False
+    if book.accounts.get(entry.account_id) is not AccountStatus.ACTIVE:
+        return False
+    return await halt_in_log(store, entry.user_id, entry.account_id, entry.strategy_id) is None
